@@ -1,0 +1,99 @@
+"""Names from outside, made into names for PostgreSQL that people can type.
+
+Identifiers are always quoted when they become SQL; what is done here is for people (lower case, no
+punctuation) and for PostgreSQL's limit of 63 bytes, which it would apply by cutting silently.
+"""
+
+import hashlib
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Collection, Sequence
+
+MAX_BYTES = 63
+"""What PostgreSQL keeps of a name (NAMEDATALEN - 1)."""
+
+AUDIT_PREFIX = "_bridge_"
+"""How the columns begin that SyncFlow adds to every table."""
+
+SYSTEM_COLUMNS = frozenset({"tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"})
+"""Names that PostgreSQL keeps for itself in every table."""
+
+_DIGEST_DIGITS = 8
+_SAFE = re.compile(r"[a-z_][a-z0-9_]{0,62}")
+
+
+def identifier(name: str) -> str:
+    """`name` in lower case, NFC, only letters, marks, digits and underscores, at most 63 bytes of UTF-8.
+
+    Anything else becomes one underscore; a digit in front gets one before it. A name that is too long,
+    or of which nothing is left, carries a digest of the whole. The same name always gives the same
+    identifier, and an identifier gives itself.
+    """
+    if _SAFE.fullmatch(name):
+        return name
+    text = _folded(name)
+    if not text.strip("_"):
+        return _with_digest("", name)
+    if text[0].isdigit():
+        text = f"_{text}"
+    return text if len(text.encode()) <= MAX_BYTES else _with_digest(text, name)
+
+
+def unique_identifiers(names: Sequence[str], reserved: Collection[str] = ()) -> list[str]:
+    """One identifier for each of the (different) names, in their order, no two alike and none reserved.
+
+    Where names fold to one identifier, only a name that is spelled like it keeps it; the others get a
+    digest of their own name. So what a name becomes does not depend on the order of the others, and no
+    name ever takes over the identifier that another had after a collision.
+    """
+    wanted = [identifier(name) for name in names]
+    claims = Counter(wanted)
+    taken = set(reserved)
+    result: list[str | None] = [None] * len(names)
+    for index, (name, want) in enumerate(zip(names, wanted, strict=True)):
+        if want not in taken and (claims[want] == 1 or name == want):
+            taken.add(want)
+            result[index] = want
+    for index in sorted((i for i, made in enumerate(result) if made is None), key=names.__getitem__):
+        result[index] = _free(wanted[index], names[index], taken)
+    return [made for made in result if made is not None]
+
+
+def column_identifiers(aliases: Sequence[str]) -> list[str]:
+    """The columns' names for the aliases of one entity, in their order, all different.
+
+    An alias that would be an audit column of SyncFlow or a system column of PostgreSQL gets `source`
+    put before it: `_bridge_hash` becomes `source_bridge_hash`, `xmin` becomes `source_xmin`.
+    """
+    return unique_identifiers([_outside_reserved(alias) for alias in aliases])
+
+
+def _outside_reserved(alias: str) -> str:
+    folded = identifier(alias)
+    if folded in SYSTEM_COLUMNS:
+        return f"source_{alias}"
+    return f"source{alias}" if folded.startswith(AUDIT_PREFIX) else alias
+
+
+def _folded(name: str) -> str:
+    text = unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).lower())
+    kept = "".join(char if char == "_" or unicodedata.category(char)[0] in "LMN" else " " for char in text)
+    return "_".join(kept.split())
+
+
+def _free(stem: str, name: str, taken: set[str]) -> str:
+    """`stem` with a digest of `name` that is not yet in `taken`, to which it is added."""
+    salt = 0
+    made = _with_digest(stem, name)
+    while made in taken:
+        salt += 1
+        made = _with_digest(stem, f"{name}\0{salt}")
+    taken.add(made)
+    return made
+
+
+def _with_digest(stem: str, name: str) -> str:
+    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:_DIGEST_DIGITS]
+    room = MAX_BYTES - len(digest) - 1
+    return f"{stem.encode()[:room].decode('utf-8', 'ignore').rstrip('_')}_{digest}"
