@@ -1,0 +1,177 @@
+"""SyncFlow's own tables, as SQLAlchemy models.
+
+They carry no schema: every connection has `search_path` set to the schema of the settings, `bridge` by
+default. The migrations build them; a test holds the two against each other.
+"""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    false,
+    func,
+    text,
+    true,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+
+class Model(DeclarativeBase):
+    """The root of the tables; its `metadata` is what the migrations are compared with."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "%(table_name)s_%(column_0_N_name)s_idx",
+            "uq": "%(table_name)s_%(column_0_N_name)s_key",
+            "ck": "%(table_name)s_%(constraint_name)s_check",
+            "fk": "%(table_name)s_%(column_0_N_name)s_fkey",
+            "pk": "%(table_name)s_pkey",
+        }
+    )
+    type_annotation_map = {
+        UUID: Uuid(),
+        datetime: DateTime(timezone=True),
+        str: Text(),
+        int: Integer(),
+        dict[str, Any]: JSONB(),
+        list[Any]: JSONB(),
+    }
+
+    uid: Mapped[UUID] = mapped_column(primary_key=True, server_default=func.gen_random_uuid(), sort_order=-1)
+
+
+class Connector(Model):
+    """A source of entities, as the configuration names it."""
+
+    __tablename__ = "connectors"
+
+    name: Mapped[str] = mapped_column(String(100), unique=True)
+    base_url: Mapped[str] = mapped_column(String(500))
+    auth_token: Mapped[str | None]
+    """Only of connectors that are managed over the API; those of the configuration keep theirs outside."""
+    is_active: Mapped[bool] = mapped_column(server_default=true())
+    catalogue_digest: Mapped[str | None]
+    catalogue_at: Mapped[datetime | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class Entity(Model):
+    """One entity of a source: what the source says of it, where it goes, and how its syncs stand."""
+
+    __tablename__ = "entities"
+    __table_args__ = (UniqueConstraint("connector_uid", "slug"), UniqueConstraint("target_schema", "target_table"))
+
+    connector_uid: Mapped[UUID] = mapped_column(ForeignKey("connectors.uid", ondelete="CASCADE"))
+    slug: Mapped[str] = mapped_column(String(100))
+    api_name: Mapped[str] = mapped_column(String(200))
+    description: Mapped[str | None]
+    delta_strategy: Mapped[str] = mapped_column(String(20), server_default="full")
+    """What the source asks for."""
+    strategy: Mapped[str] = mapped_column(String(20), server_default="full")
+    """What is in force."""
+    business_keys: Mapped[list[Any]]
+    rowversion_column: Mapped[str | None]
+    target_schema: Mapped[str] = mapped_column(String(100))
+    target_table: Mapped[str] = mapped_column(String(100))
+    columns: Mapped[list[Any]]
+    sync_enabled: Mapped[bool] = mapped_column(server_default=true())
+    sync_interval_seconds: Mapped[int] = mapped_column(server_default=text("300"))
+    is_present: Mapped[bool] = mapped_column(server_default=true())
+    gone_at: Mapped[datetime | None]
+    schema_error: Mapped[str | None]
+    last_sync_at: Mapped[datetime | None]
+    last_sync_status: Mapped[str | None] = mapped_column(String(20))
+    last_rowversion: Mapped[str | None]
+    last_run_uid: Mapped[UUID | None]
+    consecutive_failures: Mapped[int] = mapped_column(server_default=text("0"))
+    next_attempt_at: Mapped[datetime | None]
+    live_rows: Mapped[int | None] = mapped_column(BigInteger)
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+def _rows_counted() -> Mapped[int]:
+    return mapped_column(BigInteger, server_default=text("0"))
+
+
+class SyncRun(Model):
+    """One sync of one entity."""
+
+    __tablename__ = "sync_runs"
+    __table_args__ = (
+        CheckConstraint("status IN ('queued', 'running', 'success', 'failed')", name="status"),
+        Index("sync_runs_entity_uid_started_at_idx", "entity_uid", text("started_at DESC")),
+        Index("sync_runs_running_idx", "entity_uid", postgresql_where=text("status = 'running'")),
+    )
+
+    entity_uid: Mapped[UUID] = mapped_column(ForeignKey("entities.uid", ondelete="CASCADE"))
+    started_at: Mapped[datetime]
+    completed_at: Mapped[datetime | None]
+    status: Mapped[str] = mapped_column(String(20))
+    strategy: Mapped[str] = mapped_column(String(20))
+    is_full_refresh: Mapped[bool] = mapped_column(server_default=false())
+    trigger: Mapped[str] = mapped_column(String(40), server_default="manual")
+    dagster_run_id: Mapped[str | None]
+    records_fetched: Mapped[int] = _rows_counted()
+    records_inserted: Mapped[int] = _rows_counted()
+    records_updated: Mapped[int] = _rows_counted()
+    records_unchanged: Mapped[int] = _rows_counted()
+    records_deleted: Mapped[int] = _rows_counted()
+    records_rejected: Mapped[int] = _rows_counted()
+    records_missing: Mapped[int] = _rows_counted()
+    rowversion_start: Mapped[str | None]
+    rowversion_end: Mapped[str | None]
+    error_message: Mapped[str | None]
+    error_details: Mapped[dict[str, Any] | None]
+    details: Mapped[dict[str, Any] | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class RejectedRow(Model):
+    """A row of the source that did not fit its table, kept whole."""
+
+    __tablename__ = "rejected_rows"
+    __table_args__ = (UniqueConstraint("entity_uid", "row_digest"), Index(None, "entity_uid", "key_digest"))
+
+    entity_uid: Mapped[UUID] = mapped_column(ForeignKey("entities.uid", ondelete="CASCADE"))
+    run_uid: Mapped[UUID]
+    first_seen_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    last_seen_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    row_digest: Mapped[UUID]
+    key_digest: Mapped[UUID | None]
+    column_name: Mapped[str | None]
+    value: Mapped[str | None]
+    reason: Mapped[str]
+    raw: Mapped[str]
+    page: Mapped[int | None]
+
+
+class SchemaChange(Model):
+    """A difference between a table and what its source said, and what became of it."""
+
+    __tablename__ = "schema_changes"
+    __table_args__ = (Index("schema_changes_connector_uid_happened_at_idx", "connector_uid", text("happened_at DESC")),)
+
+    connector_uid: Mapped[UUID] = mapped_column(ForeignKey("connectors.uid", ondelete="CASCADE"))
+    slug: Mapped[str] = mapped_column(String(100))
+    happened_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    kind: Mapped[str] = mapped_column(String(40))
+    column_name: Mapped[str | None]
+    before_type: Mapped[str | None]
+    after_type: Mapped[str | None]
+    applied: Mapped[bool] = mapped_column(server_default=true())
+    message: Mapped[str | None]

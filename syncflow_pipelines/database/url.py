@@ -1,0 +1,46 @@
+"""Database URLs: taken apart, handed to SQLAlchemy, and spoken of without their password."""
+
+from typing import Any, Literal
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
+from syncflow_pipelines.errors import DatabaseError
+
+Driver = Literal["psycopg", "psycopg2"]
+
+
+def url_parts(url: str) -> dict[str, Any]:
+    """The URL's libpq parameters, only those it spells out. Raises `DatabaseError`."""
+    try:
+        return conninfo_to_dict(url)
+    except psycopg.ProgrammingError:
+        # libpq quotes the part that it cannot read, which may be the password
+        raise DatabaseError(
+            "The database URL cannot be read; write it as postgresql://user:password@host:port/database, "
+            "with the special characters of the password percent-encoded."
+        ) from None
+
+
+def describe(url: str) -> str:
+    """Server and database of the URL, for a person to read; never the password."""
+    parts = url_parts(url)
+    host = parts.get("host") or parts.get("hostaddr") or "localhost"
+    port = parts.get("port")
+    database = parts.get("dbname") or parts.get("user") or "postgres"
+    return f"PostgreSQL at {host}{f':{port}' if port else ''}, database {str(database)!r}"
+
+
+def sqlalchemy_url(url: str, driver: Driver) -> str:
+    """The URL in SQLAlchemy's spelling, for the driver, password included. Raises `DatabaseError`."""
+    # imported here because most commands never need SQLAlchemy, which takes 0.15 s to import
+    from sqlalchemy import URL
+
+    parts = {name: str(value) for name, value in url_parts(url).items()}
+    return URL.create(
+        f"postgresql+{driver}",
+        username=parts.pop("user", None),
+        password=parts.pop("password", None),
+        database=parts.pop("dbname", None),
+        query=parts,  # host and port too: a socket folder or a list of hosts only fits here
+    ).render_as_string(hide_password=False)
