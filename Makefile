@@ -1,0 +1,79 @@
+# Everything runs in .venv, which `make setup` fills from requirements.lock. Every other target sets it up first.
+
+.DEFAULT_GOAL := help
+
+# Another Python: make setup PYTHON=python3.12
+PYTHON ?= python3
+# How many processes run the tests
+TEST_WORKERS ?= 2
+
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+CODE := syncflow_pipelines syncflow_pipelines_tests $(wildcard benchmarks)
+SUITE := $(BIN)/python -m pytest -n $(TEST_WORKERS)
+
+SUPPORTED := import sys; v = sys.version_info; \
+	sys.exit(0 if (3, 11) <= v[:2] < (3, 14) else f"SyncFlow needs Python 3.11, 3.12 or 3.13; {sys.executable} is {v[0]}.{v[1]}. Name another one: make setup PYTHON=python3.12")
+
+.PHONY: setup demo dev test check static format-check lint types imports unit bench format lock clean help
+
+setup: $(INSTALLED) ## install everything into .venv (done once; again when the requirements change)
+
+# pip compiles what it installs; the package itself is compiled here, because PYTHONDONTWRITEBYTECODE, where it is
+# set, would make every start compile it anew.
+$(INSTALLED): requirements.lock pyproject.toml
+	@command -v "$(PYTHON)" >/dev/null || { echo "$(PYTHON) was not found. SyncFlow needs Python 3.11, 3.12 or 3.13: make setup PYTHON=/path/to/python" >&2; exit 2; }
+	@"$(PYTHON)" -c '$(SUPPORTED)'
+	@"$(BIN)/python" -c '$(SUPPORTED)' 2>/dev/null && "$(BIN)/python" -m pip --version >/dev/null 2>&1 || "$(PYTHON)" -m venv --clear .venv \
+		|| { echo "$(PYTHON) -m venv failed; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 2; }
+	"$(BIN)/python" -m pip install --quiet --disable-pip-version-check --compile --require-hashes -r requirements.lock
+	"$(BIN)/python" -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@"$(BIN)/python" -m compileall -q syncflow_pipelines
+	@touch "$@"
+
+demo: setup ## run the main job once on the demo source and show what happened
+	@$(BIN)/syncflow demo
+
+dev: setup ## Dagster's UI and daemon with the demo source, until Ctrl-C
+	@$(BIN)/syncflow dev
+
+test: setup ## the whole test suite
+	@$(SUITE)
+
+check: static unit ## format, lint, types, imports, unit tests; under a minute
+
+static: format-check lint types imports
+
+format-check: setup
+	@$(BIN)/ruff format --check $(CODE)
+
+lint: setup ## ruff
+	@$(BIN)/ruff check $(CODE)
+
+types: setup ## mypy --strict
+	@$(BIN)/mypy $(CODE)
+
+imports: setup
+	@$(BIN)/lint-imports
+
+unit: setup
+	@$(SUITE) -q -m "not slow and not e2e" syncflow_pipelines_tests/unit
+
+bench: setup ## print the figures of benchmarks/
+	@$(BIN)/python -m benchmarks
+
+format: setup ## rewrite the code as ruff formats it
+	@$(BIN)/ruff format $(CODE)
+	@$(BIN)/ruff check --fix $(CODE)
+
+lock: setup ## choose the newest versions that pyproject.toml allows
+	"$(BIN)/python" -m pip install --quiet uv
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --extra dev --generate-hashes --no-strip-extras \
+		--no-emit-index-url --custom-compile-command "make lock" --output-file requirements.lock pyproject.toml
+
+clean: ## remove .venv and what the tools keep; .syncflow (the state) stays
+	rm -rf .venv build dist *.egg-info htmlcov .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find $(CODE) -name __pycache__ -type d -prune -exec rm -rf {} +
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
