@@ -1,0 +1,133 @@
+"""The root of the command line: global options, and what becomes of an error."""
+
+import contextlib
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+import click
+
+from syncflow_pipelines import __version__
+from syncflow_pipelines.cli.groups import LazyGroup
+from syncflow_pipelines.cli.invocation import Invocation
+from syncflow_pipelines.errors import ConfigurationError, SyncflowError
+
+FAILED = 1
+USAGE = 2
+INTERRUPTED = 128 + signal.SIGINT
+
+SUMMARIES = {
+    "demo": "Run the whole job once against a demo source, and check the result.",
+    "dev": "Run the Dagster UI, the daemon and the demo source until Ctrl-C.",
+    "connectors": "List the sources of connectors.yaml, and test them.",
+    "discover": "Ask the sources what they offer; make and follow the tables.",
+    "entities": "List what was discovered, or show one entity.",
+    "sync": "Sync entities now.",
+    "runs": "List past syncs, or show one.",
+    "rejects": "List rows that could not be stored, or show one.",
+    "config": "Check the configuration: connectors.yaml, the environment and .env.",
+    "db": "Start, stop, migrate and find the database.",
+}
+
+
+@click.group(
+    "syncflow",
+    cls=LazyGroup,
+    package="syncflow_pipelines.cli.commands",
+    summaries=SUMMARIES,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+@click.option("--config-dir", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
+              help="Folder of connectors.yaml.  [SYNCFLOW_CONFIG_DIR, else ./config]")  # fmt: skip
+@click.option("--home", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
+              help="Folder of all state.  [SYNCFLOW_HOME, else ./.syncflow]")  # fmt: skip
+@click.option("-v", "--verbose", count=True, help="Log to stderr what happens; -vv logs everything.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress and no notes on stderr, only errors.")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.version_option(__version__, "-V", "--version", prog_name="syncflow")
+@click.pass_obj
+def application(
+    invocation: Invocation, config_dir: Path | None, home: Path | None, verbose: int, quiet: bool, debug: bool
+) -> None:
+    """Keep PostgreSQL tables in step with the APIs that they come from.
+
+    \b
+    A first look, with nothing to set up:
+      syncflow demo                     everything once, in under three minutes
+      syncflow dev                      the same world, with the Dagster UI
+
+    \b
+    Your own source, once config/connectors.yaml names it:
+      syncflow config check             is the file right?
+      syncflow connectors --test        does the source answer?
+      syncflow discover                 what does it offer?
+      syncflow sync --all               fetch it
+      syncflow runs                     what happened?
+
+    Tables go to stdout and everything else to stderr; --json prints one object a line.
+    Exit codes: 0 done, 1 something failed, 2 usage or configuration.
+    """
+    invocation.verbosity = -1 if quiet else verbose
+    invocation.debug = debug
+    # Children (the demo source, Dagster) find the same folders, because they read the environment.
+    for variable, folder in (("SYNCFLOW_CONFIG_DIR", config_dir), ("SYNCFLOW_HOME", home)):
+        if folder is not None:
+            os.environ[variable] = str(folder.resolve())  # noqa: TID251 - written, not read
+
+
+def main() -> NoReturn:
+    """Run the command that `sys.argv` names, and exit with its code."""
+    signal.signal(signal.SIGTERM, _exit_by_signal)
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, _exit_by_signal)
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """The exit code of `syncflow *arguments`; errors are told on stderr, never raised."""
+    invocation = Invocation()
+    try:
+        result = application.main(list(arguments), "syncflow", standalone_mode=False, obj=invocation)
+        sys.stdout.flush()
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return INTERRUPTED
+    except BrokenPipeError:
+        _forget_stdout()
+        return FAILED
+    except SyncflowError as error:
+        return _tell(invocation, str(error), USAGE if isinstance(error, ConfigurationError) else FAILED)
+    except Exception as error:  # noqa: BLE001 - the entry point: a person gets a sentence, --debug the rest
+        return _tell(invocation, _unexpected(error, invocation.debug), FAILED)
+    return result if isinstance(result, int) else 0
+
+
+def _tell(invocation: Invocation, sentence: str, code: int) -> int:
+    if invocation.debug:
+        traceback.print_exc(file=sys.stderr)
+    click.echo(f"Error: {sentence}", err=True)
+    return code
+
+
+def _unexpected(error: Exception, debug: bool) -> str:
+    first_line = (str(error).splitlines() or [""])[0]
+    told = f"{type(error).__name__}: {first_line}".rstrip(": ")
+    return told if debug else f"{told} (unexpected; --debug before the command shows where)"
+
+
+def _forget_stdout() -> None:
+    # Whoever read our output has gone; without this the interpreter complains when it flushes at exit.
+    with contextlib.suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _exit_by_signal(number: int, _frame: FrameType | None) -> None:
+    # Raised, so that every `with` on the way out stops what it started.
+    raise SystemExit(128 + number)

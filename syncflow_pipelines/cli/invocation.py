@@ -1,0 +1,48 @@
+"""What one call of `syncflow` carries from the global options to the command."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from syncflow_pipelines.config import ConnectorConfig, Settings
+
+
+@dataclass
+class Invocation:
+    """The global options, and the configuration, which is read when first asked for."""
+
+    verbosity: int = 0
+    """-1 quiet, 0 as usual, 1 what happens, 2 everything."""
+    debug: bool = False
+
+    @cached_property
+    def settings(self) -> "Settings":
+        """The settings; logging follows them. Raises `ConfigurationError`."""
+        from syncflow_pipelines.cli.logs import configure_logging
+        from syncflow_pipelines.config import load_settings
+
+        settings = load_settings()
+        configure_logging(settings, self.verbosity)
+        return settings
+
+    @cached_property
+    def connectors(self) -> tuple["ConnectorConfig", ...]:
+        """Every connector that is configured. Raises `ConfigurationError`."""
+        from syncflow_pipelines.config import load_connectors
+
+        return load_connectors(self.settings)
+
+    @property
+    def quiet(self) -> bool:
+        return self.verbosity < 0
+
+    def note(self, sentence: str) -> None:
+        """Tell a person on stderr something that no program needs."""
+        if not self.quiet:
+            click.echo(sentence, err=True)
+
+
+pass_invocation = click.make_pass_decorator(Invocation)

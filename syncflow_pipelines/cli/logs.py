@@ -1,0 +1,35 @@
+"""Where log lines go: to stderr and to LOG_FILE, never to stdout, which belongs to results."""
+
+import logging
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from syncflow_pipelines.config import Settings
+
+FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
+
+
+def configure_logging(settings: "Settings", verbosity: int) -> None:
+    """Log to stderr by `verbosity` (-1 errors, 0 warnings, 1 what happens, 2 everything), to LOG_FILE by LOG_LEVEL.
+
+    LOG_LEVEL=DEBUG asks for everything on stderr too; a higher one leaves out what is below it.
+    """
+    chosen = logging.getLevelName(settings.log_level.upper())
+    console = logging.StreamHandler(sys.stderr)
+    console.setLevel(_console_level(chosen, verbosity))
+    handlers: list[logging.Handler] = [console]
+    if settings.log_file is not None:
+        settings.log_file.parent.mkdir(parents=True, exist_ok=True)
+        file = logging.FileHandler(settings.log_file, encoding="utf-8")
+        file.setLevel(chosen)
+        handlers.append(file)
+    logging.basicConfig(level=min(handler.level for handler in handlers), format=FORMAT, handlers=handlers, force=True)
+
+
+def _console_level(chosen: int, verbosity: int) -> int:
+    if verbosity < 0:
+        return logging.ERROR
+    if verbosity >= 2 or chosen <= logging.DEBUG:
+        return logging.DEBUG
+    return logging.INFO if verbosity == 1 else max(chosen, logging.WARNING)

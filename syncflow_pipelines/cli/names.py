@@ -1,0 +1,92 @@
+"""Names of connectors and entities on the command line: choosing by them, and completing them."""
+
+import difflib
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import click
+from click.shell_completion import CompletionItem
+
+from syncflow_pipelines.config import ConnectorConfig, load_settings
+from syncflow_pipelines.errors import ConfigurationError, SyncflowError, UnknownEntity
+
+if TYPE_CHECKING:
+    EntityParameter = click.ParamType[tuple[str, str]]
+    NameParameter = click.ParamType[str]
+else:  # older releases of click cannot be subscripted
+    EntityParameter = NameParameter = click.ParamType
+
+
+class EntityName(EntityParameter):
+    """`connector/slug`; the shell completes it from the last discovery, without the database."""
+
+    name = "entity"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
+        connector, slash, slug = str(value).partition("/")
+        if not (connector and slash and slug):
+            self.fail(f"'{value}' is not an entity; write connector/entity, as in erp/items.", param, ctx)
+        return connector, slug
+
+    def shell_complete(
+        self,
+        ctx: click.Context,
+        param: click.Parameter,
+        incomplete: str,
+    ) -> list[CompletionItem]:
+        return [CompletionItem(name) for name in _known_entities() if name.startswith(incomplete)]
+
+
+class ConnectorName(NameParameter):
+    """The name of a connector of connectors.yaml."""
+
+    name = "connector"
+
+    def shell_complete(
+        self,
+        ctx: click.Context,
+        param: click.Parameter,
+        incomplete: str,
+    ) -> list[CompletionItem]:
+        return [CompletionItem(name) for name in _known_connectors() if name.startswith(incomplete)]
+
+
+def choose_connectors(configured: Iterable[ConnectorConfig], names: Iterable[str] = ()) -> tuple[ConnectorConfig, ...]:
+    """The connectors of those names, or every enabled one where no name is given.
+
+    Raises `UnknownEntity` naming the first that is not configured, with the one that may have been
+    meant, and `ConfigurationError` where nothing is configured at all.
+    """
+    known = {connector.name: connector for connector in configured}
+    if not known:
+        raise ConfigurationError("connectors.yaml names no connector; add one, as the comments in the file show")
+    wanted = tuple(dict.fromkeys(names))
+    for name in wanted:
+        if name not in known:
+            raise UnknownEntity(f"no connector is called '{name}'; {_instead(name, known)}")
+    return tuple(known[name] for name in wanted) or tuple(one for one in known.values() if one.enabled)
+
+
+def _instead(name: str, known: Iterable[str]) -> str:
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, n=1)
+    return f"did you mean '{near[0]}'?" if near else f"connectors.yaml names {', '.join(names)}"
+
+
+def _known_entities() -> list[str]:
+    from syncflow_pipelines.sync.state import read_catalogue_state
+
+    try:
+        state = read_catalogue_state(load_settings().home)
+    except (SyncflowError, OSError):
+        return []
+    return sorted(f"{connector}/{entity.slug}" for connector, entities in state.items() for entity in entities)
+
+
+def _known_connectors() -> list[str]:
+    from syncflow_pipelines.config import load_connectors
+
+    try:
+        return [connector.name for connector in load_connectors(load_settings())]
+    except (SyncflowError, OSError):
+        return []
