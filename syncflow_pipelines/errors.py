@@ -1,0 +1,92 @@
+"""Every error that SyncFlow raises on purpose, split by what a person has to do about it.
+
+    SyncflowError
+    ├── ConfigurationError        mend a file or the environment            (exit code 2)
+    ├── DatabaseError             look after PostgreSQL
+    ├── SourceError               look after the source, or wait for it
+    │   ├── SourceUnreachable       it is down, slow or torn: try again later
+    │   ├── SourceRefused           it refused the token: replace the token
+    │   ├── SourceProtocolError     it answered something that is not the contract
+    │   └── EntityGone              it no longer offers this entity
+    ├── SchemaRefused             decide what becomes of a column
+    └── SyncError                 this sync ended without touching the table
+        ├── EntityBusy              another sync holds the entity
+        ├── UnknownEntity           discover first, or mend the name
+        ├── TooManyRejects          look at the rejected rows
+        ├── SuspiciousRead          the source hid most of its rows
+        └── SyncCancelled           somebody stopped it
+
+An error's text is one sentence that names the thing, its value and the remedy. It never holds a
+token, a password or a row. Errors cross process borders in Dagster, so every one of them pickles.
+"""
+
+
+class SyncflowError(Exception):
+    """Something that SyncFlow expects to go wrong; `str()` is the sentence to show a person."""
+
+
+class ConfigurationError(SyncflowError):
+    """A file or the environment says something that cannot be used.
+
+    `mistakes` holds one sentence each, all that were found at once.
+    """
+
+    def __init__(self, message: str, mistakes: tuple[str, ...] = ()) -> None:
+        super().__init__(message, mistakes)
+        self.message = message
+        self.mistakes = mistakes
+
+    def __str__(self) -> str:
+        return "\n".join((self.message, *(f"  {mistake}" for mistake in self.mistakes)))
+
+
+class DatabaseError(SyncflowError):
+    """PostgreSQL cannot be reached, started, migrated, or refused a statement."""
+
+
+class SourceError(SyncflowError):
+    """The source did not give what was asked of it."""
+
+
+class SourceUnreachable(SourceError):
+    """The source is down, too slow, or its answers are torn; trying later may help."""
+
+
+class SourceRefused(SourceError):
+    """The source refused the credentials (401 or 403)."""
+
+
+class SourceProtocolError(SourceError):
+    """The source answered something that is not the contract."""
+
+
+class EntityGone(SourceError):
+    """The source no longer offers the entity (404)."""
+
+
+class SchemaRefused(SyncflowError):
+    """A change of an entity's columns that would lose data; a person has to decide."""
+
+
+class SyncError(SyncflowError):
+    """A sync ended without touching the table."""
+
+
+class EntityBusy(SyncError):
+    """Another sync of the same entity is running."""
+
+
+class UnknownEntity(SyncError):
+    """No such connector or entity is known."""
+
+
+class TooManyRejects(SyncError):
+    """More rows were rejected than `max_reject_ratio` allows."""
+
+
+class SuspiciousRead(SyncError):
+    """A whole read saw so few of the live rows that deleting the rest would be a mistake."""
+
+
+class SyncCancelled(SyncError):
+    """The sync was asked to stop."""

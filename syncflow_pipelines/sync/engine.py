@@ -1,0 +1,361 @@
+"""One sync of one entity, and many at once.
+
+A sync holds its entity's lock on a connection of its own, and does everything in one transaction: rows,
+cursor, rejects and run record commit together or not at all. A process killed at any moment leaves the
+state of before; PostgreSQL then gives the lock back, and the next sync closes the dead run's record.
+"""
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from typing import Literal
+from uuid import UUID
+
+import psycopg
+
+from syncflow_pipelines.config import ConnectorConfig, Settings
+from syncflow_pipelines.database import Database
+from syncflow_pipelines.errors import DatabaseError, EntityBusy, SchemaRefused, SyncCancelled, SyncError, SyncflowError
+from syncflow_pipelines.sync.entities import find_entity
+from syncflow_pipelines.sync.ingest import Ingest, Reading
+from syncflow_pipelines.sync.model import Counts, Entity, Strategy, SyncOutcome
+from syncflow_pipelines.sync.rejects import count_rejects
+from syncflow_pipelines.sync.runs import close_run, open_run, try_lock, unlock
+from syncflow_pipelines.transport import SourceClient, open_source
+
+_LOG = logging.getLogger(__name__)
+
+LOCK_POLL_S = 0.2
+
+# A backend that is busy with a long statement would else hold the lock of a dead process until it ends.
+_NOTICE_OUR_DEATH = "SET client_connection_check_interval = '1s'"
+_HOLDER = (
+    "SELECT started_at FROM sync_runs WHERE entity_uid = %s AND status = 'running' ORDER BY started_at DESC LIMIT 1"
+)
+_SUCCEEDED = """
+UPDATE entities SET last_sync_at = now(), last_sync_status = 'success', last_rowversion = %s, last_run_uid = %s,
+  consecutive_failures = 0, next_attempt_at = NULL, live_rows = %s, updated_at = now() WHERE uid = %s
+"""
+# The wait doubles with every failure in a row, from the entity's interval up to an hour or the interval.
+_FAILED = """
+UPDATE entities SET last_sync_status = 'failed', last_run_uid = %s, updated_at = now(),
+  consecutive_failures = consecutive_failures + 1,
+  next_attempt_at = now() + make_interval(secs => least(
+    sync_interval_seconds * power(2, least(consecutive_failures, 12)), greatest(sync_interval_seconds, 3600)))
+WHERE uid = %s
+"""
+_CANCELLED = "UPDATE entities SET last_sync_status = 'failed', last_run_uid = %s, updated_at = now() WHERE uid = %s"
+
+
+@dataclass(frozen=True, slots=True)
+class SyncRequest:
+    """One entity to sync, and how."""
+
+    connector: ConnectorConfig
+    slug: str
+    strategy: Strategy | None = None
+    """None: the entity's own."""
+    full_refresh: bool = False
+    """Forget the cursor, read everything, and compare every column."""
+    trigger: str = "manual"
+    dagster_run_id: str | None = None
+    wait_s: float = 0.0
+    """How long to wait for another sync of the same entity to end."""
+
+    @property
+    def key(self) -> str:
+        """`connector/slug`."""
+        return f"{self.connector.name}/{self.slug}"
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a sync is."""
+
+    entity: str
+    phase: Literal["waiting", "reading", "writing", "done"]
+    rows: int = 0
+    total: int | None = None
+
+
+Cancelled = Callable[[], bool]
+Report = Callable[[Progress], None]
+
+
+def _never() -> bool:
+    return False
+
+
+def _nobody(_: Progress) -> None:
+    return None
+
+
+def sync_entity(
+    db: Database,
+    settings: Settings,
+    request: SyncRequest,
+    *,
+    source: SourceClient | None = None,
+    cancelled: Cancelled = _never,
+    progress: Report = _nobody,
+) -> SyncOutcome:
+    """Syncs one entity and tells what it came to.
+
+    What can go wrong with an entity does not raise: the outcome's status is `failed`, with one sentence and the
+    error's class. `source` is shared by the entities of one connector; without it a client is opened.
+    """
+    started = time.monotonic()
+    sync = _Sync(db, request, cancelled, progress)
+    try:
+        with ExitStack() as stack:
+            client = source or stack.enter_context(open_source(request.connector, settings, cancelled=cancelled))
+            outcome = sync.run(client)
+    except SyncflowError as error:
+        outcome = sync.failure(error)
+    except psycopg.Error as error:
+        outcome = sync.failure(_translated(error))
+    finally:
+        progress(Progress(request.key, "done"))
+    return replace(outcome, seconds=time.monotonic() - started)
+
+
+def sync_entities(
+    db: Database,
+    settings: Settings,
+    requests: Sequence[SyncRequest],
+    *,
+    workers: int,
+    cancelled: Cancelled = _never,
+    progress: Report = _nobody,
+) -> Iterator[SyncOutcome]:
+    """Syncs many entities, `workers` at a time, and yields each outcome as it ends.
+
+    The entities of one connector share its connections, so that together they never open more than its
+    `concurrency`. Leaving the iterator early cancels what has not ended.
+    """
+    ended: queue.SimpleQueue[SyncOutcome | BaseException] = queue.SimpleQueue()
+    stop = threading.Event()
+
+    def is_over() -> bool:
+        return stop.is_set() or cancelled()
+
+    with ExitStack() as stack:
+        sources = _Sources(settings, is_over, stack)
+        pool = stack.enter_context(ThreadPoolExecutor(max(workers, 1), thread_name_prefix="syncflow-sync"))
+        stack.callback(stop.set)
+
+        def work(request: SyncRequest) -> None:
+            try:
+                ended.put(_one_of_many(db, settings, request, sources, is_over, progress))
+            except BaseException as unexpected:  # noqa: BLE001 - handed to the caller's thread, which raises it
+                ended.put(unexpected)
+
+        for request in requests:
+            pool.submit(work, request)
+        for _ in requests:
+            result = ended.get()
+            if isinstance(result, BaseException):
+                raise result
+            yield result
+
+
+def _one_of_many(
+    db: Database, settings: Settings, request: SyncRequest, sources: "_Sources", cancelled: Cancelled, progress: Report
+) -> SyncOutcome:
+    if cancelled():
+        return _Sync(db, request, cancelled, progress).failure(SyncCancelled(f"{request.key} was not begun: cancelled"))
+    try:
+        source = sources.of(request.connector)
+    except SyncflowError as error:
+        return _Sync(db, request, cancelled, progress).failure(error)
+    return sync_entity(db, settings, request, source=source, cancelled=cancelled, progress=progress)
+
+
+class _Sources:
+    """One client a connector, closed with the stack."""
+
+    def __init__(self, settings: Settings, cancelled: Cancelled, stack: ExitStack) -> None:
+        self._settings, self._cancelled, self._stack = settings, cancelled, stack
+        self._clients: dict[str, SourceClient] = {}
+        self._lock = threading.Lock()
+
+    def of(self, connector: ConnectorConfig) -> SourceClient:
+        """The connector's client. Raises `ConfigurationError` where its secret cannot be read."""
+        with self._lock:
+            if connector.name not in self._clients:
+                client = open_source(connector, self._settings, cancelled=self._cancelled)
+                self._clients[connector.name] = self._stack.enter_context(client)
+            return self._clients[connector.name]
+
+
+@dataclass(slots=True)
+class _Sync:
+    """The course of one sync."""
+
+    db: Database
+    request: SyncRequest
+    cancelled: Cancelled
+    progress: Report
+    entity: Entity | None = None
+    run_uid: UUID | None = None
+    counts: Counts = field(default_factory=Counts)
+
+    @property
+    def strategy(self) -> Strategy:
+        """The strategy of this sync; before the entity is known, what was asked for."""
+        if self.request.full_refresh:
+            return "full"
+        return self.request.strategy or (self.entity.strategy if self.entity else "full")
+
+    def run(self, source: SourceClient) -> SyncOutcome:
+        with self.db.dedicated("syncflow sync") as connection:
+            entity = self.entity = find_entity(connection, self.request.connector.name, self.request.slug)
+            connection.execute(_NOTICE_OUR_DEATH)
+            self._lock(connection, entity)
+            try:
+                return self._run_locked(connection, source)
+            finally:
+                if not connection.closed:
+                    unlock(connection, entity.uid)
+
+    def failure(self, error: SyncflowError) -> SyncOutcome:
+        """The outcome of a sync that did not end well."""
+        _LOG.warning("%s: %s", self.request.key, error)
+        return SyncOutcome(
+            entity=self.request.key,
+            strategy=self.strategy,
+            status="failed",
+            counts=self.counts,
+            seconds=0.0,
+            error=str(error),
+            error_type=type(error).__name__,
+            run_uid=self.run_uid,
+            rowversion_start=self.entity.last_rowversion if self.entity else None,
+            live_rows=self.entity.live_rows if self.entity else None,
+            table=self.entity.table if self.entity else None,
+        )
+
+    def _lock(self, connection: psycopg.Connection, entity: Entity) -> None:
+        deadline = time.monotonic() + self.request.wait_s
+        while not try_lock(connection, entity.uid):
+            if self.cancelled():
+                raise SyncCancelled(f"{entity.key} was cancelled while it waited for another sync of it")
+            if time.monotonic() >= deadline:
+                raise EntityBusy(_busy(connection, entity))
+            self.progress(Progress(entity.key, "waiting"))
+            time.sleep(LOCK_POLL_S)
+
+    def _run_locked(self, connection: psycopg.Connection, source: SourceClient) -> SyncOutcome:
+        # Read again under the lock: the sync before this one has moved the cursor.
+        entity = self.entity = find_entity(connection, self.request.connector.name, self.request.slug)
+        _refuse_unsyncable(entity, self.strategy)
+        self.run_uid = open_run(
+            connection,
+            entity.uid,
+            strategy=self.strategy,
+            full_refresh=self.request.full_refresh,
+            trigger=self.request.trigger,
+            dagster_run_id=self.request.dagster_run_id,
+            rowversion_start=None if self.request.full_refresh else entity.last_rowversion,
+        )
+        try:
+            return self._transfer(connection, source, entity, self.run_uid)
+        except BaseException as error:
+            self._record_failure(connection, entity, self.run_uid, error)
+            raise
+
+    def _transfer(
+        self, connection: psycopg.Connection, source: SourceClient, entity: Entity, run_uid: UUID
+    ) -> SyncOutcome:
+        """The one transaction. A read that is refused as a whole still commits its rejects and its record."""
+        refusal: SyncError | None = None
+        with connection.transaction():
+            ingest = Ingest(connection, self.request.connector, entity, run_uid, source)
+            ingest.cancelled = self.cancelled
+            ingest.report = lambda phase, rows, total: self.progress(Progress(entity.key, phase, rows, total))
+            reading = ingest.read(self.strategy)
+            try:
+                result = ingest.write(reading)
+            except SyncError as error:
+                if isinstance(error, SyncCancelled):
+                    raise
+                refusal, self.counts = error, reading.counts
+            else:
+                connection.execute(_SUCCEEDED, (result.cursor, run_uid, result.live_rows, entity.uid))
+                close_run(connection, run_uid, result.counts, rowversion_end=result.cursor, details=_details(reading))
+                open_rejects = count_rejects(connection, entity.uid)
+        if refusal is not None:
+            raise refusal
+        return SyncOutcome(
+            entity=entity.key,
+            strategy=self.strategy,
+            status="success",
+            counts=result.counts,
+            seconds=0.0,
+            run_uid=run_uid,
+            rowversion_start=entity.last_rowversion,
+            rowversion_end=result.cursor,
+            live_rows=result.live_rows,
+            table=entity.table,
+            open_rejects=open_rejects,
+            pages=reading.pages,
+            received_bytes=reading.received_bytes,
+            notes=tuple(reading.notes),
+        )
+
+    def _record_failure(
+        self, connection: psycopg.Connection, entity: Entity, run_uid: UUID, error: BaseException
+    ) -> None:
+        """Closes the run's record; where the connection is gone too, the next sync does it."""
+        shown = _shown(error)
+        statement = _CANCELLED if isinstance(shown, SyncCancelled) else _FAILED
+        try:
+            with ExitStack() as stack:
+                if connection.closed:
+                    connection = stack.enter_context(self.db.dedicated("syncflow sync"))
+                stack.enter_context(connection.transaction())
+                connection.execute(statement, (run_uid, entity.uid))
+                close_run(connection, run_uid, self.counts, rowversion_end=entity.last_rowversion, error=shown)
+        except (psycopg.Error, DatabaseError) as failure:
+            _LOG.warning("%s: its run record stays open for now: %s", entity.key, type(failure).__name__)
+
+
+def _refuse_unsyncable(entity: Entity, strategy: Strategy) -> None:
+    if entity.schema_error:
+        raise SchemaRefused(f"{entity.key}: {entity.schema_error}")
+    if strategy == "rowversion" and not entity.spec.has_row_versions:
+        raise SyncError(f"{entity.key} has no row versions; sync it with the strategy hash or full")
+
+
+def _busy(connection: psycopg.Connection, entity: Entity) -> str:
+    row = connection.execute(_HOLDER, (entity.uid,)).fetchone()
+    since = f" since {row[0]:%H:%M:%S} UTC" if row else ""
+    return f"{entity.key} is being synced{since}; wait for that sync with --wait, or try again later"
+
+
+def _details(reading: Reading) -> dict[str, object]:
+    return {"pages": reading.pages, "received_bytes": reading.received_bytes, "notes": reading.notes}
+
+
+def _shown(error: BaseException) -> SyncflowError:
+    """What the run record says of the error."""
+    if isinstance(error, SyncflowError):
+        return error
+    if isinstance(error, psycopg.Error):
+        return _translated(error)
+    if not isinstance(error, Exception):
+        return SyncCancelled("the sync was interrupted; nothing of it was kept")
+    return SyncError(f"an unexpected {type(error).__name__} ended the sync")
+
+
+def _translated(error: psycopg.Error) -> SyncflowError:
+    """PostgreSQL's error as ours: what happened, never the row that it happened to."""
+    said = error.diag.message_primary or type(error).__name__
+    if isinstance(error, psycopg.OperationalError):
+        return DatabaseError(f"PostgreSQL ended the sync: {said}; nothing of it was kept, the next sync goes on")
+    return DatabaseError(f"PostgreSQL refused a statement of the sync: {said} ({error.sqlstate or 'no code'})")

@@ -1,0 +1,243 @@
+"""Inside a sync's transaction: read the source into the staging table, then apply it to the entity's table."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Literal
+from urllib.parse import quote
+from uuid import UUID
+
+import psycopg
+
+from syncflow_pipelines.config import ConnectorConfig
+from syncflow_pipelines.errors import EntityGone, SourceProtocolError, SuspiciousRead, SyncCancelled, TooManyRejects
+from syncflow_pipelines.sync.apply import Target
+from syncflow_pipelines.sync.decode import Batch, RowDecoder, key_digest
+from syncflow_pipelines.sync.model import Counts, Entity, Strategy
+from syncflow_pipelines.sync.pages import Page, parse_page
+from syncflow_pipelines.sync.reading import WholeRead, read_by_version, read_whole
+from syncflow_pipelines.sync.rejects import count_run_rejects, forget_mended, forget_older, keep_rejects, open_keys
+from syncflow_pipelines.sync.rowversion import precedes, rewind
+from syncflow_pipelines.sync.staging import Staging
+from syncflow_pipelines.sync.tables import ensure_table
+from syncflow_pipelines.transport import NotFound, SourceClient
+
+MANY_ROWS = 100
+"""From so many live rows on, a read that saw hardly any of them is not believed."""
+
+PhaseReport = Callable[[Literal["reading", "writing"], int, int | None], None]
+
+
+@dataclass(slots=True)
+class Reading:
+    """What was read, before any of it is applied."""
+
+    strategy: Strategy
+    is_whole: bool
+    """Whether every row of the source was asked for, so that a row not seen may be gone."""
+    moves: bool = False
+    """Whether the read took several answers by page number, so that a row may have hidden from it."""
+    cursor: str | None = None
+    pages: int = 0
+    received_bytes: int = 0
+    """Of pages, decompressed."""
+    rejected: int = 0
+    rejected_without_key: int = 0
+    fetched: int = 0
+    """Distinct keys staged, tombstones included, rejected rows not."""
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def counts(self) -> Counts:
+        """The counts of a read of which nothing was applied."""
+        return Counts(fetched=self.fetched + self.rejected, rejected=self.rejected)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What became of the table."""
+
+    counts: Counts
+    cursor: str | None
+    live_rows: int
+
+
+class Ingest:
+    """One sync's way from the source to the table; used once, inside one transaction."""
+
+    def __init__(
+        self,
+        connection: psycopg.Connection,
+        connector: ConnectorConfig,
+        entity: Entity,
+        run_uid: UUID,
+        source: SourceClient,
+    ) -> None:
+        self._connection, self._entity, self._run_uid, self._source = connection, entity, run_uid, source
+        self._settings = connector.entity(entity.spec.slug)
+        self._path = f"/api/v1/data/{quote(entity.spec.slug, safe='')}"
+        self._decoder = RowDecoder(entity.spec)
+        self._staging = Staging(connection, entity.spec, self._decoder)
+        self._target = Target(connection, entity.spec, entity.table)
+        self._open_rejects = open_keys(connection, entity.uid)
+        self._mended: set[UUID] = set()
+        self._unknown: set[str] = set()
+        self._taken = self._pages = self._received_bytes = 0
+        self._total: int | None = None
+        self.cancelled: Callable[[], bool] = lambda: False
+        self.report: PhaseReport = lambda phase, rows, total: None
+
+    def read(self, strategy: Strategy) -> Reading:
+        """Reads into the staging table. Raises `SourceError`, `SyncCancelled`, `SchemaRefused`."""
+        cursor = self._cursor()
+        self._staging.create()
+        by_version = strategy == "rowversion" or (strategy == "full" and self._entity.spec.has_row_versions)
+        reading = self._by_version(strategy, cursor) if by_version else self._by_page(strategy, cursor)
+        self._confirm_missing(reading)
+        self._staging.settle()
+        reading.fetched = self._staging.count()
+        rejects = count_run_rejects(self._connection, self._run_uid)
+        reading.rejected, reading.rejected_without_key = rejects.count, rejects.without_key
+        reading.pages, reading.received_bytes = self._pages, self._received_bytes
+        self._note_unknown(reading)
+        return reading
+
+    def write(self, reading: Reading) -> Written:
+        """Applies what was read. Raises `TooManyRejects` or `SuspiciousRead` before it touches the table."""
+        self.report("writing", reading.fetched, None)
+        self._check_rejects(reading)
+        self._check_emptiness(reading)
+        applied = self._target.apply(reading.strategy)
+        missing = self._bury_missing(reading)
+        self._forget_rejects(reading)
+        counts = Counts(
+            fetched=reading.fetched + reading.rejected,
+            inserted=applied.inserted,
+            updated=applied.updated,
+            unchanged=reading.fetched - applied.inserted - applied.updated - applied.buried,
+            deleted=applied.buried + missing,
+            rejected=reading.rejected,
+            missing=missing,
+        )
+        live = self._live_rows(reading, applied.inserted + applied.revived - counts.deleted)
+        return Written(counts, reading.cursor, live)
+
+    def _cursor(self) -> str | None:
+        """Where to go on from; None where the table does not hold what the cursor says it does."""
+        plan = ensure_table(self._connection, self._entity.spec, self._entity.table)
+        if plan.refills or (self._entity.live_rows and self._target.is_empty()):
+            return None
+        return self._entity.last_rowversion
+
+    def _by_version(self, strategy: Strategy, cursor: str | None) -> Reading:
+        whole = strategy == "full"
+        start = None if whole else rewind(cursor, self._settings.rowversion_overlap)
+        read = read_by_version(self._fetch, self._take, start, page_size=self._settings.page_size)
+        if not read.ordered:
+            reading = self._by_page(strategy, cursor)
+            reading.notes.append("the source sends row versions out of order, so it was read whole")
+            return reading
+        reading = Reading(strategy, is_whole=whole and read.complete, cursor=read.cursor)
+        if not whole and _is_behind(read.cursor, cursor):
+            reading.cursor = cursor
+        if not read.complete:
+            reading.notes.append("rows of one row version would not hold still; the next sync reads them again")
+        return reading
+
+    def _by_page(self, strategy: Strategy, cursor: str | None) -> Reading:
+        read = self._pass()
+        reading = Reading(strategy, is_whole=True, moves=read.pages > 1, cursor=cursor)
+        if not read.settled:
+            reading.notes.append("the entity moved while it was read")
+        return reading
+
+    def _pass(self) -> WholeRead:
+        settings = self._settings
+        return read_whole(self._fetch, self._take, page_size=settings.page_size, concurrency=settings.concurrency)
+
+    def _confirm_missing(self, reading: Reading) -> None:
+        """Reads once more where rows seem gone: page numbers can hide a row, two reads running hardly do."""
+        if not (reading.is_whole and reading.moves):
+            return
+        self._staging.analyze()
+        if self._target.count_missing():
+            self._pass()
+            reading.notes.append("read twice, because rows seemed to be gone")
+
+    def _fetch(self, page: int, above: str | None = None) -> Page:
+        query = [("page", str(page)), ("page_size", str(self._settings.page_size))]
+        if above is not None:
+            query.append(("rowversion_gt", above))
+        try:
+            return replace(self._source.get(self._path, query, validate=parse_page).body, number=page)
+        except NotFound as cause:
+            raise EntityGone(
+                f"{self._entity.key} is not offered by its source any more (404); `syncflow discover "
+                f"{self._entity.connector}` marks it as gone"
+            ) from cause
+        except SourceProtocolError as cause:
+            raise SourceProtocolError(f"{self._entity.key}: {cause}") from cause
+
+    def _take(self, page: Page) -> Batch:
+        """Stages one page; its memory is free again afterwards."""
+        if self.cancelled():
+            raise SyncCancelled(f"{self._entity.key} was cancelled; nothing of this sync was kept")
+        batch = self._decoder.decode(page)
+        rejects = self._staging.add(batch)
+        if rejects:
+            keep_rejects(self._connection, self._entity.uid, self._run_uid, rejects, page.number)
+        if self._open_rejects:
+            found = {key_digest(staged.key) for staged in batch.rows}
+            self._mended |= found & self._open_rejects
+        self._unknown |= batch.unknown_names
+        self._taken, self._pages = self._taken + page.size, self._pages + 1
+        self._received_bytes += page.received_bytes
+        self._total = page.total if page.total is not None else self._total
+        self.report("reading", self._taken, self._total)
+        return batch
+
+    def _check_rejects(self, reading: Reading) -> None:
+        all_rows = reading.fetched + reading.rejected
+        if reading.rejected > self._settings.max_reject_ratio * all_rows:
+            raise TooManyRejects(
+                f"{self._entity.key}: {reading.rejected} of {all_rows} rows were rejected, more than max_reject_ratio "
+                f"{self._settings.max_reject_ratio:g} allows; `syncflow rejects list {self._entity.key}` shows why"
+            )
+
+    def _check_emptiness(self, reading: Reading) -> None:
+        if not reading.is_whole:
+            return
+        live, seen = self._target.count_live(), reading.fetched + reading.rejected
+        if live >= MANY_ROWS and seen < self._settings.min_seen_ratio * live:
+            raise SuspiciousRead(
+                f"{self._entity.key}: the source showed {seen} rows where {live} are live, less than min_seen_ratio "
+                f"{self._settings.min_seen_ratio:g} allows; if that is right, set min_seen_ratio: 0 for it once"
+            )
+
+    def _bury_missing(self, reading: Reading) -> int:
+        if not reading.is_whole:
+            return 0
+        if reading.rejected_without_key:
+            reading.notes.append("no row was marked deleted, because rejected rows without a key may be any of them")
+            return 0
+        return self._target.bury_missing()
+
+    def _forget_rejects(self, reading: Reading) -> None:
+        if reading.is_whole:
+            forget_older(self._connection, self._entity.uid, self._run_uid)
+        else:
+            forget_mended(self._connection, self._entity.uid, self._run_uid, self._mended)
+
+    def _live_rows(self, reading: Reading, change: int) -> int:
+        """Counted where everything was read anyway; else worked out from the change."""
+        if reading.is_whole or self._entity.live_rows is None or reading.cursor is None:
+            return self._target.count_live()
+        return self._entity.live_rows + change
+
+    def _note_unknown(self, reading: Reading) -> None:
+        if self._unknown:
+            names = ", ".join(sorted(self._unknown)[:10])
+            reading.notes.append(f"the source sends columns that its catalogue does not name: {names}")
+
+
+def _is_behind(found: str | None, before: str | None) -> bool:
+    return before is not None and (found is None or precedes(found, before))

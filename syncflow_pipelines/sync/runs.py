@@ -1,0 +1,195 @@
+"""Run history: one row in `sync_runs` for every sync that began, and what became of it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+from psycopg.rows import class_row
+from psycopg.types.json import Jsonb
+
+from syncflow_pipelines.errors import UnknownEntity
+from syncflow_pipelines.sync.model import Counts, Strategy
+
+_TRY_LOCK = "SELECT pg_try_advisory_lock(hashtextextended('syncflow entity ' || %s, 0))"
+_UNLOCK = "SELECT pg_advisory_unlock(hashtextextended('syncflow entity ' || %s, 0))"
+_OPEN = """
+INSERT INTO sync_runs
+  (uid, entity_uid, started_at, status, strategy, is_full_refresh, trigger, dagster_run_id, rowversion_start)
+VALUES (%s, %s, now(), 'running', %s, %s, %s, %s, %s)
+"""
+_CLOSE = """
+UPDATE sync_runs SET completed_at = clock_timestamp(), status = %(status)s, rowversion_end = %(rowversion_end)s,
+  records_fetched = %(fetched)s, records_inserted = %(inserted)s, records_updated = %(updated)s,
+  records_unchanged = %(unchanged)s, records_deleted = %(deleted)s, records_rejected = %(rejected)s,
+  records_missing = %(missing)s, error_message = %(error)s, error_details = %(error_details)s, details = %(details)s
+WHERE uid = %(uid)s AND status = 'running'
+"""
+_DEAD = """
+UPDATE sync_runs SET completed_at = now(), status = 'failed', error_message = %s,
+  error_details = '{"type": "ProcessEnded"}'
+WHERE entity_uid = %s AND status = 'running' RETURNING uid
+"""
+_DEAD_ENTITY = """
+UPDATE entities SET last_sync_status = 'failed', consecutive_failures = consecutive_failures + 1
+WHERE uid = %s
+"""
+_RUNNING = "SELECT DISTINCT entity_uid FROM sync_runs WHERE status = 'running'"
+_PURGE = """
+DELETE FROM sync_runs r WHERE r.completed_at < now() - make_interval(days => %s)
+AND r.uid NOT IN (SELECT last_run_uid FROM entities WHERE last_run_uid IS NOT NULL)
+"""
+_SELECT = """
+SELECT r.uid, c.name || '/' || e.slug AS entity, r.status, r.strategy, r.is_full_refresh, r.trigger, r.dagster_run_id,
+  r.started_at, r.completed_at, r.records_fetched AS fetched, r.records_inserted AS inserted,
+  r.records_updated AS updated, r.records_unchanged AS unchanged, r.records_deleted AS deleted,
+  r.records_rejected AS rejected, r.records_missing AS missing, r.rowversion_start, r.rowversion_end,
+  r.error_message, r.error_details, r.details
+FROM sync_runs r JOIN entities e ON e.uid = r.entity_uid JOIN connectors c ON c.uid = e.connector_uid
+"""
+_LIST = (
+    _SELECT
+    + """
+WHERE (%(entity)s::text IS NULL OR c.name || '/' || e.slug = %(entity)s)
+  AND (%(status)s::text IS NULL OR r.status = %(status)s)
+ORDER BY r.started_at DESC, r.uid LIMIT %(limit)s
+"""
+)
+_FIND = _SELECT + "WHERE r.uid = %s"
+
+PROCESS_ENDED = "the process ended before the sync did; nothing of it was kept, and the next sync goes on from before"
+
+
+@dataclass(frozen=True, slots=True)
+class SyncRun:
+    """One row of the history."""
+
+    uid: UUID
+    entity: str
+    """`connector/slug`."""
+    status: str
+    strategy: Strategy
+    is_full_refresh: bool
+    trigger: str
+    dagster_run_id: str | None
+    started_at: datetime
+    completed_at: datetime | None
+    fetched: int
+    inserted: int
+    updated: int
+    unchanged: int
+    deleted: int
+    rejected: int
+    missing: int
+    rowversion_start: str | None
+    rowversion_end: str | None
+    error_message: str | None
+    error_details: dict[str, Any] | None
+    details: dict[str, Any] | None
+
+    @property
+    def seconds(self) -> float | None:
+        return (self.completed_at - self.started_at).total_seconds() if self.completed_at else None
+
+
+def try_lock(connection: psycopg.Connection, entity_uid: UUID) -> bool:
+    """Takes the entity's lock for this connection, unless somebody has it."""
+    row = connection.execute(_TRY_LOCK, (str(entity_uid),)).fetchone()
+    return bool(row and row[0])
+
+
+def unlock(connection: psycopg.Connection, entity_uid: UUID) -> None:
+    """Gives the entity's lock back."""
+    connection.execute(_UNLOCK, (str(entity_uid),))
+
+
+def open_run(
+    connection: psycopg.Connection,
+    entity_uid: UUID,
+    *,
+    strategy: Strategy,
+    full_refresh: bool,
+    trigger: str,
+    dagster_run_id: str | None,
+    rowversion_start: str | None,
+) -> UUID:
+    """Records that a sync began. The caller holds the entity's lock, so any older run that is open is dead."""
+    _bury(connection, entity_uid)
+    uid = uuid4()
+    connection.execute(_OPEN, (uid, entity_uid, strategy, full_refresh, trigger, dagster_run_id, rowversion_start))
+    return uid
+
+
+def close_run(
+    connection: psycopg.Connection,
+    uid: UUID,
+    counts: Counts,
+    *,
+    rowversion_end: str | None = None,
+    error: Exception | None = None,
+    details: dict[str, Any] | None = None,
+) -> None:
+    """Records how a sync ended: well, or with the error."""
+    connection.execute(
+        _CLOSE,
+        {
+            "uid": uid,
+            "status": "failed" if error else "success",
+            "fetched": counts.fetched,
+            "inserted": counts.inserted,
+            "updated": counts.updated,
+            "unchanged": counts.unchanged,
+            "deleted": counts.deleted,
+            "rejected": counts.rejected,
+            "missing": counts.missing,
+            "rowversion_end": rowversion_end,
+            "error": str(error) if error else None,
+            "error_details": Jsonb({"type": type(error).__name__}) if error else None,
+            "details": Jsonb(details) if details else None,
+        },
+    )
+
+
+def close_dead_runs(connection: psycopg.Connection) -> int:
+    """Marks as failed every open run whose process is gone; returns how many.
+
+    A run's process holds its entity's lock as long as it lives; PostgreSQL gives the lock back when it dies.
+    The connection must be in autocommit, or the caller commits.
+    """
+    closed = 0
+    for (entity_uid,) in connection.execute(_RUNNING).fetchall():
+        if try_lock(connection, entity_uid):
+            closed += _bury(connection, entity_uid)
+            unlock(connection, entity_uid)
+    return closed
+
+
+def _bury(connection: psycopg.Connection, entity_uid: UUID) -> int:
+    with connection.transaction():
+        closed = len(connection.execute(_DEAD, (PROCESS_ENDED, entity_uid)).fetchall())
+        if closed:
+            connection.execute(_DEAD_ENTITY, (entity_uid,))
+    return closed
+
+
+def list_runs(
+    connection: psycopg.Connection, *, entity: str | None = None, status: str | None = None, limit: int = 50
+) -> tuple[SyncRun, ...]:
+    """The newest runs first; `entity` is `connector/slug`."""
+    with connection.cursor(row_factory=class_row(SyncRun)) as cursor:
+        return tuple(cursor.execute(_LIST, {"entity": entity, "status": status, "limit": limit}).fetchall())
+
+
+def find_run(connection: psycopg.Connection, uid: UUID) -> SyncRun:
+    """The run of that uid. Raises `UnknownEntity`."""
+    with connection.cursor(row_factory=class_row(SyncRun)) as cursor:
+        found = cursor.execute(_FIND, (uid,)).fetchone()
+    if found is None:
+        raise UnknownEntity(f"no run {uid} is known; `syncflow runs` lists them")
+    return found
+
+
+def purge_runs(connection: psycopg.Connection, older_than_days: int) -> int:
+    """Deletes the runs that ended longer ago, but each entity's last; returns how many."""
+    return connection.execute(_PURGE, (older_than_days,)).rowcount

@@ -1,0 +1,232 @@
+"""Entity tables: created, grown with their entity, never dropped.
+
+What a table should become is worked out from the table as it is, so that one altered by hand or left by
+an earlier state is taken up where it stands. Users' views, grants and indexes are left alone.
+"""
+
+from dataclasses import dataclass, field
+
+import psycopg
+from psycopg import sql
+
+from syncflow_pipelines.errors import SchemaRefused
+from syncflow_pipelines.sync.identifiers import identifier
+from syncflow_pipelines.sync.model import Column, EntitySpec, SchemaChange, Table
+from syncflow_pipelines.sync.types import widening
+
+_AUDIT_COLUMNS = sql.SQL(
+    "_bridge_id uuid PRIMARY KEY DEFAULT gen_random_uuid(), "
+    "_bridge_created_at timestamptz NOT NULL DEFAULT now(), "
+    "_bridge_updated_at timestamptz NOT NULL DEFAULT now(), "
+    "_bridge_hash uuid, "
+    "_bridge_deleted boolean NOT NULL DEFAULT false, "
+    "_bridge_rowversion text"
+)
+_CREATE = sql.SQL("CREATE TABLE {table} ({columns}, {audit}, CONSTRAINT {constraint} UNIQUE ({keys}))")
+_INDEX = sql.SQL("CREATE INDEX {name} ON {table} ({column})")
+_COMMENT_COLUMN = sql.SQL("COMMENT ON COLUMN {table}.{column} IS {text}")
+_COMMENT_TABLE = sql.SQL("COMMENT ON TABLE {table} IS {text}")
+_ADD = sql.SQL("ALTER TABLE {table} ADD COLUMN {column} {type}")
+_WIDEN = sql.SQL("ALTER TABLE {table} ALTER COLUMN {column} TYPE {type} USING {column}::{type}")
+
+_COLUMNS = """
+SELECT a.attname, format_type(a.atttypid, a.atttypmod)
+FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = %s AND c.relname = %s AND a.attnum > 0 AND NOT a.attisdropped
+"""
+_UNIQUE_KEYS = """
+SELECT array_agg(a.attname::text ORDER BY a.attname)
+FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = ANY (i.indkey)
+WHERE n.nspname = %s AND c.relname = %s AND i.indisunique AND i.indisvalid AND i.indpred IS NULL
+GROUP BY i.indexrelid
+"""
+_AUDIT_NAMES = {
+    "_bridge_id", "_bridge_created_at", "_bridge_updated_at", "_bridge_hash", "_bridge_deleted", "_bridge_rowversion",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class TablePlan:
+    """What has to be done to a table so that it fits its entity."""
+
+    table: Table
+    create: bool = False
+    add: tuple[Column, ...] = ()
+    widen: tuple[tuple[Column, str], ...] = ()
+    """Columns to widen, each with its type of before."""
+    refused: tuple[SchemaChange, ...] = ()
+    blocks: bool = False
+    """Whether a refusal is such that rows could not be kept: a sync has to wait for a person."""
+    existing: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.create or self.add or self.widen)
+
+    @property
+    def refills(self) -> bool:
+        """Whether rows that did not change have to be read again."""
+        return self.create or bool(self.add)
+
+
+def plan_table(connection: psycopg.Connection, spec: EntitySpec, table: Table) -> TablePlan:
+    """Compares the table with the entity; changes nothing.
+
+    Raises `SchemaRefused` where a table of that name exists that is not SyncFlow's.
+    """
+    existing: dict[str, str] = dict(connection.execute(_COLUMNS, (table.schema, table.name)).fetchall())
+    if not existing:
+        return TablePlan(table, create=True)
+    if not existing.keys() >= _AUDIT_NAMES:
+        raise SchemaRefused(
+            f"table {table} exists and is not SyncFlow's; rename it, or give the entity another target_table"
+        )
+    add = tuple(column for column in spec.columns if column.identifier not in existing)
+    compared = [
+        (column, existing[column.identifier], widening(existing[column.identifier], column.pg_type))
+        for column in spec.columns
+        if column.identifier in existing
+    ]
+    refused = [
+        _refusal(spec, table, column, before, how)
+        for column, before, how in compared
+        if how in ("narrow", "incompatible")
+    ]
+    keys_differ = sorted(spec.business_keys) not in unique_keys(connection, table)
+    if keys_differ:
+        refused.append(_keys_refusal(spec, table))
+    return TablePlan(
+        table,
+        add=add,
+        widen=tuple((column, before) for column, before, how in compared if how == "widen"),
+        refused=tuple(refused),
+        blocks=keys_differ or any(how == "incompatible" for _, _, how in compared),
+        existing=existing,
+    )
+
+
+def apply_plan(connection: psycopg.Connection, spec: EntitySpec, plan: TablePlan) -> tuple[SchemaChange, ...]:
+    """Carries the plan out and tells what changed. Raises `SchemaRefused` where PostgreSQL will not have it."""
+    if plan.create:
+        _create(connection, spec, plan.table)
+        return ()
+    changes = [_add(connection, spec, plan.table, column) for column in plan.add]
+    changes += [_widen(connection, spec, plan.table, column, before) for column, before in plan.widen]
+    return tuple(changes)
+
+
+def ensure_table(connection: psycopg.Connection, spec: EntitySpec, table: Table) -> TablePlan:
+    """Makes the table fit the entity, inside the caller's transaction; tells what had to be done.
+
+    Raises `SchemaRefused` where rows could not be kept.
+    """
+    plan = plan_table(connection, spec, table)
+    if plan.blocks:
+        raise SchemaRefused("; ".join(change.message for change in plan.refused))
+    apply_plan(connection, spec, plan)
+    return plan
+
+
+def unique_keys(connection: psycopg.Connection, table: Table) -> list[list[str]]:
+    """The columns of each unique index of the table, sorted by name."""
+    return [names for (names,) in connection.execute(_UNIQUE_KEYS, (table.schema, table.name))]
+
+
+def _create(connection: psycopg.Connection, spec: EntitySpec, table: Table) -> None:
+    connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(table.schema)))
+    connection.execute(
+        _CREATE.format(
+            table=_name(table),
+            columns=sql.SQL(", ").join(_definition(column) for column in spec.columns),
+            audit=_AUDIT_COLUMNS,
+            constraint=sql.Identifier(identifier(f"{table.name}_business_key")),
+            keys=sql.SQL(", ").join(sql.Identifier(key) for key in spec.business_keys),
+        )
+    )
+    _index_row_version(connection, spec, table)
+    _comment(connection, spec, table)
+
+
+def _definition(column: Column) -> sql.Composed:
+    # A type's name comes from `types.py`, never from the source.
+    type_ = sql.SQL(column.pg_type)
+    not_null = sql.SQL(" NOT NULL") if column.is_business_key else sql.SQL("")
+    return sql.SQL("{} {}{}").format(sql.Identifier(column.identifier), type_, not_null)
+
+
+def _index_row_version(connection: psycopg.Connection, spec: EntitySpec, table: Table) -> None:
+    if spec.strategy != "rowversion" and spec.rowversion_column is None:
+        return
+    column = spec.rowversion_column or "_bridge_rowversion"
+    name = sql.Identifier(identifier(f"idx_{table.name}_rowversion"))
+    connection.execute(_INDEX.format(name=name, table=_name(table), column=sql.Identifier(column)))
+
+
+def _comment(connection: psycopg.Connection, spec: EntitySpec, table: Table) -> None:
+    text = sql.Literal(spec.description or spec.name)
+    connection.execute(_COMMENT_TABLE.format(table=_name(table), text=text))
+    for column in spec.columns:
+        _comment_column(connection, table, column)
+
+
+def _comment_column(connection: psycopg.Connection, table: Table, column: Column) -> None:
+    if column.description:
+        parts = {"table": _name(table), "column": sql.Identifier(column.identifier)}
+        connection.execute(_COMMENT_COLUMN.format(**parts, text=sql.Literal(column.description)))
+
+
+def _add(connection: psycopg.Connection, spec: EntitySpec, table: Table, column: Column) -> SchemaChange:
+    type_ = sql.SQL(column.pg_type)
+    connection.execute(_ADD.format(table=_name(table), column=sql.Identifier(column.identifier), type=type_))
+    _comment_column(connection, table, column)
+    return SchemaChange("column_added", spec.slug, column.identifier, None, column.pg_type)
+
+
+def _widen(connection: psycopg.Connection, spec: EntitySpec, table: Table, column: Column, before: str) -> SchemaChange:
+    type_ = sql.SQL(column.pg_type)
+    try:
+        connection.execute(_WIDEN.format(table=_name(table), column=sql.Identifier(column.identifier), type=type_))
+    except (psycopg.errors.FeatureNotSupported, psycopg.errors.DependentObjectsStillExist) as cause:
+        raise SchemaRefused(
+            f"column {column.identifier} of {table} cannot grow from {before} to {column.pg_type}: "
+            f"{cause.diag.message_detail or cause.diag.message_primary}; drop what depends on it, discover again, "
+            "and create it anew"
+        ) from cause
+    return SchemaChange("column_widened", spec.slug, column.identifier, before, column.pg_type)
+
+
+def _refusal(spec: EntitySpec, table: Table, column: Column, before: str, how: str) -> SchemaChange:
+    what = "would narrow" if how == "narrow" else "would change incompatibly"
+    consequence = "the column stays as it is" if how == "narrow" else "the entity is not synced until this is settled"
+    return SchemaChange(
+        "column_refused",
+        spec.slug,
+        column.identifier,
+        before,
+        column.pg_type,
+        applied=False,
+        message=(
+            f"column {column.identifier} of {table} {what} from {before} to {column.pg_type}, so {consequence}; "
+            "to follow the source, alter the column's type yourself, or rename it away to have it filled anew, "
+            "and discover again"
+        ),
+    )
+
+
+def _keys_refusal(spec: EntitySpec, table: Table) -> SchemaChange:
+    keys = ", ".join(spec.business_keys)
+    return SchemaChange(
+        "keys_refused",
+        spec.slug,
+        after=keys,
+        applied=False,
+        message=(
+            f"table {table} has no unique constraint on the business key ({keys}) that the source now names; "
+            "rename the table away to have it filled anew, or add the constraint yourself, and discover again"
+        ),
+    )
+
+
+def _name(table: Table) -> sql.Identifier:
+    return sql.Identifier(table.schema, table.name)

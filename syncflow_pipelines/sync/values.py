@@ -1,0 +1,297 @@
+"""One JSON literal → one field of `COPY … FROM STDIN` (text format), or the reason why not.
+
+Literals are converted without passing through a Python float, so that what comes out of PostgreSQL is
+what the source said. What PostgreSQL would round, cut or guess at is refused here instead.
+"""
+
+import base64
+import binascii
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+
+import msgspec
+
+from syncflow_pipelines.sync.model import Column
+
+Converter = Callable[[bytes], str]
+
+NULL = "\\N"
+
+_STRING = msgspec.json.Decoder(str)
+_SPECIAL = re.compile(r"[\\\t\n\r]")
+_ESCAPES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"}
+_WHOLE = re.compile(r"[+-]?[0-9]{1,4000}\Z")
+_NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,6})?\Z")
+_DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
+_CLOCK = r"[0-9]{2}:[0-9]{2}(:[0-9]{2}([.,][0-9]+)?)?"
+_ZONE = r"(Z|z|[+-][0-9]{2}(:?[0-9]{2})?)"
+_DATE_ONLY = re.compile(rf"{_DATE}([T ]00:00(:00([.,]0+)?)?{_ZONE}?)?\Z")
+_COMPACT = re.compile(r"[0-9]{8}([0-9]{6})?\Z")
+_TIMESTAMP = re.compile(rf"{_DATE}([T ]{_CLOCK} ?(?P<zone>{_ZONE})?)?\Z")
+_TIME = re.compile(rf"{_CLOCK}\Z")
+_TIME_TZ = re.compile(rf"{_CLOCK} ?{_ZONE}?\Z")
+_UUID = re.compile(r"\{?[0-9a-fA-F]{8}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{12}\}?\Z")
+_HEX = re.compile(r"([0-9a-fA-F]{2})*\Z")
+_INTEGER_BITS = {"smallint": 15, "integer": 31, "bigint": 63}
+_TRUE = {"true", "t", "yes", "y", "on", "1"}
+_FALSE = {"false", "f", "no", "n", "off", "0"}
+_BYTE_LENGTH = re.compile(r"\(\s*([0-9]+)")
+
+
+class BadValue(ValueError):
+    """The literal cannot be kept in its column; `str()` says why, without the value."""
+
+
+def escaped(text: str) -> str:
+    """The text as a field of COPY's text format."""
+    if _SPECIAL.search(text):
+        return _SPECIAL.sub(lambda found: _ESCAPES[found[0]], text)
+    return text
+
+
+def converter(column: Column) -> Converter:
+    """The function that turns this column's literals (never `null`) into fields.
+
+    It raises `BadValue`.
+    """
+    name, _, arguments = column.pg_type.partition("(")
+    numbers = [int(n) for n in re.findall(r"[0-9]+", arguments)]
+    if name == "character varying":
+        return _varchar(numbers[0] if numbers else None)
+    if name in _INTEGER_BITS:
+        return _integer(_INTEGER_BITS[name])
+    if name == "numeric":
+        return _numeric(*numbers) if numbers else _any_number
+    if name == "bytea":
+        return _bytes(column.data_type)
+    return _BY_TYPE.get(_without_precision(column.pg_type), _text)
+
+
+def _without_precision(pg_type: str) -> str:
+    return re.sub(r"\([0-9]+\)", "", pg_type)
+
+
+def _scalar(literal: bytes) -> str:
+    """The text of a string, number or boolean literal."""
+    first = literal[:1]
+    if first in b"{[":
+        raise BadValue("holds an object or array where a single value belongs")
+    if first != b'"':
+        return literal.decode("ascii")
+    try:
+        text = _STRING.decode(literal)
+    except (msgspec.DecodeError, UnicodeDecodeError) as cause:
+        raise BadValue(f"is not valid Unicode: {cause}") from cause
+    if "\0" in text:
+        raise BadValue("holds a NUL character, which PostgreSQL cannot keep")
+    return text
+
+
+def _text(literal: bytes) -> str:
+    return escaped(_scalar(literal))
+
+
+def _varchar(length: int | None) -> Converter:
+    def convert(literal: bytes) -> str:
+        text = _scalar(literal)
+        if length is not None and len(text) > length:
+            raise BadValue(f"is {len(text)} characters long, the column holds {length}")
+        return escaped(text)
+
+    return convert
+
+
+def _number_text(literal: bytes) -> str:
+    text = _scalar(literal).strip()
+    if text in ("true", "false") or not _NUMBER.match(text):
+        raise BadValue("is not a number")
+    return text
+
+
+def _integer(bits: int) -> Converter:
+    lowest, highest = -(2**bits), 2**bits - 1
+
+    def convert(literal: bytes) -> str:
+        text = _number_text(literal)
+        number = int(text) if _WHOLE.match(text) else _whole(text)
+        if not lowest <= number <= highest:
+            raise BadValue(f"is out of range, the column holds {lowest} to {highest}")
+        return str(number)
+
+    return convert
+
+
+def _whole(text: str) -> int:
+    number = Decimal(text)
+    if number.adjusted() > 40:
+        raise BadValue("is out of range")
+    if number != number.to_integral_value():
+        raise BadValue("is not a whole number")
+    return int(number)
+
+
+def _numeric(precision: int, scale: int = 0) -> Converter:
+    def convert(literal: bytes) -> str:
+        text = _number_text(literal)
+        whole, fraction = _digits(text)
+        if whole > precision - scale:
+            raise BadValue(f"has {whole} digits before the point, the column holds {precision - scale}")
+        if fraction > scale:
+            raise BadValue(f"has {fraction} decimals, the column holds {scale}")
+        return text
+
+    return convert
+
+
+def _digits(text: str) -> tuple[int, int]:
+    """Significant digits before and after the decimal point."""
+    if "e" not in text and "E" not in text:
+        whole, _, fraction = text.lstrip("+-").partition(".")
+        return len(whole.lstrip("0")), len(fraction.rstrip("0"))
+    try:
+        number = Decimal(text)
+    except InvalidOperation as cause:
+        raise BadValue("is not a number") from cause
+    if not number:
+        return 0, 0
+    exponent = number.normalize().as_tuple().exponent
+    return max(number.adjusted() + 1, 0), max(-int(exponent), 0)
+
+
+def _any_number(literal: bytes) -> str:
+    return _number_text(literal)
+
+
+def _float(literal: bytes) -> str:
+    text = _number_text(literal)
+    if float(text) in (float("inf"), float("-inf")):
+        raise BadValue("is out of range for a floating-point column")
+    return text
+
+
+def _boolean(literal: bytes) -> str:
+    text = _scalar(literal).strip().lower()
+    if text in _TRUE:
+        return "t"
+    if text in _FALSE:
+        return "f"
+    raise BadValue("is not true or false")
+
+
+def _string(literal: bytes) -> str:
+    if literal[:1] != b'"':
+        raise BadValue("is not a string, as dates, times, UUIDs and bytes have to be")
+    return _scalar(literal).strip()
+
+
+def _date(literal: bytes) -> str:
+    text = _expanded(_string(literal))
+    if not _DATE_ONLY.match(text):
+        raise BadValue("is not a date (YYYY-MM-DD, without a time of day)")
+    return text[:10]
+
+
+def _timestamp(literal: bytes) -> str:
+    """Without a zone; a value that names one is turned into UTC."""
+    text = _expanded(_string(literal))
+    found = _TIMESTAMP.match(text)
+    if not found:
+        raise BadValue("is not a time stamp (YYYY-MM-DDTHH:MM:SS)")
+    return _in_utc(text) if found["zone"] else text.replace(",", ".")
+
+
+def _timestamp_tz(literal: bytes) -> str:
+    text = _expanded(_string(literal))
+    if not _TIMESTAMP.match(text):
+        raise BadValue("is not a time stamp (YYYY-MM-DDTHH:MM:SS+00:00)")
+    return text.replace(",", ".")
+
+
+def _in_utc(text: str) -> str:
+    try:
+        moment = datetime.fromisoformat(text.replace("z", "Z").replace(" +", "+").replace(" -", "-"))
+        return moment.astimezone(UTC).replace(tzinfo=None).isoformat()
+    except (ValueError, OverflowError) as cause:
+        raise BadValue("is no moment of the calendar") from cause
+
+
+def _expanded(text: str) -> str:
+    """`20251208` and `20251208120000`, as some sources write them, with their separators."""
+    if not _COMPACT.match(text):
+        return text
+    day = f"{text[:4]}-{text[4:6]}-{text[6:8]}"
+    return day if len(text) == 8 else f"{day}T{text[8:10]}:{text[10:12]}:{text[12:]}"
+
+
+def _time(literal: bytes) -> str:
+    text = _string(literal)
+    if not _TIME.match(text):
+        raise BadValue("is not a time of day (HH:MM:SS)")
+    return text.replace(",", ".")
+
+
+def _time_tz(literal: bytes) -> str:
+    text = _string(literal)
+    if not _TIME_TZ.match(text):
+        raise BadValue("is not a time of day with a zone (HH:MM:SS+00:00)")
+    return text.replace(",", ".")
+
+
+def _uuid(literal: bytes) -> str:
+    text = _string(literal)
+    if not _UUID.match(text):
+        raise BadValue("is not a UUID")
+    return text
+
+
+def _json(literal: bytes) -> str:
+    if b"\\u0000" in literal:
+        raise BadValue("holds a NUL character, which PostgreSQL cannot keep")
+    try:
+        return escaped(literal.decode("utf-8"))
+    except UnicodeDecodeError as cause:
+        raise BadValue("is not valid Unicode") from cause
+
+
+def _bytes(data_type: str) -> Converter:
+    declared = _BYTE_LENGTH.search(data_type)
+    length = int(declared[1]) if declared else None
+
+    def convert(literal: bytes) -> str:
+        value = _decoded_bytes(_string(literal), length)
+        if length is not None and len(value) > length:
+            raise BadValue(f"is {len(value)} bytes long, the column holds {length}")
+        return "\\\\x" + value.hex()
+
+    return convert
+
+
+def _decoded_bytes(text: str, length: int | None) -> bytes:
+    """Hex where it reads as hex and fits, else base64; `0x` and `\\x` before hex are allowed."""
+    for prefix in ("0x", "0X", "\\x"):
+        if text.startswith(prefix) and _HEX.match(text[2:]):
+            return bytes.fromhex(text[2:])
+    if _HEX.match(text) and (length is None or len(text) <= 2 * length):
+        return bytes.fromhex(text)
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as cause:
+        raise BadValue("is neither hexadecimal nor base64") from cause
+
+
+_BY_TYPE: dict[str, Converter] = {
+    "text": _text,
+    "double precision": _float,
+    "real": _float,
+    "boolean": _boolean,
+    "date": _date,
+    "timestamp without time zone": _timestamp,
+    "timestamp with time zone": _timestamp_tz,
+    "time without time zone": _time,
+    "time with time zone": _time_tz,
+    "uuid": _uuid,
+    "jsonb": _json,
+    "json": _json,
+}
