@@ -68,8 +68,9 @@ def split_base_url(base_url: str) -> tuple[Origin, str]:
     try:
         parts = urlsplit(base_url)
         origin = _origin(parts)
-    except ValueError as cause:
-        raise ConfigurationError(f"base_url is not a URL: {cause}") from cause
+    except ValueError:
+        # What the parser says may quote a password.
+        raise ConfigurationError("base_url is not a URL; expected something like https://host/path") from None
     if origin is None:
         raise ConfigurationError("base_url has to begin with http:// or https:// and name a host")
     if parts.username is not None or parts.password is not None:
@@ -77,8 +78,10 @@ def split_base_url(base_url: str) -> tuple[Origin, str]:
     return origin, quote(parts.path.rstrip("/"), safe=_PATH_SAFE)
 
 
-def redirected(origin: Origin, target: str, location: str) -> tuple[Origin | None, str]:
+def redirected(origin: Origin, target: str, location: str | None) -> tuple[Origin | None, str]:
     """Where a `Location` leads: an origin (None where it is no HTTP URL) and a request target."""
+    if not location:
+        return None, ""
     try:
         parts = urlsplit(urljoin(f"{origin}{target}", location.strip()))
         new_origin = _origin(parts)
@@ -102,10 +105,10 @@ def parse_proxy(url: str) -> Proxy:
     try:
         parts = urlsplit(url if "://" in url else f"http://{url}")
         host, port = parts.hostname, parts.port
-    except ValueError as cause:
-        raise ConfigurationError(f"the proxy's URL cannot be read: {cause}") from cause
+    except ValueError:
+        raise ConfigurationError("the proxy's URL cannot be read; expected http://host:port") from None
     if parts.scheme != "http" or not host:
-        raise ConfigurationError(f"the proxy's URL begins with {parts.scheme}://; only http://host:port is supported")
+        raise ConfigurationError("the proxy's URL has to be of the form http://host:port; no other kind is supported")
     username = None if parts.username is None else unquote(parts.username)
     password = None if parts.password is None else unquote(parts.password)
     return Proxy(host, port or 80, username, password)
@@ -128,9 +131,13 @@ def pick_proxy(
 
 
 def _origin(parts: SplitResult) -> Origin | None:
+    """The origin, or None where it is no HTTP URL. Raises `ValueError` for a host or port that cannot be."""
     scheme, host = parts.scheme.lower(), parts.hostname
     if scheme not in _DEFAULT_PORTS or not host:
         return None
+    if not host.isprintable() or " " in host:
+        raise ValueError("its host holds a space or a control character")
+    host.encode("idna")
     return Origin(scheme, host.lower(), parts.port or _DEFAULT_PORTS[scheme])
 
 

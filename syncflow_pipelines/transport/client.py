@@ -31,7 +31,6 @@ MAX_BODY_BYTES = 128 * 1024 * 1024
 
 
 _PASSING = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY)
-_DETAIL_SHOWN = 200
 
 
 class NotFound(SourceProtocolError):
@@ -190,26 +189,30 @@ class SourceClient:
 
     def _refusal(self, reply: RawReply) -> Trouble:
         """What a reply that is no success means."""
-        status = reply.status
-        said = f"it answered {status}{_detail(reply)}"
+        status, detail = reply.status, _detail(reply)
+        said = f"it answered {status}"
         if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-            return Trouble(f"{said} and refused {self._credentials}; replace it", error=SourceRefused, hopeless=True)
+            text = f"{said} and refused {self._credentials}; replace it{detail}"
+            return Trouble(text, error=SourceRefused, hopeless=True)
         if status == HTTPStatus.NOT_FOUND:
-            return Trouble(f"{said}; look at base_url, or discover again", error=NotFound, hopeless=True)
+            text = f"{said}; it no longer offers this, or base_url is wrong{detail}"
+            return Trouble(text, error=NotFound, hopeless=True)
         asked_s = retry_after_s(reply.headers, self._clock.now())
         if status == HTTPStatus.TOO_MANY_REQUESTS or (status == HTTPStatus.SERVICE_UNAVAILABLE and asked_s is not None):
-            return self._throttled(said, status, asked_s or 0.0)
+            return self._throttled(status, asked_s or 0.0)
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _PASSING:
-            return Trouble(said)
-        return Trouble(f"{said}, which its contract does not provide for", error=SourceProtocolError, hopeless=True)
+            return Trouble(said + detail)
+        text = f"{said}, which its contract does not provide for{detail}"
+        return Trouble(text, error=SourceProtocolError, hopeless=True)
 
-    def _throttled(self, said: str, status: int, asked_s: float) -> Trouble:
+    def _throttled(self, status: int, asked_s: float) -> Trouble:
+        said = f"it answered {status} and asks to wait"
         if asked_s > self._max_retry_after_s:
-            too_long = f"asks to wait {asked_s:g} s; max_retry_after_s allows {self._max_retry_after_s:g} s"
-            return Trouble(f"{said} and {too_long}", hopeless=True)
+            limit = f"max_retry_after_s allows {self._max_retry_after_s:g} s"
+            return Trouble(f"{said} {asked_s:g} s; {limit}", hopeless=True)
         if status == HTTPStatus.TOO_MANY_REQUESTS:
             self._hold(asked_s)
-        return Trouble(f"{said} and asks to wait", throttled=True, retry_after_s=asked_s)
+        return Trouble(said, throttled=True, retry_after_s=asked_s)
 
     def _hold(self, seconds: float) -> None:
         """Lets no thread send a request for a while: the source counts all of them together."""
@@ -251,9 +254,9 @@ def _media_type(reply: RawReply) -> str:
 
 
 def _detail(reply: RawReply) -> str:
-    """The `detail` of a problem as the contract describes it, in brackets; else nothing."""
+    """The `detail` of a problem as the contract describes it, to end a sentence with; else nothing."""
     try:
         detail = json.loads(reply.body)["detail"]
     except (ValueError, LookupError, TypeError, RecursionError):
         return ""
-    return f" ({detail[:_DETAIL_SHOWN]})" if isinstance(detail, str) and detail else ""
+    return f" (it says: {detail})" if isinstance(detail, str) and detail else ""

@@ -2,17 +2,18 @@
 
 import zlib
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
 
 import zstandard
 
 ACCEPT_ENCODING = "gzip, zstd, deflate"
 
-_GZIP = 16 + zlib.MAX_WBITS
 _ZSTD_WINDOW = 8 * 1024 * 1024
 """The largest window that RFC 9659 allows for the content encoding."""
-_PIECE = 1024
-"""Bytes of zstd input at a time: a block of 4 bytes can stand for 128 KiB, so this bounds an overshoot to 32 MiB."""
 _MAX_LAYERS = 3
+_MAX_MEMBERS = 10_000
+"""Streams one after the other in a body; each costs time, even an empty one."""
 
 
 class UnknownEncoding(Exception):
@@ -27,6 +28,28 @@ class TornEncoding(Exception):
     """The encoded body is cut off or damaged."""
 
 
+class _Member(Protocol):
+    """The decompression of one stream, as zlib and zstandard offer it."""
+
+    @property
+    def eof(self) -> bool: ...
+
+    @property
+    def unused_data(self) -> bytes: ...
+
+    def decompress(self, data: bytes, /) -> bytes: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Format:
+    """How a kind of stream is decompressed."""
+
+    begin: Callable[[bytes], _Member]
+    """Given the stream's first bytes."""
+    piece: int
+    """Bytes fed at a time. What they can become at most, some 30 MiB, is how far a limit is overshot."""
+
+
 def decoded(body: bytes, encodings: str, limit: int) -> bytes:
     """The body without its content encodings (the value of `Content-Encoding`), at most `limit` bytes.
 
@@ -34,11 +57,11 @@ def decoded(body: bytes, encodings: str, limit: int) -> bytes:
     """
     layers = [layer for part in encodings.lower().split(",") if (layer := part.strip()) not in ("", "identity")]
     if len(layers) > _MAX_LAYERS:
-        raise UnknownEncoding(f"{len(layers)} encodings on top of each other")
+        raise UnknownEncoding(f"of {len(layers)} layers")
     for layer in reversed(layers):
-        if layer not in _DECODERS:
-            raise UnknownEncoding(layer[:40])
-        body = _collected(_DECODERS[layer](body, limit), limit)
+        if layer not in _FORMATS:
+            raise UnknownEncoding(layer)
+        body = _collected(_members(body, _FORMATS[layer]), limit)
     return body
 
 
@@ -53,53 +76,49 @@ def _collected(pieces: Iterator[bytes], limit: int) -> bytes:
     return b"".join(kept)
 
 
-def _gunzip(body: bytes, limit: int) -> Iterator[bytes]:
-    return _inflate(body, _GZIP, limit)
+def _members(body: bytes, form: _Format) -> Iterator[bytes]:
+    """All streams of the body, decompressed; zeros after the last are padding."""
+    position = 0
+    for _ in range(_MAX_MEMBERS):
+        if not body[position : position + form.piece].strip(b"\0") and not body[position:].strip(b"\0"):
+            return
+        member = form.begin(body[position : position + 2])
+        while not member.eof:
+            piece = body[position : position + form.piece]
+            if not piece:
+                raise TornEncoding("it is cut off")
+            position += len(piece)
+            yield _decompressed(member, piece)
+        position -= len(member.unused_data)
+    raise TornEncoding(f"it has more than {_MAX_MEMBERS} parts")
 
 
-def _deflate(body: bytes, limit: int) -> Iterator[bytes]:
+def _decompressed(member: _Member, piece: bytes) -> bytes:
+    try:
+        return member.decompress(piece)
+    except (zlib.error, zstandard.ZstdError) as cause:
+        raise TornEncoding(str(cause)) from cause
+
+
+def _gzip(_start: bytes) -> _Member:
+    return zlib.decompressobj(16 + zlib.MAX_WBITS)
+
+
+def _deflate(start: bytes) -> _Member:
     # RFC 9110 says zlib format, but servers that send raw deflate are old and many.
-    has_zlib_header = len(body) > 1 and body[0] & 0x0F == 8 and int.from_bytes(body[:2], "big") % 31 == 0
-    return _inflate(body, zlib.MAX_WBITS if has_zlib_header else -zlib.MAX_WBITS, limit)
+    has_zlib_header = len(start) > 1 and start[0] & 0x0F == 8 and int.from_bytes(start, "big") % 31 == 0
+    return zlib.decompressobj(zlib.MAX_WBITS if has_zlib_header else -zlib.MAX_WBITS)
 
 
-def _inflate(body: bytes, wbits: int, limit: int) -> Iterator[bytes]:
-    """The decompressed members, one after the other; zeros after the last are padding."""
-    rest = body
-    while rest:
-        member = zlib.decompressobj(wbits)
-        try:
-            # One byte more than allowed tells a bomb from a body that just fits.
-            yield member.decompress(rest, limit + 1)
-        except zlib.error as cause:
-            raise TornEncoding(str(cause)) from cause
-        if not member.eof:
-            if member.unconsumed_tail:
-                raise TooLarge
-            raise TornEncoding("the compressed body is cut off")
-        rest = member.unused_data.lstrip(b"\0")
+def _zstd(_start: bytes) -> _Member:
+    return zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW).decompressobj()
 
 
-def _unzstd(body: bytes, _limit: int) -> Iterator[bytes]:
-    context = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW)
-    rest = memoryview(body)
-    while rest:
-        frame = context.decompressobj()
-        while rest and not frame.eof:
-            piece, rest = rest[:_PIECE], rest[_PIECE:]
-            try:
-                yield frame.decompress(piece)
-            except zstandard.ZstdError as cause:
-                raise TornEncoding(str(cause)) from cause
-        if not frame.eof:
-            raise TornEncoding("the compressed body is cut off")
-        if frame.unused_data:
-            rest = memoryview(bytes(frame.unused_data) + bytes(rest))
-
-
-_DECODERS: dict[str, Callable[[bytes, int], Iterator[bytes]]] = {
-    "gzip": _gunzip,
-    "x-gzip": _gunzip,
-    "deflate": _deflate,
-    "zstd": _unzstd,
+_INFLATE_PIECE = 16 * 1024
+_ZSTD_PIECE = 1024
+_FORMATS = {
+    "gzip": _Format(_gzip, _INFLATE_PIECE),
+    "x-gzip": _Format(_gzip, _INFLATE_PIECE),
+    "deflate": _Format(_deflate, _INFLATE_PIECE),
+    "zstd": _Format(_zstd, _ZSTD_PIECE),
 }

@@ -75,7 +75,7 @@ class Exchanger:
         self._pool.close()
 
     def _follow(self, target: str, reply: RawReply) -> str:
-        origin, new_target = redirected(self._route.origin, target, reply.headers.get("location", ""))
+        origin, new_target = redirected(self._route.origin, target, reply.headers.get("location"))
         if origin != self._route.origin:
             where = f"to {origin}" if origin else "to nowhere that can be read"
             raise Trouble(
@@ -90,13 +90,8 @@ class Exchanger:
         """One exchange, with every failure of the network as a `Trouble`."""
         try:
             return self._exchange(target, etag)
-        except ssl.SSLCertVerificationError as cause:
-            text = (
-                f"its certificate is not trusted ({cause.verify_message}); set ca_file to the authority's certificate"
-            )
-            raise Trouble(text, hopeless=True) from cause
         except TimeoutError as cause:
-            raise Trouble(str(cause) or "it timed out") from cause
+            raise Trouble(str(cause)) from cause
         except http.client.IncompleteRead as cause:
             raise Trouble("the reply was cut off") from cause
         except http.client.RemoteDisconnected as cause:
@@ -107,8 +102,10 @@ class Exchanger:
             raise Trouble(str(cause)) from cause
         except (TooManyBytes, TooLarge) as cause:
             raise self._too_large() from cause
+        except ValueError as cause:
+            raise Trouble("the reply is not HTTP") from cause
         except OSError as cause:
-            raise Trouble(cause.strerror or str(cause) or type(cause).__name__) from cause
+            raise Trouble(_reason(cause)) from cause
 
     def _exchange(self, target: str, etag: str | None) -> RawReply:
         self._count(requests=1)
@@ -125,7 +122,14 @@ class Exchanger:
 
     def _connect(self) -> Connection:
         connection = Connection(self._route, self._limits)
-        connection.connect()
+        try:
+            connection.connect()
+        except ssl.SSLCertVerificationError as cause:
+            text = f"its certificate is not trusted ({cause.verify_message}); look at base_url and ca_file"
+            raise Trouble(text, hopeless=True) from cause
+        except OSError as cause:
+            host, port = self._route.first_hop
+            raise Trouble(f"cannot connect to {host} port {port}: {_reason(cause)}") from cause
         return connection
 
     def _converse(self, connection: Connection, target: str, etag: str | None) -> RawReply:
@@ -196,6 +200,14 @@ class Exchanger:
         with self._lock:
             self.requests += requests
             self.received_bytes += received_bytes
+
+
+def _reason(error: OSError) -> str:
+    if isinstance(error, TimeoutError):
+        return "it timed out"
+    if isinstance(error, ssl.SSLError):
+        return f"TLS failed ({error.reason or type(error).__name__})"
+    return error.strerror or type(error).__name__
 
 
 def wire_limit(max_body_bytes: int) -> int:

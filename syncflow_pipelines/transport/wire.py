@@ -74,8 +74,9 @@ class Wire:
         self._expires_at = self._limits.monotonic() + self._limits.total_s
         self.received = 0
 
-    def secure(self, context: ssl.SSLContext, host: str) -> None:
-        """Speaks TLS from now on."""
+    def secure(self, context: ssl.SSLContext, host: str, timeout_s: float) -> None:
+        """Speaks TLS from now on. `timeout_s` bounds the whole handshake."""
+        self._raw.settimeout(timeout_s)
         self._raw = context.wrap_socket(self._raw, server_hostname=host)
 
     def sendall(self, data: bytes) -> None:
@@ -114,8 +115,8 @@ class Wire:
 
     def is_quiet(self) -> bool:
         """Whether the connection is open and nothing came that nobody asked for."""
-        self._raw.settimeout(0)
         try:
+            self._raw.settimeout(0)
             self._raw.recv(1, 0 if isinstance(self._raw, ssl.SSLSocket) else socket.MSG_PEEK)
         except (BlockingIOError, ssl.SSLWantReadError):
             return True
@@ -156,8 +157,20 @@ class _Reader(io.RawIOBase):
             self._wire.release()
 
 
+class _Response(http.client.HTTPResponse):
+    """A reply; what the server says before it (103 and the like) is passed over."""
+
+    def begin(self) -> None:
+        super().begin()
+        while 100 < self.status < 200 and self.status != http.HTTPStatus.SWITCHING_PROTOCOLS:
+            self.headers = None  # type: ignore[assignment]  # the parent takes it for "not begun"
+            super().begin()
+
+
 class Connection(http.client.HTTPConnection):
     """One connection to the source, straight or through a proxy."""
+
+    response_class = _Response
 
     def __init__(self, route: Route, limits: Limits) -> None:
         super().__init__(route.origin.host, route.origin.port)
@@ -173,7 +186,7 @@ class Connection(http.client.HTTPConnection):
             raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.wire = self.sock = Wire(raw, self._limits)
             if self._route.tls is not None:
-                self._secure(self.wire, self._route.tls)
+                self._secure(self.wire, self._route.tls, timeout_s)
         except BaseException:
             raw.close()
             raise
@@ -192,10 +205,10 @@ class Connection(http.client.HTTPConnection):
         """Whether the connection is open, with nothing left over from the exchange before."""
         return self.wire is not None and self.wire.is_quiet()
 
-    def _secure(self, wire: Wire, context: ssl.SSLContext) -> None:
+    def _secure(self, wire: Wire, context: ssl.SSLContext, timeout_s: float) -> None:
         if self._route.proxy is not None:
             self._open_tunnel(wire, self._route.proxy)
-        wire.secure(context, self._route.origin.host)
+        wire.secure(context, self._route.origin.host, timeout_s)
 
     def _open_tunnel(self, wire: Wire, proxy: Proxy) -> None:
         origin = self._route.origin
