@@ -12,8 +12,8 @@ INSTALLED := .venv/.installed
 CODE := syncflow_pipelines syncflow_pipelines_tests $(wildcard benchmarks)
 SUITE := $(BIN)/python -m pytest -n $(TEST_WORKERS)
 
-SUPPORTED := import sys; v = sys.version_info; \
-	sys.exit(0 if (3, 11) <= v[:2] < (3, 14) else f"SyncFlow needs Python 3.11, 3.12 or 3.13; {sys.executable} is {v[0]}.{v[1]}. Name another one: make setup PYTHON=python3.12")
+SUPPORTED := import sys; v = sys.version_info[:2]; (3, 11) <= v < (3, 14) or sys.exit( \
+	"SyncFlow needs Python 3.11, 3.12 or 3.13; %s is %d.%d. Name another one: make setup PYTHON=python3.12" % ((sys.executable,) + v))
 
 .PHONY: setup demo dev test check static format-check lint types imports unit bench format lock clean help
 

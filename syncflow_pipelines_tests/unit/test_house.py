@@ -1,0 +1,112 @@
+"""What the files beside the package say is so: examples, defaults, names, links and locked versions."""
+
+import re
+import tomllib
+from dataclasses import fields, replace
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from syncflow_pipelines.config import ConnectorConfig, EntityOverride, load_connectors, load_settings
+
+ROOT = Path(__file__).parents[2]
+GUIDES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+README = (ROOT / "README.md").read_text()
+CONNECTORS = (ROOT / "config" / "connectors.yaml").read_text()
+ENVIRONMENT = (ROOT / ".env.example").read_text()
+LOCK = (ROOT / "requirements.lock").read_text()
+
+VARIABLES_WITHOUT_A_DEFAULT = {
+    "SYNCFLOW_DATABASE_URL",
+    "POSTGRES_HOST",
+    "POSTGRES_DB",
+    "POSTGRES_USER",
+    "POSTGRES_PASSWORD",
+    "LOG_FILE",
+}
+
+
+def load(folder: Path, connectors: str) -> ConnectorConfig:
+    (folder / "config").mkdir(parents=True)
+    (folder / "config" / "connectors.yaml").write_text(connectors)
+    (connector,) = load_connectors(load_settings({}, cwd=folder))
+    return connector
+
+
+def commented_connectors() -> list[str]:
+    """The connectors that stand in comments in config/connectors.yaml, as documents of their own."""
+    text = "\n".join(re.findall(r"^  # ?(.*)$", CONNECTORS, re.MULTILINE))
+    return ["connectors:\n" + block for block in re.findall(r"^- name:.*\n(?:.+\n?)*", text, re.MULTILINE)]
+
+
+def example_variables() -> dict[str, str]:
+    return dict(re.findall(r"^#(\w+)=(.*)$", ENVIRONMENT, re.MULTILINE))
+
+
+def test_the_shipped_connectors_are_the_demo_source_alone(tmp_path: Path) -> None:
+    erp = load(tmp_path, CONNECTORS)
+    assert (erp.name, erp.base_url, erp.enabled) == ("erp", "http://127.0.0.1:8007", True)
+
+
+def test_the_longest_commented_connector_shows_the_defaults_of_the_shortest(tmp_path: Path) -> None:
+    shortest, longest = (load(tmp_path / str(i), text) for i, text in enumerate(commented_connectors()))
+    said = replace(longest, auth=shortest.auth, ca_file=None, service=None, entities={})
+    assert said == shortest
+    assert replace(longest.entity("customers"), strategy=None, target_table=None) == shortest.entity("customers")
+
+
+def test_the_longest_commented_connector_leaves_no_option_out() -> None:
+    longest = commented_connectors()[1]
+    own, _, overrides = longest.partition("entities:")
+    assert {field.name for field in fields(ConnectorConfig)} - set(re.findall(r"(\w+):", own)) == {"entities"}
+    assert {field.name for field in fields(EntityOverride)} == set(
+        re.findall(r"^      (\w+):", overrides, re.MULTILINE)
+    )
+
+
+def test_the_example_environment_shows_the_defaults(tmp_path: Path) -> None:
+    shown = {name: value for name, value in example_variables().items() if name not in VARIABLES_WITHOUT_A_DEFAULT}
+    assert "POSTGRES_PORT" in shown
+    del shown["POSTGRES_PORT"]  # says nothing without a host
+    assert load_settings(shown, cwd=tmp_path) == load_settings({}, cwd=tmp_path)
+
+
+@pytest.mark.parametrize("name", sorted(example_variables()))
+def test_every_variable_of_the_example_is_read_and_explained(name: str) -> None:
+    readers = "".join(file.read_text() for file in (ROOT / "syncflow_pipelines" / "config").glob("*.py"))
+    assert name in readers or name.removeprefix("POSTGRES_") in readers
+    assert f"`{name}`" in README
+
+
+@pytest.mark.parametrize("guide", GUIDES, ids=lambda guide: str(guide.relative_to(ROOT)))
+def test_every_link_to_a_file_leads_somewhere(guide: Path) -> None:
+    links = [link for link in re.findall(r"\]\(([^)#]+)[^)]*\)", guide.read_text()) if "://" not in link]
+    assert [link for link in links if not (guide.parent / link).exists()] == []
+
+
+def test_every_decision_is_in_the_index() -> None:
+    folder = ROOT / "docs" / "decisions"
+    index = (folder / "README.md").read_text()
+    assert [page.name for page in folder.glob("0*.md") if f"({page.name})" not in index] == []
+
+
+def test_the_lock_pins_every_requirement_to_a_version_it_allows() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = map(Requirement, [*project["dependencies"], *project["optional-dependencies"]["dev"]])
+    pinned: dict[str, list[str]] = {}
+    for name, version in re.findall(r"^([\w.-]+)(?:\[[^]]*\])?==([^ ;\\]+)", LOCK, re.MULTILINE):
+        pinned.setdefault(canonicalize_name(name), []).append(version)
+    missing = [
+        str(requirement)
+        for requirement in wanted
+        if not all(map(requirement.specifier.contains, pinned.get(canonicalize_name(requirement.name), ["none"])))
+    ]
+    assert missing == []
+
+
+def test_the_lock_has_a_hash_for_every_version_and_names_no_server() -> None:
+    entries = re.split(r"\n(?=[\w.-]+(?:\[[^]]*\])?==)", LOCK)[1:]
+    assert [entry.split("\\")[0] for entry in entries if "--hash=sha256:" not in entry] == []
+    assert re.findall(r"^.*(?:://|--index|--extra-index|--find-links).*$", LOCK, re.MULTILINE) == []
