@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import hmac
 import re
+from collections.abc import Awaitable, Callable
 from importlib.resources import files
 
 import anyio
@@ -66,7 +67,8 @@ def build_app(store: SourceStore, token: str | None) -> FastAPI:
     return app
 
 
-def _bearer(token: str | None):  # type: ignore[no-untyped-def]
+def _bearer(token: str | None) -> Callable[[Request], Awaitable[None]]:
+    """A dependency that refuses a request without the token. Compares in constant time."""
     expected = None if token is None else f"Bearer {token}".encode()
 
     async def check(request: Request) -> None:
@@ -129,7 +131,7 @@ def _answer(body: bytes, request: Request, headers: dict[str, str]) -> Response:
 
 def _encoding(accepted: str) -> str:
     """The encoding that the client likes best; zstd before gzip where it has no preference."""
-    weights = {name: weight for name, weight in map(_weight, accepted.split(","))}
+    weights = dict(map(_weight, accepted.split(",")))
     name = max(("identity", "gzip", "zstd"), key=lambda name: (weights.get(name, 0.0), name))
     return name if weights.get(name, 0.0) > 0 else "identity"
 

@@ -18,7 +18,7 @@ from syncflow_pipelines.demo.reading import (
     read_live_row,
     read_live_rows,
     read_note,
-)  # fmt: skip
+)
 from syncflow_pipelines.demo.versions import TIED_STYLES, VersionStyle, format_version, version_number, version_order
 
 _PUT = """
@@ -32,6 +32,7 @@ UPDATE rows SET version_order = ?, version = ?, deleted = 1, json = ?
 WHERE entity = ? AND key_order = ? AND deleted = 0
 """
 _REMOVE = "DELETE FROM rows WHERE entity = ? AND key_order = ? AND deleted = 0"
+_TOUCH = "UPDATE entities SET clock = ?, generation = generation + 1 WHERE id = ?"
 _FIND_LIVE = "SELECT json FROM rows WHERE entity = ? AND key_order = ? AND deleted = 0"
 
 Row = Mapping[str, Any]
@@ -132,7 +133,7 @@ class SourceChange:
     def finish(self) -> None:
         """Write down how far the row versions got; to be called before the transaction ends."""
         for entity in self._open.values():
-            self._connection.execute("UPDATE entities SET clock = ? WHERE id = ?", (entity.clock, entity.id))
+            self._connection.execute(_TOUCH, (entity.clock, entity.id))
         self._open.clear()
 
     def _entity(self, slug: str) -> _Open:

@@ -15,8 +15,9 @@ import msgspec
 
 from syncflow_pipelines.demo.changes import SourceChange
 from syncflow_pipelines.demo.erp_rows import ERP, ErpEntity, Row
+from syncflow_pipelines.demo.reading import LiveRow
 from syncflow_pipelines.demo.sqlite_file import connect, create_tables, transaction
-from syncflow_pipelines.demo.store import LiveRow, SourceStore
+from syncflow_pipelines.demo.store import SourceStore
 from syncflow_pipelines.demo.versions import TIED_STYLES, VersionStyle, format_version
 from syncflow_pipelines.errors import ConfigurationError
 

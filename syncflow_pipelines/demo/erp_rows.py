@@ -32,7 +32,7 @@ from syncflow_pipelines.demo.erp_words import (
     part_no,
     pick,
     uuid_text,
-)  # fmt: skip
+)
 
 Row = dict[str, Any]
 _FIRST_ORDER_NO = 1000

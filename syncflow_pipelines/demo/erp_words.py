@@ -13,7 +13,8 @@ NOUNS = (
     "hex key", "gasket", "bearing 🛠️", "O-ring", "pump, dry", "tube\tcut", "cable; 3-core", "plate|grid",
 )  # fmt: skip
 FIRST_NAMES = (
-    "Anna", "Jürgen", "Zoë", "Łukasz", "Åsa", "Søren", "Nguyễn", "Мария", "Γιώργος", "محمد", "愛子", "志明", "Siobhán", "D'Arcy",
+    "Anna", "Jürgen", "Zoë", "Łukasz", "Åsa", "Søren", "Nguyễn", "Мария", "Γιώργος", "محمد", "愛子", "志明",
+    "Siobhán", "D'Arcy",
 )  # fmt: skip
 LAST_NAMES = (
     "Müller", "O'Neill", "Nowak", "Dvořák", "García-López", "Østergård", "Иванова", "Παπαδόπουλος", "حسن", "山田", "陳",

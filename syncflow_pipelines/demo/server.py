@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from syncflow_pipelines.demo.app import build_app
@@ -29,7 +29,7 @@ def serve_source(home: Path, host: str = "127.0.0.1", port: int = 8007) -> None:
     port is taken.
     """
     ensure_erp(home)
-    with listen(host, port) as listener:
+    with listen(host, port) as listener, suppress(KeyboardInterrupt):
         _serve(home, listener, threads=(_announce,))
 
 
@@ -76,7 +76,8 @@ def _wait_until_ready(child: subprocess.Popen[bytes], log: Path) -> None:
 
 def _end(child: subprocess.Popen[bytes]) -> None:
     """The end of its standard input asks the child to finish; it is killed if it does not."""
-    assert child.stdin is not None and child.stdout is not None
+    assert child.stdin is not None
+    assert child.stdout is not None
     child.stdin.close()
     try:
         child.wait(_STOP_S)
@@ -96,10 +97,11 @@ def _serve(home: Path, listener: socket.socket, threads: Sequence[Callable[[Quie
 
 def _announce(server: QuietServer, url: str) -> None:
     server.ready.wait()
-    print(url, flush=True)
+    sys.stdout.write(f"{url}\n")
+    sys.stdout.flush()
 
 
-def _end_with_parent(server: QuietServer, _: str) -> None:
+def _end_with_parent(server: QuietServer, _url: str) -> None:
     """The pipe tells at once; the parent's id tells where a forked sibling still holds the pipe."""
     parent = os.getppid()
     while os.getppid() == parent:

@@ -13,14 +13,14 @@ import msgspec
 from syncflow_pipelines.demo.changes import Row, SourceChange
 from syncflow_pipelines.demo.entity import SourceEntity, catalogue_entry
 from syncflow_pipelines.demo.exact_json import write_json
+from syncflow_pipelines.demo.paging import PageReader
 from syncflow_pipelines.demo.reading import (
     LiveRow,
     find_entity,
     read_entities,
     read_last_version,
     read_live_rows,
-    read_page,
-)  # fmt: skip
+)
 from syncflow_pipelines.demo.sqlite_file import Readers, connect, create_tables, transaction
 
 
@@ -42,6 +42,7 @@ class SourceStore:
         create_tables(path)
         self.path = path
         self._readers = Readers(path)
+        self._pages = PageReader()
 
     def __enter__(self) -> Self:
         return self
@@ -68,10 +69,15 @@ class SourceStore:
                 raise ValueError(f"the demo source has an entity {spec.slug!r} already") from error
 
     def alter_entity(self, spec: SourceEntity) -> None:
-        """Offer the entity of that slug with other columns or words; its rows stay as they are."""
+        """Offer the entity of that slug with other columns or words; its rows stay as they are.
+
+        Raises `ValueError` where row versions would be written otherwise: theirs could not be compared.
+        """
         _check(spec)
         with self._writing() as connection:
             entity = find_entity(connection, spec.slug)
+            if spec.versions != entity.spec.versions:
+                raise ValueError(f"the row versions of {spec.slug!r} stay written as {entity.spec.versions!r}")
             connection.execute("UPDATE entities SET spec = ? WHERE id = ?", (msgspec.json.encode(spec), entity.id))
 
     def drop_entity(self, slug: str) -> None:
@@ -125,7 +131,7 @@ class SourceStore:
     def page(self, slug: str, page: int = 1, page_size: int = 1000, rowversion_gt: str | None = None) -> bytes:
         """The answer to `GET /api/v1/data/{slug}`. Raises `UnknownEntity`."""
         with self._readers.snapshot() as connection:
-            return read_page(connection, slug, page, page_size, rowversion_gt)
+            return self._pages.read(connection, slug, page, page_size, rowversion_gt)
 
     def live_rows(self, slug: str) -> Iterator[LiveRow]:
         """The rows that are not deleted, in key order, all of one moment. Raises `UnknownEntity`."""

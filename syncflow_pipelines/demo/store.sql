@@ -1,8 +1,10 @@
+-- A number is never given to a second entity: what is remembered of the first must not be taken for it.
 CREATE TABLE entities (
-    id INTEGER PRIMARY KEY,
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
     slug TEXT NOT NULL UNIQUE,
     spec BLOB NOT NULL,
-    clock INTEGER NOT NULL
+    clock INTEGER NOT NULL,
+    generation INTEGER NOT NULL DEFAULT 0
 );
 
 -- One table for every entity's rows, so that no name of an entity ever becomes SQL.
