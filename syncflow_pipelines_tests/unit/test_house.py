@@ -9,6 +9,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from syncflow_pipelines.cli.application import SUMMARIES
 from syncflow_pipelines.config import ConnectorConfig, EntityOverride, load_connectors, load_settings
 
 ROOT = Path(__file__).parents[2]
@@ -78,6 +79,10 @@ def test_every_variable_of_the_example_is_read_and_explained(name: str) -> None:
     readers = "".join(file.read_text() for file in (ROOT / "syncflow_pipelines" / "config").glob("*.py"))
     assert name in readers or name.removeprefix("POSTGRES_") in readers
     assert f"`{name}`" in README
+
+
+def test_the_readme_lists_every_command_and_no_other() -> None:
+    assert set(re.findall(r"^\| `syncflow (\w+)", README, re.MULTILINE)) == SUMMARIES.keys()
 
 
 @pytest.mark.parametrize("guide", GUIDES, ids=lambda guide: str(guide.relative_to(ROOT)))
