@@ -102,7 +102,7 @@ def _with_database(url: str, name: str) -> str:
 
 def _administer(url: str, statement: str, *names: str) -> None:
     with _administration(url) as connection:
-        connection.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))  # type: ignore[arg-type]
+        connection.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
 
 
 @contextmanager

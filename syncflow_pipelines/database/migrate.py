@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import psycopg
 from psycopg import sql
 
-from syncflow_pipelines.database.url import sqlalchemy_url
+from syncflow_pipelines.database.url import one_line, sqlalchemy_url
 from syncflow_pipelines.errors import DatabaseError
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ _SEARCH_PATH = "SELECT set_config('search_path', quote_ident(:schema), true)"
 def migrate(connection: psycopg.Connection, url: str, schema: str) -> None:
     """Brings the schema's tables to the newest revision, in one transaction; does nothing if they are.
 
-    Raises `DatabaseError` where they are of a newer SyncFlow.
+    Raises `DatabaseError` where they are of a newer SyncFlow, or the user may not make them.
     """
     found = revision(connection, schema)
     if found is not None and found not in REVISIONS:
@@ -45,6 +45,8 @@ def revision(connection: psycopg.Connection, schema: str) -> str | None:
             row = connection.execute(_VERSION.format(sql.Identifier(schema, VERSION_TABLE))).fetchone()
     except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
         return None
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise _not_allowed(schema, error) from error
     return str(row[0]) if row else None
 
 
@@ -62,14 +64,18 @@ def _upgrade(url: str, schema: str) -> None:
     # imported here because they take 0.3 s and are needed once in a database's life
     from alembic import command
     from sqlalchemy import create_engine
+    from sqlalchemy.exc import DBAPIError
     from sqlalchemy.pool import NullPool
 
     engine = create_engine(
         sqlalchemy_url(url, "psycopg"), poolclass=NullPool, connect_args={"application_name": "syncflow migration"}
     )
-    with engine.begin() as connection:
-        _enter_schema(connection, schema)
-        command.upgrade(alembic_config(connection), "head")
+    try:
+        with engine.begin() as connection:
+            _enter_schema(connection, schema)
+            command.upgrade(alembic_config(connection), "head")
+    except DBAPIError as error:
+        raise _not_allowed(schema, error.orig or error) from error
 
 
 def _enter_schema(connection: "Connection", schema: str) -> None:
@@ -81,3 +87,10 @@ def _enter_schema(connection: "Connection", schema: str) -> None:
     if not connection.execute(text(_SCHEMA_EXISTS), name).scalar():
         connection.execute(CreateSchema(schema))
     connection.execute(text(_SEARCH_PATH), name)
+
+
+def _not_allowed(schema: str, error: BaseException) -> DatabaseError:
+    return DatabaseError(
+        f"SyncFlow's tables in schema {schema!r} cannot be made or read: {one_line(error)}; the database user "
+        "needs to own the schema, or to have CREATE on the database."
+    )

@@ -5,7 +5,7 @@ default. The migrations build them; a test holds the two against each other.
 """
 
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from sqlalchemy import (
@@ -41,7 +41,7 @@ class Model(DeclarativeBase):
             "pk": "%(table_name)s_pkey",
         }
     )
-    type_annotation_map = {
+    type_annotation_map: ClassVar[dict[Any, Any]] = {
         UUID: Uuid(),
         datetime: DateTime(timezone=True),
         str: Text(),

@@ -12,13 +12,21 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 
 from syncflow_pipelines.config import Settings
 from syncflow_pipelines.database import migrate as migrations
-from syncflow_pipelines.database.url import describe, url_parts
+from syncflow_pipelines.database.embedded import lease
+from syncflow_pipelines.database.url import connect_error, describe, one_line, url_parts
 from syncflow_pipelines.errors import DatabaseError
 
 OLDEST_VERSION = 16
 CONNECT_TIMEOUT_S = 10
 
-_SESSION = "SELECT set_config('search_path', quote_ident(%s), false), set_config('TimeZone', 'UTC', false)"
+_SESSION = """
+SELECT set_config('search_path', quote_ident(%s), false),
+       set_config('TimeZone', 'UTC', false),
+       -- a machine that vanished must not hold its locks for the two hours that systems allow by default
+       set_config('tcp_keepalives_idle', '60', false),
+       set_config('tcp_keepalives_interval', '10', false),
+       set_config('tcp_keepalives_count', '6', false)
+"""
 
 
 def database_url(settings: Settings) -> str:
@@ -29,15 +37,13 @@ def database_url(settings: Settings) -> str:
     """
     if settings.database_url is not None:
         return settings.database_url
-    from syncflow_pipelines.database.embedded import lease
-
     return lease(settings.home)
 
 
 def open_database(settings: Settings, *, migrate: bool = True, max_connections: int = 10) -> "Database":
     """The database, its metadata tables brought up to date unless `migrate` is false.
 
-    Raises `DatabaseError` where it cannot be reached, is too old, or is newer than this SyncFlow.
+    Raises `DatabaseError` where it cannot be reached, is too old, or is of a newer SyncFlow.
     """
     database = Database(database_url(settings), settings.schema, max_connections=max_connections)
     with database.dedicated("syncflow open") as connection:
@@ -48,9 +54,10 @@ def open_database(settings: Settings, *, migrate: bool = True, max_connections: 
 
 
 class Database:
-    """A database and a bounded pool of connections to it; safe to share between threads.
+    """A database and a bounded pool of connections to it; threads may share one, and forked children too.
 
-    Unqualified names are the metadata tables: `search_path` is their schema, and nothing else.
+    On every connection `search_path` is the schema of the metadata tables and nothing else: they are
+    named without their schema, all other tables with it. Times are UTC.
     """
 
     def __init__(self, url: str, schema: str, *, max_connections: int = 10, timeout_s: float = 30.0) -> None:
@@ -78,44 +85,57 @@ class Database:
     def connection(self) -> Iterator[psycopg.Connection]:
         """A connection of the pool, in one transaction: committed at the end, rolled back on an error.
 
-        Raises `DatabaseError` where none is free or can be made within `timeout_s`.
+        Raises `DatabaseError` where none is free or can be made within `timeout_s`, and where it was lost
+        on the way.
         """
         pool = self._open_pool()
+        connection = self._borrow(pool)
         try:
-            connection = pool.getconn()
-        except PoolTimeout as error:
-            raise self._starved(pool) from error
-        try:
-            with connection:
+            with self._loss_told(connection), connection:
                 yield connection
         finally:
             pool.putconn(connection)
 
     @contextmanager
     def dedicated(self, application_name: str) -> Iterator[psycopg.Connection]:
-        """A connection of its own, in autocommit, outside the pool; for session locks and long work."""
+        """A connection of its own, in autocommit, outside the pool; for session locks and long work.
+
+        Raises `DatabaseError` where it cannot be made, and where it was lost on the way.
+        """
         connection = self._connect(application_name)
         try:
-            yield connection
+            with self._loss_told(connection):
+                yield connection
         finally:
             connection.close()
 
+    def revision(self) -> str | None:
+        """The revision of the metadata tables; None where there are none."""
+        with self.dedicated("syncflow revision") as connection:
+            return migrations.revision(connection, self.schema)
+
     def close(self) -> None:
-        """Closes the pool; the database can not be used any more."""
+        """Closes the pool; the database cannot be used any more."""
+        self._forget_parents_pool()
         with self._guard:
             self._closed = True
             pool, self._pool = self._pool, None
-        if pool is not None and self._pid == os.getpid():
+        if pool is not None:
             pool.close()
 
     def _open_pool(self) -> ConnectionPool:
+        self._forget_parents_pool()
         with self._guard:
             if self._closed:
-                raise DatabaseError(f"{describe(self.url)} was closed already.")
-            if self._pool is None or self._pid != os.getpid():
+                raise DatabaseError(f"The connection to {describe(self.url)} was closed already.")
+            if self._pool is None:
                 self._pool = self._make_pool()
-                self._pid = os.getpid()
             return self._pool
+
+    def _forget_parents_pool(self) -> None:
+        """In a forked child, leaves the parent its connections: both would talk on one socket."""
+        if self._pid != os.getpid():
+            self._guard, self._pool, self._pid = threading.Lock(), None, os.getpid()
 
     def _make_pool(self) -> ConnectionPool:
         return ConnectionPool(
@@ -131,37 +151,51 @@ class Database:
             open=True,
         )
 
+    def _borrow(self, pool: ConnectionPool) -> psycopg.Connection:
+        try:
+            return pool.getconn()
+        except PoolTimeout as error:
+            # says so itself where the server cannot be reached
+            self._connect("syncflow").close()
+            raise DatabaseError(
+                f"No connection to {describe(self.url)} came free within {self.timeout_s:g} s: all "
+                f"{self.max_connections} that one process may have are in use."
+            ) from error
+
     def _arguments(self, application_name: str) -> dict[str, Any]:
-        arguments: dict[str, Any] = {"application_name": application_name, "autocommit": False}
+        arguments: dict[str, Any] = {"application_name": application_name}
         if "connect_timeout" not in url_parts(self.url):
             arguments["connect_timeout"] = CONNECT_TIMEOUT_S
         return arguments
 
     def _connect(self, application_name: str) -> psycopg.Connection:
+        arguments = self._arguments(application_name)
         try:
-            connection = psycopg.connect(self.url, **self._arguments(application_name))
+            connection = psycopg.connect(self.url, autocommit=True, **arguments)
         except psycopg.OperationalError as error:
-            raise DatabaseError(f"Cannot connect to {describe(self.url)}: {_one_line(error)}") from error
+            raise connect_error(self.url, error) from error
         self._prepare(connection)
-        connection.autocommit = True
         return connection
 
     def _prepare(self, connection: psycopg.Connection) -> None:
         connection.execute(_SESSION, (self.schema,))
-        connection.commit()
+        if not connection.autocommit:
+            connection.commit()
 
-    def _starved(self, pool: ConnectionPool) -> DatabaseError:
-        return DatabaseError(
-            f"No connection to {describe(self.url)} within {self.timeout_s:g} s: "
-            f"{pool.get_stats().get('pool_size', 0)} of {self.max_connections} are in use."
-        )
+    @contextmanager
+    def _loss_told(self, connection: psycopg.Connection) -> Iterator[None]:
+        try:
+            yield
+        except psycopg.OperationalError as error:
+            if not connection.closed:
+                raise
+            raise DatabaseError(f"The connection to {describe(self.url)} was lost: {one_line(error)}") from error
 
 
 def _refuse_old_server(connection: psycopg.Connection, url: str) -> None:
     major = connection.info.server_version // 10_000
     if major < OLDEST_VERSION:
-        raise DatabaseError(f"{describe(url)} is version {major}; SyncFlow needs {OLDEST_VERSION} or later.")
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
+        raise DatabaseError(
+            f"{describe(url)} is of version {major}, and SyncFlow needs {OLDEST_VERSION} or later; "
+            "upgrade the server, or set SYNCFLOW_DATABASE_URL to another."
+        )

@@ -32,10 +32,7 @@ class Account:
 
     @property
     def name(self) -> str:
-        try:
-            return pwd.getpwuid(self.uid).pw_name
-        except KeyError:
-            return f"user {self.uid}"
+        return _name_of(self.uid)
 
     def popen_arguments(self) -> dict[str, Any]:
         """What makes `subprocess` start a program as this user."""
@@ -46,7 +43,13 @@ class Account:
     def own(self, path: Path) -> None:
         """Gives a file that this process made to the user."""
         if self.is_other:
-            os.chown(path, self.uid, self.gid)
+            os.chown(path, self.uid, self.gid, follow_symlinks=False)
+
+    def own_all(self, folder: Path) -> None:
+        """Gives the user a folder with everything in it, as far as it is somebody else's."""
+        if folder.stat().st_uid != self.uid:
+            for path in (*folder.rglob("*"), folder):
+                self.own(path)
 
     def can_search(self, folder: Path) -> bool:
         """Whether the folder's mode lets the user pass through it."""
@@ -58,17 +61,16 @@ class Account:
         return bool(status.st_mode & stat.S_IXOTH)
 
 
-def account_for(data: Path) -> Account:
-    """The user that the server of that data folder runs as, whether the folder exists or not.
+def account_for(folder: Path, data: Path) -> Account:
+    """The user that the server of these folders runs as, whether they exist or not.
 
-    Raises `DatabaseError` where it belongs to somebody else and this process is not root.
+    Raises `DatabaseError` where they belong to somebody else and this process is not root.
     """
-    owner = _owner(data)
-    if os.geteuid() != 0:
-        return _myself(data, owner)
-    if owner is not None and owner.uid != 0:
-        return owner
-    return _service_account()
+    if os.geteuid() == 0:
+        return _owner_beside_root(data) or _owner_beside_root(folder) or _service_account()
+    for path in (folder, data):
+        _require_mine(path)
+    return Account(os.geteuid(), os.getegid())
 
 
 def make_reachable(path: Path, account: Account) -> None:
@@ -79,7 +81,7 @@ def make_reachable(path: Path, account: Account) -> None:
         if account.can_search(folder):
             continue
         folder.chmod(stat.S_IMODE(folder.stat().st_mode) | stat.S_IXOTH)
-        log.info("added o+x to %s, so that PostgreSQL can reach %s as %s", folder, path, account.name)
+        log.warning("Added o+x to %s, so that PostgreSQL, which runs as %s, can reach %s.", folder, account.name, path)
 
 
 def make_readable(folder: Path, account: Account) -> None:
@@ -93,21 +95,26 @@ def make_readable(folder: Path, account: Account) -> None:
             path.chmod(wanted)
 
 
-def _owner(data: Path) -> Account | None:
-    try:
-        status = data.stat()
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    return Account(status.st_uid, status.st_gid)
-
-
-def _myself(data: Path, owner: Account | None) -> Account:
+def _require_mine(path: Path) -> None:
+    owner = _owner(path)
     if owner is not None and owner.uid != os.geteuid():
         raise DatabaseError(
-            f"The database in {data} belongs to {owner.name}; run as that user, "
-            "or set SYNCFLOW_HOME to a folder of your own."
+            f"The embedded PostgreSQL in {path} belongs to {owner.name}, and this process runs as "
+            f"{_name_of(os.geteuid())}; run as {owner.name}, or set SYNCFLOW_HOME to a folder of your own."
         )
-    return Account(os.geteuid(), os.getegid())
+
+
+def _owner_beside_root(path: Path) -> Account | None:
+    owner = _owner(path)
+    return owner if owner is not None and owner.uid != 0 else None
+
+
+def _owner(path: Path) -> Account | None:
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return Account(status.st_uid, status.st_gid)
 
 
 def _service_account() -> Account:
@@ -125,3 +132,10 @@ def _service_entries() -> Iterator[pwd.struct_passwd]:
             yield pwd.getpwnam(name)
         except KeyError:
             continue
+
+
+def _name_of(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"user {uid}"

@@ -16,9 +16,9 @@ class EmbeddedStatus:
     running: bool
     """Some process of it is alive; it may still be starting, or stopping."""
     ready: bool
-    """It answers."""
+    """It takes connections."""
     kept: bool
-    """It was started to stay, whoever leaves."""
+    """It stays when the last process that uses it leaves."""
     pid: int | None
     url: str
     data: Path
@@ -27,9 +27,7 @@ class EmbeddedStatus:
 
 def start_embedded(settings: Settings) -> str:
     """Starts the server to stay until `stop_embedded`, and tells its URL. Raises `DatabaseError`."""
-    url = lease.lease(settings.home)
-    Place.of(settings.home).keep.touch()
-    return url
+    return lease.keep(settings.home)
 
 
 def stop_embedded(settings: Settings, *, force: bool = False) -> bool:
@@ -41,15 +39,16 @@ def stop_embedded(settings: Settings, *, force: bool = False) -> bool:
 
 
 def embedded_status(settings: Settings) -> EmbeddedStatus:
-    """How the server of the settings' home is; changes nothing."""
-    place = Place.of(settings.home)
-    running = is_locked(place.server_lock)
-    return EmbeddedStatus(
-        running=running,
-        ready=running and server.answers(place),
-        kept=place.keep.exists(),
-        pid=server.server_pid(place) if running else None,
-        url=place.url(),
-        data=place.data,
-        log=place.log,
-    )
+    """How the server of the settings' home is; changes nothing. Raises `DatabaseError`."""
+    with lease.translated(settings.home):
+        place = Place.of(settings.home)
+        running = is_locked(place.server_lock)
+        return EmbeddedStatus(
+            running=running,
+            ready=running and server.answers(place),
+            kept=place.keep.exists(),
+            pid=server.server_pid(place) if running else None,
+            url=place.url(),
+            data=place.data,
+            log=place.log,
+        )

@@ -9,7 +9,7 @@ import logging
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -36,9 +36,10 @@ class _Held:
     """The leases of this process."""
 
     guard: threading.RLock = field(default_factory=threading.RLock)
+    """Held while the process forks, too: a child must not inherit the half-open files of a start."""
     leases: dict[Place, _Lease] = field(default_factory=dict)
     spare: dict[Place, int] = field(default_factory=dict)
-    """While this process forks: the child's own leases, so that it never shares one with its parent."""
+    """While the process forks: the leases that the child will hold, so that it never shares one with us."""
     registered: bool = False
 
 
@@ -50,66 +51,83 @@ def lease(home: Path) -> str:
 
     Raises `DatabaseError`.
     """
-    place = Place.of(home)
-    with _held.guard:
+    with _held.guard, translated(home):
+        place = Place.of(home)
         if place not in _held.leases:
             _held.leases[place] = _take(place)
             _register()
-    return place.url()
+        return place.url()
 
 
 def release(home: Path) -> None:
-    """Gives up this process's lease, if it has one; the last one stops the server."""
-    with _held.guard:
+    """Gives up this process's lease, if it has one; the last one stops the server. Raises `DatabaseError`."""
+    with _held.guard, translated(home):
         held = _held.leases.pop(Place.of(home), None)
         if held is not None:
             _leave(held)
 
 
+def keep(home: Path) -> str:
+    """Starts the home's server to stay, whoever leaves, and tells its URL. Raises `DatabaseError`."""
+    url = lease(home)
+    with translated(home):
+        Place.of(home).keep.touch()
+    return url
+
+
 def stop(home: Path, *, force: bool) -> bool:
-    """Stops the home's server, and tells whether one was running; this process's own lease is no obstacle.
+    """Stops the home's server, and tells whether one was running; this process's own lease is given up.
 
     Raises `DatabaseError` where other processes hold leases and `force` is false.
     """
-    place = Place.of(home)
-    release(home)
-    if not is_locked(place.server_lock):
-        return False
-    account = account_for(place.data)
-    with exclusive(place.start_lock, account, LOCK_LIMIT_S):
-        descriptor = open_lock(place.lease, account)
-        try:
-            if not try_exclusive(descriptor) and not force:
-                raise DatabaseError(
-                    f"PostgreSQL in {place.data} is in use; end the syncflow and dagster processes that use it first."
-                )
-            place.keep.unlink(missing_ok=True)
-            server.stop(place)
-        finally:
-            os.close(descriptor)
-    return True
+    with _held.guard, translated(home):
+        place = Place.of(home)
+        held = _held.leases.pop(place, None)
+        if held is not None:
+            os.close(held.descriptor)
+        was_running = is_locked(place.server_lock)
+        if was_running:
+            _stop_for_all(place, force=force)
+        place.keep.unlink(missing_ok=True)
+        return was_running
+
+
+@contextmanager
+def translated(home: Path) -> Iterator[None]:
+    """Makes a `DatabaseError` of what the system says of the home's files."""
+    try:
+        yield
+    except OSError as error:
+        raise DatabaseError(
+            f"The embedded PostgreSQL cannot be kept in {home}: {error.strerror} ({error.filename}); "
+            "set SYNCFLOW_HOME to a folder of your own, or SYNCFLOW_DATABASE_URL to a server."
+        ) from error
 
 
 def _take(place: Place) -> _Lease:
-    with _translated(place):
-        account = account_for(place.data)
-        _make_folder(place, account)
-        descriptor = open_lock(place.lease, account)
-        try:
-            # holding the lease, nobody stops the server: whoever does holds the lease alone
-            if not (try_shared(descriptor) and server.can_connect(place)):
-                _start(place, account, descriptor)
-        except BaseException:
-            os.close(descriptor)
-            raise
-        return _Lease(place, account, descriptor)
+    account = account_for(place.folder, place.data)
+    _make_folder(place, account)
+    descriptor = open_lock(place.lease, account)
+    try:
+        # with a lease in hand nobody stops the server: whoever stops it holds the lease alone
+        if not (try_shared(descriptor) and server.can_connect(place)):
+            _start(place, account, descriptor)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return _Lease(place, account, descriptor)
 
 
 def _start(place: Place, account: Account, descriptor: int) -> None:
     with exclusive(place.start_lock, account, LOCK_LIMIT_S):
-        try_shared(descriptor)
-        if not server.can_connect(place):
+        if not try_shared(descriptor):
+            raise DatabaseError(f"{place.lease} is locked by another program; end it.")
+        try:
             server.start(place, account)
+        except BaseException:
+            if try_exclusive(descriptor):
+                server.ask_to_stop(place)
+            raise
 
 
 def _leave(held: _Lease) -> None:
@@ -121,22 +139,26 @@ def _leave(held: _Lease) -> None:
         os.close(held.descriptor)
 
 
+def _stop_for_all(place: Place, *, force: bool) -> None:
+    account = account_for(place.folder, place.data)
+    with exclusive(place.start_lock, account, LOCK_LIMIT_S):
+        descriptor = open_lock(place.lease, account)
+        try:
+            if not (try_exclusive(descriptor) or force):
+                raise DatabaseError(
+                    f"The embedded PostgreSQL in {place.data} is in use; "
+                    "end the syncflow and dagster processes that use it first."
+                )
+            server.stop(place)
+        finally:
+            os.close(descriptor)
+
+
 def _make_folder(place: Place, account: Account) -> None:
     if not place.folder.exists():
         place.home.mkdir(parents=True, exist_ok=True)
         place.folder.mkdir(mode=0o700, exist_ok=True)
         account.own(place.folder)
-
-
-@contextmanager
-def _translated(place: Place) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise DatabaseError(
-            f"PostgreSQL cannot be kept in {place.folder}: {error.strerror} ({error.filename}); set SYNCFLOW_HOME "
-            "to a folder of your own, or SYNCFLOW_DATABASE_URL to a server."
-        ) from error
 
 
 def _register() -> None:
@@ -149,16 +171,20 @@ def _register() -> None:
 def _leave_all() -> None:
     with _held.guard:
         while _held.leases:
-            _, held = _held.leases.popitem()
-            _leave(held)
+            place, held = _held.leases.popitem()
+            try:
+                _leave(held)
+            except (DatabaseError, OSError) as error:
+                log.warning("The embedded PostgreSQL in %s may still run: %s", place.data, error)
 
 
 def _before_fork() -> None:
     _held.guard.acquire()
     for place, held in _held.leases.items():
-        descriptor = open_lock(place.lease, held.account)
-        try_shared(descriptor)
-        _held.spare[place] = descriptor
+        with suppress(OSError):
+            descriptor = open_lock(place.lease, held.account)
+            try_shared(descriptor)
+            _held.spare[place] = descriptor
 
 
 def _after_in_parent() -> None:
@@ -169,8 +195,11 @@ def _after_in_parent() -> None:
 
 
 def _after_in_child() -> None:
-    for place, descriptor in _held.spare.items():
-        os.close(_held.leases[place].descriptor)
-        _held.leases[place].descriptor = descriptor
-    _held.spare.clear()
+    for place, held in list(_held.leases.items()):
+        os.close(held.descriptor)
+        spare = _held.spare.pop(place, None)
+        if spare is None:
+            del _held.leases[place]
+        else:
+            held.descriptor = spare
     _held.guard.release()

@@ -4,6 +4,7 @@ A lock belongs to the open file, not to the process: a child that inherits the f
 """
 
 import fcntl
+import logging
 import os
 import time
 from collections.abc import Iterator
@@ -13,7 +14,11 @@ from pathlib import Path
 from syncflow_pipelines.database.embedded.account import Account
 from syncflow_pipelines.errors import DatabaseError
 
+log = logging.getLogger(__name__)
+
 PAUSE_S = 0.02
+QUIET_S = 5.0
+"""How long a person waits without being told for what."""
 
 
 def open_lock(path: Path, account: Account) -> int:
@@ -27,6 +32,7 @@ def open_lock(path: Path, account: Account) -> int:
 
 
 def try_shared(descriptor: int) -> bool:
+    """Takes the lock together with others, unless somebody holds it alone."""
     return _try(descriptor, fcntl.LOCK_SH)
 
 
@@ -36,30 +42,35 @@ def try_exclusive(descriptor: int) -> bool:
 
 
 @contextmanager
-def exclusive(path: Path, account: Account, limit_s: float) -> Iterator[int]:
-    """The lock, held alone; yields its descriptor. Raises `DatabaseError` after `limit_s`."""
+def exclusive(path: Path, account: Account, limit_s: float) -> Iterator[None]:
+    """The lock, held alone. Raises `DatabaseError` after `limit_s`."""
     descriptor = open_lock(path, account)
     try:
         wait_exclusive(descriptor, path, limit_s)
-        yield descriptor
+        yield
     finally:
         os.close(descriptor)
 
 
 def wait_exclusive(descriptor: int, path: Path, limit_s: float) -> None:
     """Takes the lock alone as soon as it is free. Raises `DatabaseError` after `limit_s`."""
-    deadline = time.monotonic() + limit_s
+    started = time.monotonic()
+    told = False
     while not try_exclusive(descriptor):
-        if time.monotonic() > deadline:
+        waited_s = time.monotonic() - started
+        if waited_s > limit_s:
             raise DatabaseError(
                 f"Another process has held {path} for {limit_s:.0f} s while it starts or stops PostgreSQL; "
                 "look for a hanging syncflow or dagster process and end it."
             )
+        if waited_s > QUIET_S and not told:
+            told = True
+            log.warning("Waiting for another process that starts or stops PostgreSQL (%s).", path)
         time.sleep(PAUSE_S)
 
 
 def is_locked(path: Path) -> bool:
-    """Whether somebody holds the lock alone. Looking does not disturb others who look."""
+    """Whether somebody holds the lock alone; looking is in nobody's way for more than a moment."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:

@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 SUPERUSER = "postgres"
 DATABASE = "syncflow"
 PORT = 5432  # only part of the socket's file name: the server listens on no network address
+SOCKETS = Path("/tmp")  # noqa: S108 - the folder below it is 0700 and checked to be ours
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +58,29 @@ class Place:
         return self.data / "postmaster.pid"
 
     @property
+    def identity(self) -> Path:
+        """A random name of these very data, made together with them."""
+        return self.data / "syncflow_identity"
+
+    @property
     def socket_folder(self) -> Path:
-        """Short, because a socket's path may have 103 bytes only, and the same for every process: not TMPDIR."""
-        digest = hashlib.sha256(str(self.home).encode(errors="surrogateescape")).hexdigest()[:16]
-        return Path("/tmp") / f"syncflow-{digest}"
+        """Short, because a socket's path has 103 bytes at most, and the same whatever TMPDIR says.
+
+        Data that were deleted and made anew get another folder: the server of the old ones, if it still
+        runs, removes its socket by name when it notices, and must not remove the new server's.
+        """
+        words = (str(self.home), _text_of(self.identity))
+        digest = hashlib.sha256("\0".join(words).encode(errors="surrogateescape"))
+        return SOCKETS / f"syncflow-{digest.hexdigest()[:16]}"
 
     def url(self, database: str = DATABASE) -> str:
         """The libpq URL of a database of this server."""
         query = urlencode({"host": self.socket_folder, "port": PORT}, safe="/")
         return f"postgresql://{SUPERUSER}@/{database}?{query}"
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_text()
+    except FileNotFoundError:
+        return ""

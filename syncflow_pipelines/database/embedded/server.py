@@ -1,24 +1,24 @@
-"""Making, starting and stopping the PostgreSQL of one home.
+"""Starting and stopping the PostgreSQL of one home.
 
-Everything here that changes something is called by the holder of the home's start lock only.
+`start` and `stop` are called by the holder of the home's start lock only.
 """
 
 import logging
 import os
-import shutil
 import signal
 import subprocess
-import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO
 
+import psutil
 import psycopg
 
 from syncflow_pipelines.database.embedded.account import Account, make_reachable
-from syncflow_pipelines.database.embedded.locks import PAUSE_S, is_locked, open_lock, wait_exclusive
-from syncflow_pipelines.database.embedded.place import DATABASE, PORT, SUPERUSER, Place
-from syncflow_pipelines.database.embedded.programs import ENVIRONMENT, VERSION, make_runnable, program
+from syncflow_pipelines.database.embedded.data import last_words, prepare_data
+from syncflow_pipelines.database.embedded.locks import PAUSE_S, QUIET_S, is_locked, open_lock, wait_exclusive
+from syncflow_pipelines.database.embedded.place import DATABASE, PORT, Place
+from syncflow_pipelines.database.embedded.programs import ENVIRONMENT, make_runnable, program
 from syncflow_pipelines.errors import DatabaseError
 
 log = logging.getLogger(__name__)
@@ -26,28 +26,44 @@ log = logging.getLogger(__name__)
 START_LIMIT_S = 900.0
 """Recovery after a crash replays up to `max_wal_size` of log, on whatever disk there is."""
 STOP_LIMIT_S = 120.0
-QUIET_S = 5.0
 LOG_LIMIT_BYTES = 10_000_000
-IMPOSSIBLE_PID = 2_147_483_647
 
 SETTINGS = {
+    "cluster_name": "syncflow",
     "listen_addresses": "",
     "port": PORT,
     "unix_socket_permissions": "0700",
     "max_connections": 200,
     "shared_buffers": "256MB",
+    "work_mem": "16MB",
+    "maintenance_work_mem": "256MB",
     "max_wal_size": "2GB",
+    "checkpoint_timeout": "15min",
+    # nothing replicates this server, and so a first load need not be written twice
+    "wal_level": "minimal",
+    "max_wal_senders": 0,
+    # many entities at a time fill the cores; and a parallel join fails on the 64 MB /dev/shm of a container
+    "max_parallel_workers_per_gather": 0,
+    "jit": "off",
     "timezone": "UTC",
     "log_timezone": "UTC",
+    # the log names no row: statements, details and contexts have values in them
+    "log_min_error_statement": "panic",
+    "log_error_verbosity": "terse",
+    "log_checkpoints": "off",
+    "log_line_prefix": "%m [%p] %a ",
 }
+"""On the command line, so that a new version of SyncFlow brings its own. `fsync` stays on."""
 
 
 def can_connect(place: Place) -> bool:
-    """Whether the server answers, with SyncFlow's database there; makes the database where it is missing."""
+    """Whether the server takes connections; its database is made where it is missing."""
     try:
         psycopg.connect(place.url(), connect_timeout=10).close()
     except psycopg.OperationalError as error:
-        return _lacks_database(error) and _create_database(place)
+        if f'database "{DATABASE}" does not exist' in str(error):
+            return _create_database(place)
+        return "too many clients" in str(error)
     return True
 
 
@@ -61,128 +77,88 @@ def answers(place: Place) -> bool:
 
 
 def start(place: Place, account: Account) -> None:
-    """Starts the server and waits until it answers. Raises `DatabaseError`."""
-    if not is_locked(place.server_lock):
-        make_runnable(account)
-        make_reachable(place.data, account)
-        _make_data(place, account)
-        _forget_dead_server(place)
-        _make_socket_folder(place, account)
-        _launch(place, account)
-    _wait_until_ready(place)
-
-
-def stop(place: Place) -> None:
-    """Stops the server, open connections or not, and waits until its last process has ended."""
-    deadline = time.monotonic() + STOP_LIMIT_S
-    _signal(place, signal.SIGINT)
-    while is_locked(place.server_lock):
-        if time.monotonic() > deadline:
-            raise DatabaseError(f"PostgreSQL in {place.data} did not stop within {STOP_LIMIT_S:.0f} s; see {place.log}.")
+    """Starts the server, if it does not run, and waits until it takes connections. Raises `DatabaseError`."""
+    started = time.monotonic()
+    launched = told = False
+    while not can_connect(place):
+        waited_s = time.monotonic() - started
+        if not is_locked(place.server_lock):
+            if launched:
+                raise DatabaseError(f"PostgreSQL in {place.data} did not start: {last_words(_log_tail(place))}")
+            _launch(place, account)
+            launched = True
+        if waited_s > START_LIMIT_S:
+            raise DatabaseError(
+                f"PostgreSQL in {place.data} took no connection for {START_LIMIT_S:.0f} s; see {place.log}."
+            )
+        if waited_s > QUIET_S and not told:
+            told = True
+            log.warning("Waiting for PostgreSQL in %s, which recovers from a crash or still ends.", place.data)
         time.sleep(PAUSE_S)
 
 
+def stop(place: Place) -> None:
+    """Stops the server, open connections or not, and waits until its last process has ended.
+
+    Raises `DatabaseError`.
+    """
+    deadline = time.monotonic() + STOP_LIMIT_S
+    told: int | None = None
+    while is_locked(place.server_lock):
+        pid = server_pid(place)
+        if pid != told and ask_to_stop(place):
+            told = pid
+        if time.monotonic() > deadline:
+            raise DatabaseError(
+                f"PostgreSQL in {place.data} (process {pid}) did not stop within {STOP_LIMIT_S:.0f} s; see {place.log}."
+            )
+        time.sleep(PAUSE_S)
+    with suppress(OSError):
+        place.socket_folder.rmdir()
+
+
+def ask_to_stop(place: Place) -> bool:
+    """Tells the server to stop, open connections or not, and whether there was one to be told."""
+    pid = server_pid(place)
+    if pid is None or not _is_server_of(pid, place):
+        return False
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGINT)
+    return True
+
+
 def server_pid(place: Place) -> int | None:
-    """The process id of the running server, by its own pid file."""
+    """The process that the server's pid file names, alive or not."""
     try:
         first = place.postmaster_pid.read_text(errors="replace").partition("\n")[0].strip()
-    except OSError:
+    except FileNotFoundError:
         return None
     return int(first) if first.isdecimal() else None
 
 
-def _signal(place: Place, number: signal.Signals) -> None:
-    pid = server_pid(place)
-    if pid is None or not is_locked(place.server_lock):
-        return
+def _is_server_of(pid: int, place: Place) -> bool:
+    # the pid file may be older than the process, or be of another container
     try:
-        os.kill(pid, number)
-    except ProcessLookupError:
-        return
-
-
-def _lacks_database(error: psycopg.OperationalError) -> bool:
-    return f'database "{DATABASE}" does not exist' in str(error)
+        return psutil.Process(pid).cwd() == str(place.data)
+    except psutil.Error:
+        return False
 
 
 def _create_database(place: Place) -> bool:
-    with psycopg.connect(place.url("postgres"), autocommit=True) as connection:
+    # two that find it missing at the same time both make it, and one of them is told so
+    made_by_another = suppress(psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation)
+    with psycopg.connect(place.url("postgres"), autocommit=True) as connection, made_by_another:
         connection.execute(f"CREATE DATABASE {DATABASE}")
     return True
 
 
-def _make_data(place: Place, account: Account) -> None:
-    _remove_unfinished(place)
-    if _check_data(place):
-        place.data.chmod(0o700)
-        return
-    fresh = Path(tempfile.mkdtemp(prefix="data.new-", dir=place.folder))
-    account.own(fresh)
-    _initdb(fresh, account)
-    fresh.rename(place.data)
-
-
-def _check_data(place: Place) -> bool:
-    """Whether there is a database that this version can open."""
-    if not place.data.exists():
-        return False
-    try:
-        version = (place.data / "PG_VERSION").read_text().strip()
-    except FileNotFoundError:
-        raise DatabaseError(f"{place.data} is there but holds no database; move it away.") from None
-    if version != str(VERSION):
-        raise DatabaseError(
-            f"The database in {place.data} was made by PostgreSQL {version}, and this is {VERSION}; "
-            "move it away, or set SYNCFLOW_DATABASE_URL to a server that runs it."
-        )
-    return True
-
-
-def _remove_unfinished(place: Place) -> None:
-    for leftover in place.folder.glob("data.new-*"):
-        shutil.rmtree(leftover, ignore_errors=True)
-
-
-def _initdb(folder: Path, account: Account) -> None:
-    finished = subprocess.run(
-        [
-            program("initdb"),
-            f"--pgdata={folder}",
-            f"--username={SUPERUSER}",
-            "--auth-local=trust",
-            "--auth-host=reject",
-            "--encoding=UTF8",
-            "--locale=C",
-            "--locale-provider=builtin",
-            "--builtin-locale=C.UTF-8",
-            "--no-instructions",
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=folder,
-        env=ENVIRONMENT,
-        **account.popen_arguments(),
-    )
-    if finished.returncode != 0:
-        raise DatabaseError(f"PostgreSQL could not make a database in {folder.parent}: {_last_words(finished.stderr)}")
-
-
-def _forget_dead_server(place: Place) -> None:
-    """Clears what a killed server left, so that a pid now used by another program does not bar the start.
-
-    The server's lock is free, so its processes are gone; only the pid is made void, because PostgreSQL
-    itself looks at the rest of the file to make sure that nobody is attached to its shared memory.
-    """
-    try:
-        first, newline, rest = place.postmaster_pid.read_text(errors="replace").partition("\n")
-    except FileNotFoundError:
-        return
-    if newline:
-        place.postmaster_pid.write_text(f"{IMPOSSIBLE_PID}\n{rest}")
-    else:
-        place.postmaster_pid.unlink()
-    log.warning("PostgreSQL in %s was killed (process %s); it recovers now", place.data, first)
+def _launch(place: Place, account: Account) -> None:
+    make_runnable(account)
+    make_reachable(place.data, account)
+    prepare_data(place, account)
+    _make_socket_folder(place, account)
+    _rotate_log(place)
+    _run(place, account)
 
 
 def _make_socket_folder(place: Place, account: Account) -> None:
@@ -201,68 +177,49 @@ def _make_socket_folder(place: Place, account: Account) -> None:
         leftover.unlink(missing_ok=True)
 
 
-def _launch(place: Place, account: Account) -> None:
-    """Starts the server as a process of its own: no child of ours, in its own session.
+def _rotate_log(place: Place) -> None:
+    if place.log.exists() and place.log.stat().st_size > LOG_LIMIT_BYTES:
+        place.log.replace(place.log.with_suffix(".old"))
+
+
+def _run(place: Place, account: Account) -> None:
+    """Starts the server as a process of its own: no child of ours, in a session that no Ctrl-C reaches.
 
     It inherits one file on purpose, that of its lock.
     """
     options = [f"--{name}={value}" for name, value in SETTINGS.items()]
-    command = [program("postgres"), "-D", place.data, f"--unix_socket_directories={place.socket_folder}", *options]
+    command: list[str | Path] = [
+        program("postgres"),
+        "-D",
+        place.data,
+        f"--unix_socket_directories={place.socket_folder}",
+        *options,
+    ]
     lock = open_lock(place.server_lock, account)
+    output = os.open(place.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
+        account.own(place.log)
         wait_exclusive(lock, place.server_lock, limit_s=10)
-        with _open_log(place, account) as output:
-            subprocess.run(
-                ["/bin/sh", "-c", '"$@" &', "sh", *command],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                check=True,
-                cwd=place.data,
-                env=ENVIRONMENT,
-                pass_fds=(lock,),
-                start_new_session=True,
-                umask=0o077,
-                **account.popen_arguments(),
-            )
+        subprocess.run(
+            ["/bin/sh", "-c", '"$@" &', "sh", *command],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            check=True,
+            cwd=place.data,
+            env=ENVIRONMENT,
+            pass_fds=(lock,),
+            start_new_session=True,
+            umask=0o077,
+            **account.popen_arguments(),
+        )
     finally:
+        os.close(output)
         os.close(lock)
 
 
-def _open_log(place: Place, account: Account) -> BinaryIO:
-    if place.log.exists() and place.log.stat().st_size > LOG_LIMIT_BYTES:
-        place.log.replace(place.log.with_name("log.1"))
-    output = open(os.open(place.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "ab")
-    account.own(place.log)
-    return output
-
-
-def _wait_until_ready(place: Place) -> None:
-    started = time.monotonic()
-    told = False
-    while not can_connect(place):
-        waited = time.monotonic() - started
-        if not is_locked(place.server_lock):
-            raise DatabaseError(f"PostgreSQL in {place.data} did not start: {_last_words(_log_tail(place))}")
-        if waited > START_LIMIT_S:
-            raise DatabaseError(f"PostgreSQL in {place.data} was not ready after {START_LIMIT_S:.0f} s; see {place.log}.")
-        if waited > QUIET_S and not told:
-            told = True
-            log.warning("PostgreSQL in %s is still recovering; waiting", place.data)
-        time.sleep(PAUSE_S)
-
-
 def _log_tail(place: Place) -> str:
-    try:
-        with open(place.log, "rb") as stream:
-            stream.seek(0, os.SEEK_END)
-            stream.seek(max(0, stream.tell() - 4000))
-            return stream.read().decode(errors="replace")
-    except OSError:
-        return ""
-
-
-def _last_words(output: str) -> str:
-    lines = [line.strip() for line in output.splitlines() if line.strip()]
-    telling = [line for line in lines if "FATAL" in line or "error:" in line or "could not" in line]
-    return (telling or lines or ["it said nothing"])[-1]
+    with place.log.open("rb") as stream:
+        stream.seek(0, os.SEEK_END)
+        stream.seek(max(0, stream.tell() - 4000))
+        return stream.read().decode(errors="replace")
