@@ -119,6 +119,9 @@ def sync_entity(
         outcome = sync.failure(error)
     except psycopg.Error as error:
         outcome = sync.failure(_translated(error))
+    except Exception as error:  # noqa: BLE001 - the other entities of the run must not fall with this one
+        _LOG.exception("%s", request.key)
+        outcome = sync.failure(_unexpected(request.key, error))
     finally:
         progress(Progress(request.key, "done"))
     return replace(outcome, seconds=time.monotonic() - started)
@@ -312,7 +315,7 @@ class _Sync:
         self, connection: psycopg.Connection, entity: Entity, run_uid: UUID, error: BaseException
     ) -> None:
         """Closes the run's record; where the connection is gone too, the next sync does it."""
-        shown = _shown(error)
+        shown = _shown(entity.key, error)
         statement = _CANCELLED if isinstance(shown, SyncCancelled) else _FAILED
         try:
             with ExitStack() as stack:
@@ -342,15 +345,19 @@ def _details(reading: Reading) -> dict[str, object]:
     return {"pages": reading.pages, "received_bytes": reading.received_bytes, "notes": reading.notes}
 
 
-def _shown(error: BaseException) -> SyncflowError:
+def _unexpected(key: str, error: BaseException) -> SyncError:
+    return SyncError(f"{key}: an unexpected {type(error).__name__} ended the sync; its traceback is in the log")
+
+
+def _shown(key: str, error: BaseException) -> SyncflowError:
     """What the run record says of the error."""
     if isinstance(error, SyncflowError):
         return error
     if isinstance(error, psycopg.Error):
         return _translated(error)
     if not isinstance(error, Exception):
-        return SyncCancelled("the sync was interrupted; nothing of it was kept")
-    return SyncError(f"an unexpected {type(error).__name__} ended the sync")
+        return SyncCancelled(f"{key} was interrupted; nothing of this sync was kept")
+    return _unexpected(key, error)
 
 
 def _translated(error: psycopg.Error) -> SyncflowError:

@@ -168,7 +168,7 @@ def test_a_table_that_somebody_emptied_or_dropped_is_filled_again(world: World, 
     world.discover()
     world.sync("items")
     with world.database.connection() as connection:
-        connection.execute(statement)  # type: ignore[arg-type]
+        connection.execute(statement)
     assert world.sync("items").counts.inserted == 20
     assert world.live("items") == world.expected("items")
 

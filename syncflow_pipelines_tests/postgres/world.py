@@ -84,7 +84,7 @@ class World:
     def query(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
         """The rows of a statement on the metadata tables."""
         with self.database.connection() as connection:
-            return connection.execute(statement, values).fetchall()  # type: ignore[arg-type]
+            return connection.execute(statement, values).fetchall()
 
 
 def row(number: int, label: str | None = "x", qty: Any = 1, site: str = "A") -> dict[str, Any]:

@@ -1,0 +1,50 @@
+"""A sync in a process of its own that kills itself (-9) around one of its exchanges with PostgreSQL.
+
+Run as `python -m syncflow_pipelines_tests.postgres.killed_sync REQUEST`, REQUEST being JSON. It prints the number
+of exchanges that the sync took, where it was not killed.
+"""
+
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from syncflow_pipelines.config import BearerAuth, ConnectorConfig, Settings
+from syncflow_pipelines.database import open_database
+from syncflow_pipelines.sync.engine import SyncRequest, sync_entity
+
+
+def main(request: dict[str, Any]) -> None:
+    settings = Settings(Path("config"), Path(request["home"]), database_url=request["database_url"])
+    auth = BearerAuth(token_file=Path(request["token_file"]))
+    connector = ConnectorConfig(name="erp", base_url=request["base_url"], auth=auth)
+    with open_database(settings) as database:
+        exchanges = _count_exchanges(kill_at=request["kill_at"], when=request["when"])
+        outcome = sync_entity(database, settings, SyncRequest(connector, request["slug"], wait_s=10))
+    sys.stdout.write(json.dumps({"exchanges": exchanges[0], "status": outcome.status}))
+
+
+def _count_exchanges(kill_at: int | None, when: str) -> list[int]:
+    """From now on, every wait for PostgreSQL's answer is counted, and one of them is the last thing that happens."""
+    count = [0]
+    wait = psycopg.Connection.wait
+
+    def counted(self: Any, generator: Any, *more: Any, **options: Any) -> Any:
+        count[0] += 1
+        if count[0] == kill_at and when == "before":
+            os.kill(os.getpid(), signal.SIGKILL)
+        result = wait(self, generator, *more, **options)
+        if count[0] == kill_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return result
+
+    psycopg.Connection.wait = counted  # type: ignore[method-assign,assignment]
+    return count
+
+
+if __name__ == "__main__":
+    main(json.loads(sys.argv[1]))

@@ -1,0 +1,97 @@
+"""A sync whose process is killed (-9) leaves the state of before or the state of after, never one between."""
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from syncflow_pipelines.sync.runs import close_dead_runs, list_runs
+from syncflow_pipelines_tests.postgres.world import World, row
+
+ROOT = Path(__file__).parents[2]
+POINTS = 10
+
+
+def _run_child(world: World, kill_at: int | None, when: str = "before") -> dict[str, Any] | None:
+    """What the child printed; None where it was killed, as it had to be."""
+    request = {
+        "home": str(world.settings.home),
+        "database_url": world.settings.database_url,
+        "base_url": world.connector.base_url,
+        "token_file": str(world.connector.auth.token_file),  # type: ignore[union-attr]
+        "slug": "items",
+        "kill_at": kill_at,
+        "when": when,
+    }
+    command = [sys.executable, "-m", "syncflow_pipelines_tests.postgres.killed_sync", json.dumps(request)]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, timeout=120)
+    if kill_at is None:
+        assert ended.returncode == 0, ended.stderr.decode()
+        return dict(json.loads(ended.stdout))
+    assert ended.returncode == -signal.SIGKILL, ended.stderr.decode()
+    return None
+
+
+def _change(world: World, round_: int) -> None:
+    with world.store.change() as change:
+        change.update("items", [{"site": "A", "number": n, "label": f"round {round_}"} for n in range(0, 1500, 3)])
+        change.insert("items", [row(10_000 + 100 * round_ + n) for n in range(40)])
+        change.delete("items", [("A", 1 + 3 * round_)])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("strategy", ["rowversion", "hash"])
+def test_killed_at_ten_points_of_a_sync_nothing_is_torn_and_the_next_sync_mends_all(
+    world: World, strategy: str
+) -> None:
+    world.offer("items", strategy)
+    world.store.insert("items", [row(n) for n in range(1500)])
+    world.discover()
+    assert world.sync("items").status == "success"
+    _change(world, 0)
+    whole = _run_child(world, None)
+    assert whole is not None
+    assert whole["status"] == "success"
+    last, kept = whole["exchanges"], []
+    for point in range(POINTS):
+        _change(world, point + 1)
+        rows_before, entity_before = world.live("items"), world.entity("items")
+        kill_at = 1 + round((last - 2) * point / (POINTS - 1))  # the last one is the answer to COMMIT
+        _run_child(world, kill_at, "after" if point % 2 else "before")
+        _check_untorn(world, rows_before, entity_before.last_rowversion)
+        kept.append(world.live("items") != rows_before)
+        _check_history(world, is_new_state=kept[-1])
+        assert world.sync("items", wait_s=10).status == "success"
+        assert world.live("items") == world.expected("items")
+    assert kept == [False] * (POINTS - 1) + [True]
+    assert {run.status for run in _runs(world)} == {"success", "failed"}
+
+
+def _check_untorn(world: World, rows_before: Any, cursor_before: str | None) -> None:
+    rows_now = world.live("items")
+    assert rows_now in (rows_before, world.expected("items"))
+    if world.entity("items").spec.strategy == "rowversion":
+        assert (world.entity("items").last_rowversion == cursor_before) == (rows_now == rows_before)
+
+
+def _check_history(world: World, *, is_new_state: bool) -> None:
+    """Once its process is gone, no run says that it is running; it succeeded just where its rows are there."""
+    with world.database.dedicated("test") as connection:
+        while connection.execute("SELECT 1 FROM pg_stat_activity WHERE application_name = 'syncflow sync'").fetchone():
+            connection.execute("SELECT pg_sleep(0.02)")
+        close_dead_runs(connection)
+    newest = _runs(world)[0]
+    assert newest.status == ("success" if is_new_state else newest.status)
+    assert newest.status in ("success", "failed")
+    if newest.status == "failed":
+        assert not is_new_state
+        assert "process ended" in str(newest.error_message)
+
+
+def _runs(world: World) -> Any:
+    with world.database.connection() as connection:
+        return list_runs(connection, entity="erp/items", limit=100)
