@@ -1,18 +1,21 @@
-"""YAML files and the environment, as frozen values. The only reader of the environment."""
+"""YAML files and the environment, as frozen values. The only reader of the environment.
+
+`load_settings()` says what holds for all of SyncFlow, `load_connectors(settings)` which sources it
+reads from, and `check_configuration(settings)` what a person wants to know before either is used.
+"""
 
 from syncflow_pipelines.config.auth import Auth, BearerAuth, HeaderAuth, NoAuth
-from syncflow_pipelines.config.connectors import (
-    ConnectorConfig,
-    EntityOverride,
-    EntitySettings,
-    load_connectors,
-)
+from syncflow_pipelines.config.check import ConfigurationFact, check_configuration
+from syncflow_pipelines.config.connectors import ConnectorConfig, EntityOverride, EntitySettings
+from syncflow_pipelines.config.connectors_file import load_connectors
+from syncflow_pipelines.config.database_url import without_secrets
 from syncflow_pipelines.config.environment import Environment
 from syncflow_pipelines.config.settings import Settings, load_settings
 
 __all__ = [
     "Auth",
     "BearerAuth",
+    "ConfigurationFact",
     "ConnectorConfig",
     "EntityOverride",
     "EntitySettings",
@@ -20,6 +23,8 @@ __all__ = [
     "HeaderAuth",
     "NoAuth",
     "Settings",
+    "check_configuration",
     "load_connectors",
     "load_settings",
+    "without_secrets",
 ]

@@ -6,18 +6,41 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dotenv.parser import parse_stream
+from dotenv.parser import Binding, parse_stream
 
-from syncflow_pipelines.errors import ConfigurationError
+from syncflow_pipelines.config.mistakes import Mistake
+
+MAX_DOTENV_BYTES = 1_048_576
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """A variable that is set."""
+
+    value: str = field(repr=False)
+    file: Path | None = None
+    """The `.env` that sets it; None means the environment itself."""
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Dotenv:
+    """What a `.env` says."""
+
+    path: Path
+    exists: bool = False
+    variables: Mapping[str, Variable] = field(default_factory=dict)
+    mistakes: tuple[Mistake, ...] = ()
+    """Lines that are not `NAME=value`; they are never quoted, since they may hold secrets."""
 
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """The variables that configuration is read from: the process's own, then each `.env` in order.
+    """The variables that configuration is read from: the process's own, then those of each `.env`, in order.
 
     Nothing is remembered: a variable is looked up, and a `.env` read, whenever it is asked for, so
-    that a token that was replaced is seen by a process that runs for months. Values of a `.env`
-    are taken as they are written: nothing in them is expanded.
+    that a token that was replaced is seen by a process that runs for months. Lines of a `.env` that
+    cannot be read are passed over here; `load_settings` refuses them.
     """
 
     variables: Mapping[str, str] | None = field(default=None, repr=False)
@@ -26,50 +49,77 @@ class Environment:
     """Absolute; files that do not exist are passed over. The first to name a variable wins."""
 
     def get(self, name: str) -> str | None:
-        """The variable's value, or None where it is set nowhere.
+        """The variable's value, or None where it is set nowhere."""
+        variable = self.find(name)
+        return None if variable is None else variable.value
 
-        Raises `ConfigurationError` where a `.env` that had to be read is not one.
-        """
-        found = self.find(name)
-        return None if found is None else found[0]
-
-    def find(self, name: str) -> tuple[str, Path | None] | None:
-        """The variable's value and the `.env` it comes from (None: the environment itself)."""
+    def find(self, name: str) -> Variable | None:
+        """The variable and where it is set, or None where it is set nowhere."""
         value = self._process().get(name)
         if value is not None:
-            return value, None
-        for path in self.dotenv_files:
-            value = read_dotenv(path).get(name)
-            if value is not None:
-                return value, path
+            return Variable(value)
+        for dotenv in self.dotenvs():
+            if name in dotenv.variables:
+                return dotenv.variables[name]
         return None
+
+    def snapshot(self) -> dict[str, Variable]:
+        """All variables as they are now."""
+        found: dict[str, Variable] = {}
+        for dotenv in reversed(self.dotenvs()):
+            found |= dotenv.variables
+        return found | {name: Variable(value) for name, value in self._process().items()}
+
+    def dotenvs(self) -> tuple[Dotenv, ...]:
+        """Every `.env`, read now."""
+        return tuple(read_dotenv(path) for path in self.dotenv_files)
 
     def _process(self) -> Mapping[str, str]:
         return os.environ if self.variables is None else self.variables
 
 
-def read_dotenv(path: Path) -> dict[str, str]:
-    """The variables of a `.env`; none where there is no such file.
+def read_dotenv(path: Path) -> Dotenv:
+    """The variables of a `.env`, values as they are written: a `$` in them is just that.
 
-    Raises `ConfigurationError` with every line that is not `NAME=value`; lines are never quoted,
-    since they may hold secrets.
+    A file that is not there has none, and so has a folder; one that cannot be read has a mistake.
     """
     try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except (FileNotFoundError, NotADirectoryError):
-        return {}
-    except OSError as error:
-        raise ConfigurationError(f"{path} cannot be read: {error.strerror}; make it readable or remove it") from error
+        text = _read(path)
     except UnicodeDecodeError:
-        text = None
-    if text is None:
-        raise ConfigurationError(f"{path} is not UTF-8 text; save it as UTF-8")
-    bindings = [binding for binding in parse_stream(io.StringIO(text)) if binding.key is not None or binding.error]
-    mistakes = tuple(
-        f"{path}:{binding.original.line}: found a line that cannot be read, expected NAME=value"
-        for binding in bindings
-        if binding.error or binding.value is None
+        return _unusable(path, "bytes that are not UTF-8", "UTF-8 text")
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):  # a folder `.env` is a virtual environment
+        return Dotenv(path)
+    except OSError as error:
+        return _unusable(path, f"an error ({error.strerror or type(error).__name__})", "a readable file")
+    if len(text) > MAX_DOTENV_BYTES:
+        return _unusable(path, "a larger file", f"{MAX_DOTENV_BYTES:,} bytes or less")
+    bindings = [binding for binding in parse_stream(io.StringIO(text)) if binding.error or binding.key is not None]
+    return Dotenv(
+        path,
+        exists=True,
+        variables={
+            binding.key: Variable(binding.value, path, _line(binding))
+            for binding in bindings
+            if binding.key and binding.value is not None and not binding.error
+        },
+        mistakes=tuple(
+            Mistake(str(path), _line(binding), "", "a line that cannot be read", "NAME=value")
+            for binding in bindings
+            if binding.error or not binding.key or binding.value is None
+        ),
     )
-    if mistakes:
-        raise ConfigurationError(f"{path} cannot be used", mistakes)
-    return {binding.key: binding.value for binding in bindings if binding.key and binding.value is not None}
+
+
+def _read(path: Path) -> str:
+    with path.open("rb") as file:
+        return file.read(MAX_DOTENV_BYTES + 1).decode("utf-8-sig")
+
+
+def _unusable(path: Path, found: str, expected: str) -> Dotenv:
+    return Dotenv(path, exists=True, mistakes=(Mistake(str(path), 0, "", found, expected),))
+
+
+def _line(binding: Binding) -> int:
+    # A binding's text begins with the blank lines above it.
+    text = binding.original.string
+    return binding.original.line + text[: len(text) - len(text.lstrip())].count("\n")

@@ -1,21 +1,24 @@
 """What holds for the whole of SyncFlow, from the environment and `.env`."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from urllib.parse import quote
 
-from syncflow_pipelines.config.environment import Environment
+from syncflow_pipelines.config.database_url import without_secrets
+from syncflow_pipelines.config.environment import Environment, Variable
+from syncflow_pipelines.config.mistakes import Mistake, refusal
+from syncflow_pipelines.config.paths import absolute
+from syncflow_pipelines.config.variables import LogLevel, read_variables, variable_mistake
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Settings of one installation; folders are absolute."""
+    """Settings of one installation. Folders and files are absolute."""
 
     config_dir: Path
     home: Path
-    """State of SyncFlow itself: embedded database, catalogue, logs."""
-    database_url: str | None = field(default=None, repr=False)
+    """State of SyncFlow itself: embedded database, catalogue, demo sources."""
+    database_url: str | None = None
     """Always `postgresql://`, ready for libpq; None means the embedded server."""
     schema: str = "bridge"
     """Where the metadata tables live."""
@@ -23,54 +26,96 @@ class Settings:
     max_page_size: int = 1000
     sync_worker_threads: int = 4
     """Entities that one run syncs at the same time."""
-    log_level: str = "INFO"
+    log_level: LogLevel = "INFO"
     log_file: Path | None = None
     dagster_url: str = "http://127.0.0.1:3000"
+    """Of the webserver, without a trailing slash."""
     run_retention_days: int = 30
-    http_proxy: str | None = field(default=None, repr=False)
-    https_proxy: str | None = field(default=None, repr=False)
+    http_proxy: str | None = None
+    """With its scheme; may hold a password. So may `https_proxy`, the proxy for https:// addresses."""
+    https_proxy: str | None = None
     no_proxy: str | None = None
-    environment: Environment = field(default_factory=Environment, repr=False, compare=False)
+    """Hosts that are reached without a proxy, as the variable lists them."""
+    environment: Environment = field(default_factory=Environment, compare=False)
+    """Where the settings came from, and where secrets are read."""
+
+    @property
+    def project_dir(self) -> Path:
+        """The folder that holds the folder of configuration; relative paths in YAML files start here."""
+        return self.config_dir.parent
+
+    def shown(self) -> dict[str, str]:
+        """Every setting as text for people, without passwords; a setting that is None is left out."""
+        values = {setting.name: getattr(self, setting.name) for setting in fields(self)}
+        del values["environment"]
+        for name in ("database_url", "http_proxy", "https_proxy"):
+            values[name] = values[name] and without_secrets(values[name])
+        return {name: str(value) for name, value in values.items() if value is not None}
+
+    def __repr__(self) -> str:
+        return f"Settings({', '.join(f'{name}={value!r}' for name, value in self.shown().items())})"
 
 
 def load_settings(environ: Mapping[str, str] | None = None, cwd: Path | None = None) -> Settings:
-    """The settings that hold for `cwd` (default: the working folder).
+    """The settings that hold for the folder `cwd` (default: the working folder).
 
-    `environ` stands in for the process's environment. Raises `ConfigurationError` with all mistakes.
+    A variable counts when it is set in the environment (`environ` stands in for it), else in `cwd/.env`, else
+    in the `.env` beside the folder of configuration. An empty variable counts as unset. A relative path starts
+    at `cwd`, or at the folder of the `.env` that holds it. Raises `ConfigurationError` with all mistakes.
     """
-    folder = (cwd or Path.cwd()).absolute()
-    here = Environment(environ, (folder / ".env",))
-    config_dir = folder / (here.get("SYNCFLOW_CONFIG_DIR") or "config")
-    environment = Environment(environ, (folder / ".env", config_dir.parent / ".env"))
-    log_file = environment.get("LOG_FILE")
+    here = absolute(cwd or Path.cwd(), Path.cwd())
+    environment = _environment(environ, here)
+    variables = {name: variable for name, variable in environment.snapshot().items() if variable.value}
+    mistakes = [mistake for dotenv in environment.dotenvs() for mistake in dotenv.mistakes]
+    said, refusals = read_variables(variables)
+    mistakes += refusals
+    folders = _Folders(here, variables)
+    mistakes += folders.mistakes()
+    if said is None or mistakes:
+        raise refusal("the environment", mistakes)
     return Settings(
-        config_dir=config_dir,
-        home=folder / (environment.get("SYNCFLOW_HOME") or ".syncflow"),
-        database_url=_database_url(environment),
-        schema=environment.get("POSTGRES_SCHEMA") or "bridge",
-        default_sync_interval_s=int(environment.get("DEFAULT_SYNC_INTERVAL_SECONDS") or 300),
-        max_page_size=int(environment.get("MAX_PAGE_SIZE") or 1000),
-        sync_worker_threads=int(environment.get("SYNC_WORKER_THREADS") or 4),
-        log_level=(environment.get("LOG_LEVEL") or "INFO").upper(),
-        log_file=folder / log_file if log_file else None,
-        dagster_url=environment.get("SYNCFLOW_DAGSTER_URL") or "http://127.0.0.1:3000",
-        run_retention_days=int(environment.get("SYNCFLOW_RUN_RETENTION_DAYS") or 30),
-        http_proxy=environment.get("http_proxy") or environment.get("HTTP_PROXY") or None,
-        https_proxy=environment.get("https_proxy") or environment.get("HTTPS_PROXY") or None,
-        no_proxy=environment.get("no_proxy") or environment.get("NO_PROXY") or None,
+        config_dir=folders.path("SYNCFLOW_CONFIG_DIR", said.config_dir),
+        home=folders.path("SYNCFLOW_HOME", said.home),
+        database_url=said.libpq_url(),
+        schema=said.db_schema,
+        default_sync_interval_s=said.default_sync_interval_s,
+        max_page_size=said.max_page_size,
+        sync_worker_threads=said.sync_worker_threads,
+        log_level=said.log_level,
+        log_file=folders.path("LOG_FILE", said.log_file) if said.log_file else None,
+        dagster_url=said.dagster_url,
+        run_retention_days=said.run_retention_days,
+        http_proxy=said.http_proxy,
+        https_proxy=said.https_proxy,
+        no_proxy=said.no_proxy,
         environment=environment,
     )
 
 
-def _database_url(environment: Environment) -> str | None:
-    url = environment.get("SYNCFLOW_DATABASE_URL")
-    if url:
-        return "postgresql://" + url.partition("://")[2]
-    host, port, name, user, password = (
-        environment.get(f"POSTGRES_{part}") for part in ("HOST", "PORT", "DB", "USER", "PASSWORD")
-    )
-    if not any((host, port, name, user, password)):
-        return None
-    account = ":".join(quote(part, safe="") for part in (user, password) if part)
-    server = f"{host or 'localhost'}:{port or 5432}"
-    return f"postgresql://{account}@{server}/{quote(name or '', safe='')}"
+def _environment(environ: Mapping[str, str] | None, cwd: Path) -> Environment:
+    dotenv = cwd / ".env"
+    variable = Environment(environ, (dotenv,)).find("SYNCFLOW_CONFIG_DIR")
+    folder = absolute((variable and variable.value) or "config", cwd)
+    beside = folder.parent / ".env"
+    return Environment(environ, (dotenv,) if beside == dotenv else (dotenv, beside))
+
+
+@dataclass(frozen=True, slots=True)
+class _Folders:
+    """Resolves the paths that variables hold."""
+
+    cwd: Path
+    variables: Mapping[str, Variable]
+
+    def path(self, name: str, path: str | Path) -> Path:
+        variable = self.variables.get(name)
+        return absolute(path, variable.file.parent if variable and variable.file else self.cwd)
+
+    def mistakes(self) -> Iterator[Mistake]:
+        for name, variable in self.variables.items():
+            path = self.path(name, variable.value)
+            # A folder that is not there would mean no connectors; only the default folder may be missing.
+            if name == "SYNCFLOW_CONFIG_DIR" and not path.is_dir() and path != self.path(name, "config"):
+                yield variable_mistake(name, variable, repr(str(path)), "a folder that exists")
+            if name == "SYNCFLOW_HOME" and path.exists() and not path.is_dir():
+                yield variable_mistake(name, variable, repr(str(path)), "a folder, or nothing yet")

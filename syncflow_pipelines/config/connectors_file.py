@@ -1,0 +1,216 @@
+"""`connectors.yaml`: what it may say, and the connectors that come out of it."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, ValidationInfo
+
+from syncflow_pipelines.config.auth import Auth, BearerAuth, HeaderAuth, NoAuth
+from syncflow_pipelines.config.connectors import ConnectorConfig, EntityOverride, Strategy, default_schema
+from syncflow_pipelines.config.document import EACH, read_document, select
+from syncflow_pipelines.config.explanations import Explanation
+from syncflow_pipelines.config.mistakes import Location, path_text
+from syncflow_pipelines.config.paths import absolute
+from syncflow_pipelines.config.section import (
+    FilePath,
+    HttpUrl,
+    Identifier,
+    Section,
+    Switch,
+    Text,
+    VariableName,
+    matching,
+    number,
+    whole,
+    whole_number,
+)
+from syncflow_pipelines.config.settings import Settings
+from syncflow_pipelines.config.variables import LONGEST_INTERVAL_S
+
+FILE_NAME = "connectors.yaml"
+
+_HEADER_NAME = r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}"
+# These belong to the transport: another value would break the connection or the body.
+_OWN_HEADERS = r"(?i:host|content-length|transfer-encoding|connection|accept-encoding|te|upgrade|expect)"
+
+
+def _page_size(value: object, info: ValidationInfo) -> int:
+    largest = (info.context or {}).get("max_page_size", 1000)
+    return whole_number(value, 1, largest, " (MAX_PAGE_SIZE)")
+
+
+Interval = Annotated[int, whole(1, LONGEST_INTERVAL_S)]
+PageSize = Annotated[int, BeforeValidator(_page_size)]
+Concurrency = Annotated[int, whole(1, 64)]
+Ratio = Annotated[float, number(0, 1)]
+Overlap = Annotated[int, whole(0, 2**53)]
+
+
+class BearerSection(Section):
+    type: Literal["bearer"]
+    token_env: VariableName | None = None
+    token_file: FilePath | None = None
+
+
+class HeaderSection(Section):
+    type: Literal["header"]
+    name: Annotated[
+        str,
+        matching(
+            rf"(?!{_OWN_HEADERS}\Z){_HEADER_NAME}",
+            "a header such as X-Api-Key, none that the connection needs",
+            hide=True,
+        ),
+    ] = Field(description="the name of a header such as X-Api-Key")
+    value_env: VariableName | None = None
+    value_file: FilePath | None = None
+    prefix: Annotated[str, matching(r"[ -~]{0,100}", "text in ASCII", hide=True)] = ""
+
+
+class NoAuthSection(Section):
+    type: Literal["none"]
+
+
+class EntitySection(Section):
+    enabled: Switch | None = None
+    sync_interval_seconds: Interval | None = None
+    strategy: Strategy | None = None
+    target_schema: Identifier | None = None
+    target_table: Identifier | None = None
+    page_size: PageSize | None = None
+    concurrency: Concurrency | None = None
+    max_reject_ratio: Ratio | None = None
+    min_seen_ratio: Ratio | None = None
+    rowversion_overlap: Overlap | None = None
+
+
+class ConnectorSection(Section):
+    name: Annotated[
+        str, matching(r"[A-Za-z][A-Za-z0-9_-]{0,62}", "a letter, then letters, digits, _ and -, 63 characters or less")
+    ] = Field(description="a name")
+    base_url: HttpUrl = Field(description="a URL such as https://erp.example.com")
+    auth: Annotated[BearerSection | HeaderSection | NoAuthSection, Field(discriminator="type")] = NoAuthSection(
+        type="none"
+    )
+    target_schema: Identifier | None = None
+    sync_interval_seconds: Interval | None = None
+    concurrency: Concurrency = 4
+    page_size: PageSize | None = None
+    timeout_s: Annotated[float, number(0.1, 3600)] = 60.0
+    max_reject_ratio: Ratio = 0.5
+    min_seen_ratio: Ratio = 0.1
+    rowversion_overlap: Overlap = 0
+    max_retry_after_s: Annotated[float, number(0, 86_400)] = 120.0
+    ca_file: FilePath | None = None
+    service: Text | None = None
+    enabled: Switch = True
+    entities: dict[str, EntitySection] = Field(default_factory=dict)
+
+
+class ConnectorsSection(Section):
+    connectors: list[ConnectorSection] = Field(default_factory=list)
+
+
+def load_connectors(settings: Settings) -> tuple[ConnectorConfig, ...]:
+    """The connectors of `connectors.yaml`, in its order; none where there is no such file.
+
+    Relative paths in it start at `settings.project_dir`. Raises `ConfigurationError` with every
+    mistake of the file; whether a secret is where the file says is seen only when it is needed.
+    """
+    document = read_document(settings.config_dir / FILE_NAME, settings.environment)
+    if document is None:
+        return ()
+
+    def schemas(data: Any) -> Iterator[Explanation]:
+        return _metadata_schema(data, settings.schema)
+
+    section = document.validated(
+        ConnectorsSection,
+        context={"max_page_size": settings.max_page_size},
+        checks=(_names_once, _one_source_of_secrets, schemas, _tables_once),
+    )
+    return tuple(_connector(said, settings) for said in section.connectors)
+
+
+def _connector(said: ConnectorSection, settings: Settings) -> ConnectorConfig:
+    entities = {slug: EntityOverride(**dict(override)) for slug, override in said.entities.items()}
+    return ConnectorConfig(
+        name=said.name,
+        base_url=said.base_url,
+        auth=_auth(said.auth, settings),
+        target_schema=said.target_schema or default_schema(said.name),
+        sync_interval_seconds=said.sync_interval_seconds or settings.default_sync_interval_s,
+        concurrency=said.concurrency,
+        page_size=said.page_size or settings.max_page_size,
+        timeout_s=said.timeout_s,
+        max_reject_ratio=said.max_reject_ratio,
+        min_seen_ratio=said.min_seen_ratio,
+        rowversion_overlap=said.rowversion_overlap,
+        max_retry_after_s=said.max_retry_after_s,
+        ca_file=_absolute(said.ca_file, settings),
+        service=said.service,
+        enabled=said.enabled,
+        entities=entities,
+    )
+
+
+def _auth(said: BearerSection | HeaderSection | NoAuthSection, settings: Settings) -> Auth:
+    match said:
+        case BearerSection():
+            return BearerAuth(said.token_env, _absolute(said.token_file, settings), settings.environment)
+        case HeaderSection():
+            file = _absolute(said.value_file, settings)
+            return HeaderAuth(said.name, said.value_env, file, said.prefix, settings.environment)
+        case NoAuthSection():
+            return NoAuth()
+
+
+def _absolute(path: Path | None, settings: Settings) -> Path | None:
+    return path and absolute(path, settings.project_dir)
+
+
+def _names_once(data: Any) -> Iterator[Explanation]:
+    # Names that differ in case or in - and _ alone would share a schema and a group of assets.
+    first: dict[str, Location] = {}
+    for location, name in select(data, "connectors", EACH, "name"):
+        if isinstance(name, str) and (before := first.setdefault(default_schema(name), location)) != location:
+            expected = f"a name unlike {path_text(before)} (upper and lower case, - and _ count as equal)"
+            yield Explanation(location, expected)
+
+
+def _one_source_of_secrets(data: Any) -> Iterator[Explanation]:
+    for location, auth in select(data, "connectors", EACH, "auth"):
+        kind = auth.get("type") if isinstance(auth, dict) else None
+        keys = {"bearer": ("token_env", "token_file"), "header": ("value_env", "value_file")}.get(str(kind))
+        given = [key for key in keys if key in auth] if keys else ["one"]
+        if keys and len(given) != 1:
+            found = "both" if given else "neither"
+            yield Explanation(location, f"exactly one of {' and '.join(keys)}", found)
+
+
+def _metadata_schema(data: Any, schema: str) -> Iterator[Explanation]:
+    expected = f"another schema than {schema} (POSTGRES_SCHEMA), which holds SyncFlow's own tables"
+    for pattern in (("target_schema",), ("entities", EACH, "target_schema")):
+        for location, target in select(data, "connectors", EACH, *pattern):
+            if isinstance(target, str) and target.lower() == schema.lower():
+                yield Explanation(location, expected)
+    for location, connector in select(data, "connectors", EACH):
+        if isinstance(connector, dict) and "target_schema" not in connector and _schema(connector) == schema.lower():
+            yield Explanation((*location, "target_schema"), expected, "nothing, which stands for the name")
+
+
+def _tables_once(data: Any) -> Iterator[Explanation]:
+    named: dict[tuple[str, str], list[Location]] = defaultdict(list)
+    for location, connector in select(data, "connectors", EACH):
+        for inner, table in select(connector, "entities", EACH, "target_table"):
+            schema = _schema({**connector, **connector["entities"][inner[1]]})
+            named[schema, str(table).lower()].append((*location, *inner))
+    for first, *others in named.values():
+        yield from (Explanation(location, f"a table of its own, unlike {path_text(first)}") for location in others)
+
+
+def _schema(said: dict[str, Any]) -> str:
+    """The schema that a connector's section stands for, folded for comparison."""
+    return default_schema(str(said.get("target_schema") or said.get("name")))

@@ -1,0 +1,154 @@
+"""The words in which a YAML file's parts are declared: a strict pydantic model and its value types.
+
+Every type refuses with a phrase of its own (`refused`), which the reader of the file sees as "expected …".
+"""
+
+import re
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic_core import PydanticCustomError
+
+from syncflow_pipelines.config.interpolation import Filled
+from syncflow_pipelines.config.yaml_tree import plain_value
+
+
+class Section(BaseModel):
+    """A mapping of a configuration file: unknown keys and other types are refused."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
+
+
+def refused(expected: str, found: str | None = None) -> PydanticCustomError:
+    """The error for a validator to raise; `found` replaces the value where that must not be shown."""
+    return PydanticCustomError("refused", "expected {expected}", {"expected": expected, "found": found})
+
+
+def whole(low: int, high: int) -> BeforeValidator:
+    """For `Annotated[int, whole(1, 64)]`."""
+    return BeforeValidator(lambda value: whole_number(value, low, high))
+
+
+def whole_number(value: object, low: int, high: int, why: str = "") -> int:
+    """The value as a whole number in that range; `why` says where the range comes from."""
+    number = _read(value)
+    if isinstance(number, bool) or not isinstance(number, int) or not low <= number <= high:
+        raise refused(f"a whole number from {low:,} to {high:,}{why}")
+    return number
+
+
+def number(low: float, high: float) -> BeforeValidator:
+    """For `Annotated[float, number(0, 1)]`."""
+    expected = f"a number from {low:g} to {high:g}"
+
+    def check(value: object) -> float:
+        number = _read(value)
+        if isinstance(number, bool) or not isinstance(number, int | float) or not low <= number <= high:
+            raise refused(expected)
+        return float(number)
+
+    return BeforeValidator(check)
+
+
+def matching(pattern: str, expected: str, *, hide: bool = False) -> BeforeValidator:
+    """For `Annotated[str, matching(...)]`: text that matches the whole pattern.
+
+    `hide` keeps what was found out of the message, where a secret may be written by mistake.
+    """
+    compiled = re.compile(pattern)
+
+    def check(value: object) -> str:
+        if not isinstance(value, str) or not compiled.fullmatch(value):
+            raise refused(expected, "something else" if hide else None)
+        return str(value)
+
+    return BeforeValidator(check)
+
+
+def _read(value: object) -> object:
+    return plain_value(value) if isinstance(value, Filled) else value
+
+
+def _switch(value: object) -> bool:
+    switch = _read(value)
+    if not isinstance(switch, bool):
+        raise refused("true or false")
+    return switch
+
+
+def _line_of_text(value: object) -> str:
+    if not isinstance(value, str) or not value.strip() or not value.isprintable():
+        raise refused("one line of text")
+    return str(value)
+
+
+def _file_path(value: object) -> Path:
+    if not isinstance(value, str) or not value.strip() or not value.isprintable():
+        raise refused("a path")
+    return Path(str(value))
+
+
+def _http_url(value: object) -> str:
+    expected = "a URL such as https://erp.example.com, without user name, password, query or fragment"
+    scheme, netloc, path = _http_parts(value, expected)
+    if "@" in netloc:
+        raise refused(expected, "a URL with a user name or a password")
+    return f"{scheme}://{netloc}{path.rstrip('/')}"
+
+
+def _proxy_url(value: object) -> str:
+    expected = "a proxy such as http://proxy.example.com:3128; unset it if it is meant for other programs"
+    if isinstance(value, str) and "://" not in value:
+        value = f"http://{value}"
+    scheme, netloc, _ = _http_parts(value, expected)
+    return f"{scheme}://{netloc}"
+
+
+def _http_parts(value: object, expected: str) -> tuple[str, str, str]:
+    """Scheme, authority and path of an http or https URL. What was found is told without the URL's text."""
+    if not isinstance(value, str) or not re.fullmatch(r"[!-~]+", value) or set(value) & set('\\<>"{}|^`'):
+        raise refused(expected, "something that is no URL")
+    try:
+        parts = urlsplit(value)
+        usable = bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        raise refused(expected, "a URL whose host or port cannot be read") from None
+    if parts.scheme.lower() not in ("http", "https"):
+        raise refused(expected, "a URL with another scheme" if "://" in value else "text without http:// or https://")
+    if not usable:
+        raise refused(expected, "a URL whose host or port cannot be read")
+    if "?" in value or "#" in value:
+        raise refused(expected, "a URL with a query or a fragment")
+    return parts.scheme.lower(), parts.netloc, parts.path
+
+
+Switch = Annotated[bool, BeforeValidator(_switch)]
+Text = Annotated[str, BeforeValidator(_line_of_text)]
+FilePath = Annotated[Path, BeforeValidator(_file_path)]
+"""A path as it was written; the loader of the file decides what it is relative to."""
+HttpUrl = Annotated[str, BeforeValidator(_http_url)]
+"""Without a trailing slash."""
+ProxyUrl = Annotated[str, BeforeValidator(_proxy_url)]
+"""With its scheme, `http` where none was written; it may hold a password."""
+VariableName = Annotated[
+    str, matching(r"[A-Za-z_][A-Za-z0-9_]{0,99}", "the name of an environment variable", hide=True)
+]
+
+
+def _identifier(value: object) -> str:
+    expected = "letters, digits and underscores, not first a digit, 63 bytes or less, not pg_… or information_schema"
+    if (
+        not isinstance(value, str)
+        or not re.fullmatch(r"[^\W\d]\w*", value)
+        or len(value.encode()) > 63
+        or value.lower().startswith("pg_")
+        or value.lower() == "information_schema"
+    ):
+        raise refused(expected)
+    return str(value)
+
+
+Identifier = Annotated[str, BeforeValidator(_identifier)]
+"""The name of a schema or table of PostgreSQL that a person may choose."""
