@@ -27,7 +27,7 @@ SUMMARIES = {
     "connectors": "List the sources of connectors.yaml, and test them.",
     "discover": "Ask the sources what they offer; make and follow the tables.",
     "entities": "List what was discovered, or show one entity.",
-    "sync": "Sync entities now.",
+    "sync": "Sync entities now, each by its strategy.",
     "runs": "List past syncs, or show one.",
     "rejects": "List rows that could not be stored, or show one.",
     "config": "Check the configuration: connectors.yaml, the environment and .env.",

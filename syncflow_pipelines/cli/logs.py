@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from syncflow_pipelines.config import Settings
 
+TOLD_BY_COMMANDS = ("syncflow_pipelines.sync.engine", "syncflow_pipelines.sync.discovery")
 FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 
 
@@ -18,6 +19,8 @@ def configure_logging(settings: "Settings", verbosity: int) -> None:
     chosen = logging.getLevelName(settings.log_level.upper())
     console = logging.StreamHandler(sys.stderr)
     console.setLevel(_console_level(chosen, verbosity))
+    if verbosity <= 0:
+        console.addFilter(_is_news)
     handlers: list[logging.Handler] = [console]
     if settings.log_file is not None:
         settings.log_file.parent.mkdir(parents=True, exist_ok=True)
@@ -25,6 +28,11 @@ def configure_logging(settings: "Settings", verbosity: int) -> None:
         file.setLevel(chosen)
         handlers.append(file)
     logging.basicConfig(level=min(handler.level for handler in handlers), format=FORMAT, handlers=handlers, force=True)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Whether the command does not tell it anyway: what became of each entity, it does."""
+    return record.levelno > logging.WARNING or not record.name.startswith(TOLD_BY_COMMANDS)
 
 
 def _console_level(chosen: int, verbosity: int) -> int:

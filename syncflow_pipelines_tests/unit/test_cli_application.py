@@ -144,6 +144,7 @@ def test_a_reader_that_goes_away_is_no_error(in_empty_folder: Path) -> None:
 def test_home_and_config_dir_reach_the_settings_and_child_processes(
     in_empty_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    (in_empty_folder / "settings").mkdir()
     monkeypatch.setenv("SYNCFLOW_HOME", "elsewhere")
     monkeypatch.setenv("SYNCFLOW_CONFIG_DIR", "elsewhere")
     assert run(["--home", "state", "--config-dir", "settings", "config", "check"]) == 0

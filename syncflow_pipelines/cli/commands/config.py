@@ -19,7 +19,8 @@ def command() -> None:
 def check(invocation: Invocation, as_json: bool) -> int:
     """Read everything, and name every mistake at once.
 
-    Nothing is contacted; `syncflow connectors --test` does that. A token that is not there is a mistake too.
+    Nothing is contacted; `syncflow connectors --test` does that. A token that is not there is only a
+    warning, because the machine that checks a file need not be the one that uses it.
 
     \b
       $ syncflow config check
@@ -27,7 +28,7 @@ def check(invocation: Invocation, as_json: bool) -> int:
         config/connectors.yaml:12: connectors[0].auth.type: found 'oauth', expected one of bearer, header, none
     """
     settings, connectors = invocation.settings, invocation.connectors
-    secrets = tuple(filter(None, (_missing_secret(connector) for connector in connectors if connector.enabled)))
+    warnings = [told for told in map(_missing_secret, connectors) if told]
     facts: dict[str, Cell] = {
         "connectors.yaml": str(settings.config_dir / "connectors.yaml"),
         "connectors": ", ".join(connector.name for connector in connectors) or "none yet",
@@ -36,17 +37,18 @@ def check(invocation: Invocation, as_json: bool) -> int:
         "log": f"{settings.log_level} to {settings.log_file or 'stderr'}",
     }
     if as_json:
-        print_json({**facts, "connectors": [one.name for one in connectors], "mistakes": list(secrets)})
+        print_json({**facts, "connectors": [one.name for one in connectors], "warnings": warnings})
     else:
         print_facts(facts)
-    if secrets:
-        raise ConfigurationError("the configuration can be read, but tokens are missing", secrets)
+        for warning in warnings:
+            click.echo(f"Warning: {warning}", err=True)
     return 0
 
 
 def _missing_secret(connector: ConnectorConfig) -> str | None:
     try:
-        connector.auth.headers()
+        if connector.enabled:
+            connector.auth.headers()
     except ConfigurationError as error:
         return f"{connector.name}: {error}"
     return None

@@ -27,32 +27,32 @@ def command() -> None:
     \b
       syncflow runs                         the newest of all entities
       syncflow runs erp/items               those of one entity
-      syncflow runs --failed --limit 5      what went wrong lately
+      syncflow runs --status failed         what went wrong lately
       syncflow runs show 0198a6f2-...       one, with its error and its row versions
     """
 
 
 @command.command("list")
 @click.argument("entity", required=False, type=EntityName())
-@click.option("--failed", is_flag=True, help="Only those that failed.")
+@click.option("--status", type=click.Choice(["running", "success", "failed"]), help="Only runs of this status.")
 @click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="How many at most.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a run.")
 @pass_invocation
 def list_command(
-    invocation: Invocation, entity: tuple[str, str] | None, failed: bool, limit: int, as_json: bool
+    invocation: Invocation, entity: tuple[str, str] | None, status: str | None, limit: int, as_json: bool
 ) -> int:
     """List past syncs, the newest first."""
     with open_database(invocation.settings) as database, database.connection() as connection:
         close_dead_runs(connection)
         key = find_entity(connection, *entity).key if entity else None
-        runs = list_runs(connection, entity=key, status="failed" if failed else None, limit=limit)
+        runs = list_runs(connection, entity=key, status=status, limit=limit)
     if as_json:
         for run in runs:
             print_json(_record(run))
     elif runs:
         print_table(HEADINGS, [_row(run) for run in runs], wrap=("entity",))
     else:
-        invocation.note("No run matches." if failed or entity else "Nothing was synced yet; run: syncflow sync --all")
+        invocation.note("No run matches." if status or entity else "Nothing was synced yet; run: syncflow sync --all")
     return 0
 
 
@@ -112,4 +112,5 @@ def _told(value: object) -> Cell:
 
 
 def _record(run: SyncRun) -> dict[str, object]:
-    return {**asdict(run), "seconds": run.seconds}
+    record = asdict(run)
+    return {"run": record.pop("uid"), **record, "seconds": run.seconds}

@@ -1,0 +1,176 @@
+"""`syncflow demo`: the whole job once, and its source."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from rich.text import Text
+
+from syncflow_pipelines.cli.groups import DefaultGroup
+from syncflow_pipelines.cli.invocation import Invocation, pass_invocation
+from syncflow_pipelines.cli.output import Cell, print_json, print_table
+from syncflow_pipelines.sync.runs import SyncRun
+
+if TYPE_CHECKING:
+    from syncflow_pipelines.demo.main_job import DemoReport
+    from syncflow_pipelines.demo.mutate import EntityMutation
+
+ROWS = 200_000
+COUNTS = ("fetched", "inserted", "updated", "unchanged", "deleted", "rejected", "seconds")
+NEXT = """\
+What to try next:
+  dagster dev                       the same assets and their history in Dagster's UI, http://127.0.0.1:3000
+  syncflow dev                      the UI with the demo source running, syncing on its own
+  syncflow entities                 what there is now
+  syncflow runs erp/orders          what its syncs did
+  psql "$(syncflow db url)"         look at the tables (after: syncflow db start)
+  config/connectors.yaml            name your own source there"""
+
+
+@click.group("demo", cls=DefaultGroup, default="run")
+def command() -> None:
+    """Run the whole job once against a demo source, and check the result.
+
+    \b
+      syncflow demo                     discover, sync, change rows at the source, sync again, compare
+      syncflow demo source              only the source, until Ctrl-C
+      syncflow demo source --mutate     change rows at the source, running or not
+    """
+
+
+@command.command("run")
+@click.option("--rows", type=click.IntRange(100, 5_000_000), default=ROWS, show_default=True,
+              help="How many rows the demo source gets, if it is not there yet.")  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="One JSON object an entity and round, and one for the verdict.")
+@pass_invocation
+def run(invocation: Invocation, rows: int, as_json: bool) -> int:
+    """Discover the demo source, sync it, change rows there, sync again, and compare.
+
+    PostgreSQL and the source are started and stopped with it; the state stays in .syncflow, so that
+    Dagster shows the assets and their history afterwards. Exits 1 if a table does not equal the source.
+    """
+    from syncflow_pipelines.demo.main_job import run_main_job
+
+    report = run_main_job(invocation.settings, invocation.note, rows)
+    if as_json:
+        _print_json(report)
+    else:
+        _print(report)
+    for mistake in report.mistakes:
+        click.echo(f"Error: {mistake}", err=True)
+    return 1 if report.mistakes else 0
+
+
+@command.command("source")
+@click.option("--port", type=click.IntRange(0, 65535), default=8007, show_default=True, help="0 takes a free one.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--home", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
+              help="Instead of the global --home.")  # fmt: skip
+@click.option("--rows", type=click.IntRange(100, 5_000_000), default=ROWS, show_default=True,
+              help="How many rows the source gets, if it is not there yet.")  # fmt: skip
+@click.option("--mutate", is_flag=True, help="Change rows instead, and tell what was done.")
+@click.option("--fraction", type=click.FloatRange(0, 0.25, min_open=True), default=0.01, show_default=True,
+              help="With --mutate: the part of the rows to insert, to update and to delete.")  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="With --mutate: one JSON object an entity.")
+@pass_invocation
+def source(
+    invocation: Invocation, port: int, host: str, home: Path | None, rows: int, mutate: bool, fraction: float,
+    as_json: bool,
+) -> int:  # fmt: skip
+    """Serve the demo source until Ctrl-C, or change its rows.
+
+    \b
+      syncflow demo source                      serve it on http://127.0.0.1:8007
+      syncflow demo source --mutate             change 1 % of the rows, also while it runs
+      curl -H "Authorization: Bearer $(cat .syncflow/demo/erp.token)" http://127.0.0.1:8007/api/v1/apis
+    """
+    from syncflow_pipelines.demo.erp import ensure_erp
+
+    folder = home.resolve() if home else invocation.settings.home
+    ensure_erp(folder, rows)
+    if mutate:
+        return _mutate(folder, fraction, as_json)
+    from syncflow_pipelines.demo.server import serve_source
+
+    invocation.note("The demo source runs until Ctrl-C.")
+    serve_source(folder, host, port)
+    return 0
+
+
+def _mutate(home: Path, fraction: float, as_json: bool) -> int:
+    from syncflow_pipelines.demo.mutate import mutate
+
+    changes = mutate(home, fraction)
+    if as_json:
+        for change in changes:
+            print_json(_change_record(change))
+    else:
+        headings = ("entity", "inserted", "updated", "deleted")
+        print_table(headings, [(change.entity, *_sizes(change)) for change in changes])
+    return 0
+
+
+def _print(report: "DemoReport") -> None:
+    headings = ("entity", "strategy", *COUNTS)
+    print_table(headings, [_run_row(run) for run in report.first], title="\nFirst sync")
+    changed = ("entity", "at the source", *COUNTS, "live rows")
+    print_table(changed, list(_second_rows(report)), title="\nAfter changes at the source, second sync")
+    click.echo(f"\n{_verdict(report)}\n")
+    if not report.mistakes:
+        click.echo(NEXT)
+
+
+def _second_rows(report: "DemoReport") -> Iterator[tuple[Cell, ...]]:
+    live = {count.entity: count for count in report.counts}
+    for run in report.second:
+        count = live[run.entity]
+        right = count.in_table == count.at_source
+        shown = Text(f"{count.in_table:,} {'=' if right else '≠'}", style="green" if right else "bold red")
+        yield (run.entity, _told(report.changes[run.entity]), *_run_row(run)[2:], shown)
+
+
+def _run_row(run: SyncRun) -> tuple[Cell, ...]:
+    failed = Text("failed", style="bold red")
+    counts = (run.fetched, run.inserted, run.updated, run.unchanged, run.deleted, run.rejected)
+    return (run.entity, run.strategy if run.status == "success" else failed, *counts, run.seconds)
+
+
+def _verdict(report: "DemoReport") -> str:
+    rows = sum(count.in_table for count in report.counts)
+    if report.mistakes:
+        return f"Not right: {len(report.mistakes)} things, told below. It took {report.seconds:.0f} s."
+    return (
+        f"All {len(report.counts)} tables equal the source: {rows:,} live rows, and every insert, update and delete"
+        f" was found. It took {report.seconds:.0f} s."
+    )
+
+
+def _told(change: "EntityMutation") -> str:
+    inserted, updated, deleted = _sizes(change)
+    return f"+{inserted} ~{updated} -{deleted}"
+
+
+def _sizes(change: "EntityMutation") -> tuple[int, int, int]:
+    return len(change.inserted), len(change.updated), len(change.deleted)
+
+
+def _print_json(report: "DemoReport") -> None:
+    for number, runs in enumerate((report.first, report.second), start=1):
+        for run in runs:
+            told = {name: getattr(run, name) for name in ("entity", "strategy", "status", *COUNTS)}
+            print_json({"round": number, **told})
+    print_json(
+        {
+            "equal": not report.mistakes,
+            "mistakes": report.mistakes,
+            "live_rows": {count.entity: count.in_table for count in report.counts},
+            "changes": [_change_record(change) for change in report.changes.values()],
+            "seconds": round(report.seconds, 1),
+        }
+    )
+
+
+def _change_record(change: "EntityMutation") -> dict[str, object]:
+    inserted, updated, deleted = _sizes(change)
+    return {"entity": change.entity, "inserted": inserted, "updated": updated, "deleted": deleted}

@@ -1,0 +1,25 @@
+"""`syncflow dev`: Dagster's UI and daemon, with everything they need."""
+
+import click
+
+from syncflow_pipelines.cli.invocation import Invocation, pass_invocation
+
+
+@click.command("dev")
+@click.option("--no-demo", is_flag=True, help="Leave the demo source out, though connectors.yaml names it.")
+@click.option("--port", type=click.IntRange(0, 65535), help="Port of the UI.  [3000]")
+@pass_invocation
+def command(invocation: Invocation, no_demo: bool, port: int | None) -> int:
+    """Run the Dagster UI, the daemon and the demo source until Ctrl-C.
+
+    The embedded PostgreSQL and the demo source (on port 8007, or a free one where that is taken) start
+    with it. Sources that were never discovered are discovered first. From then on every entity is synced
+    as often as connectors.yaml says. Ctrl-C ends all of it and leaves no process behind.
+
+    \b
+      syncflow dev                      then open http://127.0.0.1:3000
+      syncflow demo source --mutate     in another terminal: see the tables follow
+    """
+    from syncflow_pipelines.demo.dev import run_dev_world
+
+    return run_dev_world(invocation.settings, invocation.note, with_source=not no_demo)

@@ -1,0 +1,79 @@
+"""`syncflow config check` and the completion of names, which need neither database nor network."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.shell_completion import ShellComplete
+
+from syncflow_pipelines.cli.application import application, run
+from syncflow_pipelines.sync.state import EntityState, write_catalogue_state
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder to work in, with an environment that says nothing."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("SYNCFLOW_CONFIG_DIR", "SYNCFLOW_HOME", "SYNCFLOW_DATABASE_URL", "LOG_LEVEL", "LOG_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "config").mkdir()
+    return tmp_path
+
+
+def write_connectors(folder: Path, text: str) -> None:
+    (folder / "config" / "connectors.yaml").write_text(text)
+
+
+def test_a_right_configuration_is_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_connectors(folder, "connectors: [{name: crm, base_url: 'https://crm.example.com'}]")
+    assert run(["config", "check", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["connectors"], told["warnings"], told["database"]) == (["crm"], [], "embedded")
+
+
+def test_a_wrong_file_is_refused_with_every_mistake_and_exit_code_2(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_connectors(folder, "connectors:\n  - name: crm\n    base_url: 'ftp://x'\n    auth: {type: oauth}\n")
+    assert run(["config", "check"]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert "connectors.yaml:3" in printed.err
+    assert "connectors.yaml:4" in printed.err
+    assert "oauth" in printed.err
+
+
+def test_a_missing_token_is_a_warning_that_names_where_it_should_be(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    auth = "{type: bearer, token_env: NO_SUCH_TOKEN}"
+    write_connectors(folder, f"connectors: [{{name: crm, base_url: 'https://crm.example.com', auth: {auth}}}]")
+    assert run(["config", "check"]) == 0
+    warning = capsys.readouterr().err
+    assert warning.startswith("Warning: crm: ")
+    assert "NO_SUCH_TOKEN" in warning
+
+
+def test_the_shell_completes_entities_of_the_last_discovery(folder: Path) -> None:
+    entities = [
+        EntityState(slug, slug, None, "full", False, ("id",), (), f"erp.{slug}", 300, True, True)
+        for slug in ("items", "orders", "order_lines")
+    ]
+    write_catalogue_state(folder / ".syncflow", "erp", entities)
+    assert completions("sync", "erp/ord") == ["erp/order_lines", "erp/orders"]
+    assert completions("entities", "show", "erp/i") == ["erp/items"]
+
+
+def test_the_shell_completes_connectors(folder: Path) -> None:
+    write_connectors(folder, "connectors: [{name: crm, base_url: 'https://crm.example.com'}]")
+    assert completions("discover", "") == ["crm"]
+
+
+def test_a_wrong_file_does_not_disturb_the_shell(folder: Path) -> None:
+    write_connectors(folder, "connectors: 7")
+    assert completions("discover", "") == []
+
+
+def completions(*words: str) -> list[str]:
+    completer = ShellComplete(application, {}, "syncflow", "_SYNCFLOW_COMPLETE")
+    return [item.value for item in completer.get_completions(list(words[:-1]), words[-1])]
