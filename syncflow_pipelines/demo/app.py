@@ -21,7 +21,8 @@ _CATALOGUE = ""
 """The slug under which faults of the catalogue are kept."""
 _PLAIN_BELOW = 1000
 """Bytes; a shorter answer is not worth encoding."""
-_WHOLE = re.compile(r"[0-9]{1,15}\Z")
+_PARAMETERS = ("page", "page_size", "rowversion_gt")
+_WHOLE = re.compile(r"[0-9]{1,4000}\Z")
 
 
 def contract() -> str:
@@ -54,6 +55,7 @@ def build_app(store: SourceStore, token: str | None) -> FastAPI:
 
     @app.get("/api/v1/data/{slug:path}", dependencies=guarded)
     async def list_rows(slug: str, request: Request) -> Response:
+        _refuse_unknown(request)
         page = _whole(request, "page", 1, None)
         page_size = _whole(request, "page_size", MAX_PAGE_SIZE, MAX_PAGE_SIZE)
         rowversion_gt = _single(request, "rowversion_gt")
@@ -95,6 +97,13 @@ async def _suffer(store: SourceStore, slug: str) -> None:
         raise HTTPException(fault.status, "This source was told to fail.", headers)
 
 
+def _refuse_unknown(request: Request) -> None:
+    """A misspelt cursor would be a read of everything: better to hear of it."""
+    unknown = sorted(set(request.query_params) - set(_PARAMETERS))
+    if unknown:
+        raise HTTPException(422, f"{unknown[0]!r} is not a parameter here: {', '.join(_PARAMETERS)} are.")
+
+
 def _single(request: Request, name: str) -> str | None:
     values = request.query_params.getlist(name)
     if len(values) > 1:
@@ -108,7 +117,8 @@ def _whole(request: Request, name: str, default: int, maximum: int | None) -> in
         return default
     value = int(text) if _WHOLE.match(text) else 0
     if value < 1 or (maximum is not None and value > maximum):
-        raise HTTPException(422, f"{name} must be a whole number of 1 to {maximum or 10**15 - 1}.")
+        limit = "or more" if maximum is None else f"to {maximum}"
+        raise HTTPException(422, f"{name} must be a whole number of 1 {limit}.")
     return value
 
 

@@ -81,9 +81,10 @@ class SourceStore:
             connection.execute("UPDATE entities SET spec = ? WHERE id = ?", (msgspec.json.encode(spec), entity.id))
 
     def drop_entity(self, slug: str) -> None:
-        """No longer offer an entity; its rows go with it."""
+        """No longer offer an entity; its rows go with it, and what was put on it to break it."""
         with self._writing() as connection:
             connection.execute("DELETE FROM entities WHERE id = ?", (find_entity(connection, slug).id,))
+            connection.execute("DELETE FROM faults WHERE slug = ?", (slug,))
 
     @contextmanager
     def change(self) -> Iterator[SourceChange]:
