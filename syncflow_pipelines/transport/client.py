@@ -98,7 +98,9 @@ class SourceClient:
     ) -> None:
         self._origin, self._base_path = split_base_url(base_url)
         self._redaction = Redaction(headers)
-        self._credentials = credentials
+        self._credentials = (
+            f"{credentials}; replace it" if headers else "a request without credentials; set the connector's auth"
+        )
         self._max_retry_after_s = max_retry_after_s
         self._cancelled = cancelled
         self._clock = clock
@@ -192,7 +194,7 @@ class SourceClient:
         status, detail = reply.status, _detail(reply)
         said = f"it answered {status}"
         if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-            text = f"{said} and refused {self._credentials}; replace it{detail}"
+            text = f"{said} and refused {self._credentials}{detail}"
             return Trouble(text, error=SourceRefused, hopeless=True)
         if status == HTTPStatus.NOT_FOUND:
             text = f"{said}; it no longer offers this, or base_url is wrong{detail}"
@@ -200,7 +202,7 @@ class SourceClient:
         asked_s = retry_after_s(reply.headers, self._clock.now())
         if status == HTTPStatus.TOO_MANY_REQUESTS or (status == HTTPStatus.SERVICE_UNAVAILABLE and asked_s is not None):
             return self._throttled(status, asked_s or 0.0)
-        if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _PASSING:
+        if 500 <= status < 600 or status in _PASSING:
             return Trouble(said + detail)
         text = f"{said}, which its contract does not provide for{detail}"
         return Trouble(text, error=SourceProtocolError, hopeless=True)

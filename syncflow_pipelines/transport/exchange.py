@@ -12,7 +12,15 @@ from syncflow_pipelines.transport.address import redirected
 from syncflow_pipelines.transport.encoding import ACCEPT_ENCODING, TooLarge, TornEncoding, UnknownEncoding, decoded
 from syncflow_pipelines.transport.pool import Pool
 from syncflow_pipelines.transport.retry import Trouble
-from syncflow_pipelines.transport.wire import Connection, Limits, ProxyRefused, Route, TooManyBytes, proxy_headers
+from syncflow_pipelines.transport.wire import (
+    Connection,
+    Limits,
+    ProxyRefused,
+    Route,
+    TooManyBytes,
+    WaitedLongEnough,
+    proxy_headers,
+)
 
 MAX_REDIRECTS = 5
 
@@ -90,22 +98,16 @@ class Exchanger:
         """One exchange, with every failure of the network as a `Trouble`."""
         try:
             return self._exchange(target, etag)
-        except TimeoutError as cause:
-            raise Trouble(str(cause)) from cause
-        except http.client.IncompleteRead as cause:
-            raise Trouble("the reply was cut off") from cause
-        except http.client.RemoteDisconnected as cause:
-            raise Trouble("the connection was closed before a reply came") from cause
-        except http.client.HTTPException as cause:
-            raise Trouble(f"the reply is not HTTP ({type(cause).__name__})") from cause
-        except ProxyRefused as cause:
-            raise Trouble(str(cause)) from cause
         except (TooManyBytes, TooLarge) as cause:
             raise self._too_large() from cause
-        except ValueError as cause:
-            raise Trouble("the reply is not HTTP") from cause
+        except ProxyRefused as cause:
+            raise Trouble(str(cause)) from cause
         except OSError as cause:
             raise Trouble(_reason(cause)) from cause
+        except http.client.IncompleteRead as cause:
+            raise Trouble("the reply was cut off") from cause
+        except (http.client.HTTPException, ValueError) as cause:
+            raise Trouble(f"the reply is not HTTP ({type(cause).__name__})") from cause
 
     def _exchange(self, target: str, etag: str | None) -> RawReply:
         self._count(requests=1)
@@ -178,19 +180,21 @@ class Exchanger:
             return RawReply(response.status, headers, b""), False
 
     def _decoded(self, reply: RawReply) -> RawReply:
-        encodings = reply.headers.get("content-encoding", "")
-        if not encodings:
-            return reply
         try:
-            body = decoded(reply.body, encodings, self._max_body_bytes)
-        except UnknownEncoding as cause:
-            text = f"its reply has the content encoding {cause}; expected one of {ACCEPT_ENCODING}"
-            raise Trouble(text, error=SourceProtocolError, hopeless=True) from cause
-        except TooLarge as cause:
-            raise self._too_large() from cause
-        except TornEncoding as cause:
-            raise Trouble(f"the reply is damaged: {cause}") from cause
+            body = decoded(reply.body, reply.headers.get("content-encoding", ""), self._max_body_bytes)
+        except (UnknownEncoding, TooLarge, TornEncoding) as cause:
+            if reply.status == HTTPStatus.OK:
+                raise self._undecodable(cause) from cause
+            body = b""
         return RawReply(reply.status, reply.headers, body)
+
+    def _undecodable(self, cause: Exception) -> Trouble:
+        if isinstance(cause, TooLarge):
+            return self._too_large()
+        if isinstance(cause, TornEncoding):
+            return Trouble(f"the reply is damaged: {cause}")
+        text = f"its reply has the content encoding {cause}; expected one of {ACCEPT_ENCODING}"
+        return Trouble(text, error=SourceProtocolError, hopeless=True)
 
     def _too_large(self) -> Trouble:
         text = f"its reply is larger than {self._max_body_bytes} bytes; ask for smaller pages"
@@ -203,8 +207,12 @@ class Exchanger:
 
 
 def _reason(error: OSError) -> str:
+    if isinstance(error, WaitedLongEnough):
+        return str(error)
     if isinstance(error, TimeoutError):
         return "it timed out"
+    if isinstance(error, http.client.RemoteDisconnected):
+        return "the connection was closed before a reply came"
     if isinstance(error, ssl.SSLError):
         return f"TLS failed ({error.reason or type(error).__name__})"
     return error.strerror or type(error).__name__

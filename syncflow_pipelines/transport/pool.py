@@ -22,12 +22,16 @@ class Pool:
     def slot(self) -> Iterator[None]:
         """The right to use one connection; waits for it. Raises `SyncCancelled`."""
         while not self._slots.acquire(timeout=POLL_S):
-            if self._cancelled():
-                raise SyncCancelled("stopped while waiting for a connection to the source")
+            self._check_cancelled()
         try:
+            self._check_cancelled()
             yield
         finally:
             self._slots.release()
+
+    def _check_cancelled(self) -> None:
+        if self._cancelled():
+            raise SyncCancelled("stopped while waiting for a connection to the source")
 
     def take(self) -> Connection | None:
         """An idle connection that is still good, the last used first. To be called within a slot."""

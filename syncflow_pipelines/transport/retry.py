@@ -71,7 +71,8 @@ class Patience:
     def _wait_s(self, asked_s: float) -> float:
         # Jitter on top, so that threads that were sent away together do not come back together;
         # and a floor, since a source that says 0 would use up all waits at once.
-        return max(asked_s * (1 + 0.1 * self._clock.random()), self._backoff_s(self._waits))
+        jitter_s = min(1.0, 0.1 * asked_s) * self._clock.random()
+        return max(asked_s + jitter_s, self._backoff_s(self._waits))
 
     def _backoff_s(self, times: int) -> float:
         longest = min(_LONGEST_BACKOFF_S, _FIRST_BACKOFF_S * 2.0 ** (times - 1))

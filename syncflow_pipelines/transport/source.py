@@ -41,9 +41,7 @@ def open_source(
 def _description(auth: Auth) -> str:
     """Where the credentials come from, for the person who has to replace them."""
     if isinstance(auth, BearerAuth):
-        origin = auth.token_env or auth.token_file
-        return f"the token in {origin}"
+        return f"the token in {auth.token_env or auth.token_file}"
     if isinstance(auth, HeaderAuth):
-        origin = auth.value_env or auth.value_file
-        return f"the value of header {auth.name} in {origin}"
-    return "a request without credentials"
+        return f"the value of header {auth.name} in {auth.value_env or auth.value_file}"
+    return "the credentials"

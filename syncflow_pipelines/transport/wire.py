@@ -23,6 +23,10 @@ class TooManyBytes(Exception):
     """A reply is larger on the wire than anything that is expected."""
 
 
+class WaitedLongEnough(TimeoutError):
+    """A reply did not come, or not whole, in time; `str()` says which."""
+
+
 class ProxyRefused(Exception):
     """The proxy did not open a tunnel to the source."""
 
@@ -59,7 +63,7 @@ class Route:
 class Wire:
     """A connected socket as `http.client` uses one, on which every wait for bytes ends in time.
 
-    Raises `TimeoutError`, `TooManyBytes` and `SyncCancelled` from reading.
+    Raises `WaitedLongEnough`, `TooManyBytes` and `SyncCancelled` from reading.
     """
 
     def __init__(self, raw: socket.socket, limits: Limits) -> None:
@@ -108,9 +112,9 @@ class Wire:
             raise SyncCancelled("stopped while waiting for the source")
         now = limits.monotonic()
         if now >= self._expires_at:
-            raise TimeoutError(f"the reply was not complete after {limits.total_s:g} s")
+            raise WaitedLongEnough(f"the reply was not complete after {limits.total_s:g} s")
         if now >= silent_until:
-            raise TimeoutError(f"no {'more bytes' if self.received else 'answer'} within {limits.silence_s:g} s")
+            raise WaitedLongEnough(f"no {'more bytes' if self.received else 'answer'} within {limits.silence_s:g} s")
         return min(POLL_S, silent_until - now, self._expires_at - now)
 
     def is_quiet(self) -> bool:
