@@ -26,9 +26,13 @@ def format_version(style: VersionStyle, number: int) -> str:
 
 def version_number(style: VersionStyle, version: str) -> int:
     """The inverse of `format_version`. Raises `ValueError` for a version of another style."""
-    number = _read_number(style, version)
-    if format_version(style, number) != version:
-        raise ValueError(f"row version {version!r} is not written in the style {style!r}")
+    mistake = f"row version {version!r} is not written in the style {style!r}"
+    try:
+        number = _read_number(style, version)
+    except ValueError as error:
+        raise ValueError(mistake) from error
+    if number < 0 or format_version(style, number) != version:
+        raise ValueError(mistake)
     return number
 
 
