@@ -7,23 +7,30 @@ counters without padding; see "Rows" in the source contract for the rule that is
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Literal, NamedTuple
 
 _WHOLE = re.compile(r"[0-9]+\Z")
 _HEX = re.compile(r"0[xX][0-9a-fA-F]+\Z")
-_TIME_FORMATS = (
-    (re.compile(r"[0-9]{14}\Z"), "%Y%m%d%H%M%S"),
-    (re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\Z"), "%Y-%m-%dT%H:%M:%S"),
-    (re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}\Z"), "%Y-%m-%d %H:%M:%S"),
-    (re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z\Z"), "%Y-%m-%dT%H:%M:%SZ"),
+_SPELLED_TIME = re.compile(
+    r"(?P<moment>[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}:[0-9]{2})?)"
+    r"(?P<rest>([.,][0-9]+)?(Z|[+-][0-9]{2}(:?[0-9]{2})?)?)\Z"
 )
+_COMPACT_TIME = re.compile(r"(?P<moment>[0-9]{14})(?P<rest>([0-9]{3}){0,3})\Z")
 
 
 def precedes(earlier: str | None, later: str | None) -> bool:
-    """Whether `earlier` is strictly the smaller row version; None is smaller than any."""
+    """Whether `earlier` is strictly the smaller row version; None is smaller than any.
+
+    Neither precedes the other where they are one number in two spellings, as `7` and `007`.
+    """
     if earlier is None or later is None:
         return earlier is None and later is not None
-    numbers = _as_numbers(earlier, later)
-    return numbers[0] < numbers[1] if numbers else earlier < later
+    if earlier == later:
+        return False
+    numbers = _number(earlier), _number(later)
+    if numbers[0] and numbers[1] and numbers[0].form == numbers[1].form:
+        return numbers[0] < numbers[1]
+    return earlier < later
 
 
 def order_key(version: str | None) -> str | None:
@@ -33,13 +40,8 @@ def order_key(version: str | None) -> str | None:
     """
     if version is None:
         return None
-    if _WHOLE.match(version):
-        digits = version.lstrip("0")
-        return f"{len(digits):06d}{digits}"
-    if _HEX.match(version):
-        digits = version[2:].lstrip("0").lower()
-        return f"{len(digits):06d}{digits}"
-    return version
+    number = _number(version)
+    return f"{number.length:06d}{number.digits}" if number else version
 
 
 def rewind(version: str | None, overlap: int) -> str | None:
@@ -52,7 +54,7 @@ def rewind(version: str | None, overlap: int) -> str | None:
     as_time = _rewound_time(version, overlap)
     if as_time is not None:
         return as_time
-    if _WHOLE.match(version):
+    if _WHOLE.match(version) and len(version) <= _LONGEST_DECIMAL:
         return _rewound_number(int(version), overlap, lambda n: f"{n:0{len(version)}d}")
     if _HEX.match(version):
         width, prefix = len(version) - 2, version[:2]
@@ -61,33 +63,39 @@ def rewind(version: str | None, overlap: int) -> str | None:
     return version
 
 
-def _as_numbers(a: str, b: str) -> tuple[int, int] | None:
-    if _WHOLE.match(a) and _WHOLE.match(b):
-        return _comparable(a), _comparable(b)
-    if _HEX.match(a) and _HEX.match(b):
-        return int(a, 16), int(b, 16)
+_LONGEST_DECIMAL = 4000
+"""Python's `int()` refuses decimal strings not much longer than that."""
+
+
+class _Number(NamedTuple):
+    """A whole number as it compares, of any length."""
+
+    form: Literal["decimal", "hexadecimal"]
+    length: int
+    digits: str
+
+
+def _number(version: str) -> _Number | None:
+    if _WHOLE.match(version):
+        digits = version.lstrip("0")
+        return _Number("decimal", len(digits), digits)
+    if _HEX.match(version):
+        digits = version[2:].lstrip("0").lower()
+        return _Number("hexadecimal", len(digits), digits)
     return None
-
-
-def _comparable(digits: str) -> int:
-    # int() of a decimal string refuses more than 4,300 digits; base 16 keeps the order of digits.
-    return int(digits) if len(digits) < 4000 else int(digits, 16)
 
 
 def _rewound_time(version: str, overlap_s: int) -> str | None:
-    for pattern, layout in _TIME_FORMATS:
-        if pattern.match(version):
-            return _shifted(version, layout, overlap_s)
-    return None
-
-
-def _shifted(version: str, layout: str, overlap_s: int) -> str | None:
+    found = _SPELLED_TIME.match(version) or _COMPACT_TIME.match(version)
+    if found is None:
+        return None
+    moment = found["moment"]
+    layout = "%Y%m%d%H%M%S" if "-" not in moment else f"%Y-%m-%d{moment[10]}%H:%M:%S" if moment[10:] else "%Y-%m-%d"
     try:
-        moment = datetime.strptime(version, layout).replace(tzinfo=UTC)
-        earlier = moment - timedelta(seconds=overlap_s)
+        earlier = datetime.strptime(moment, layout).replace(tzinfo=UTC) - timedelta(seconds=overlap_s)
     except (ValueError, OverflowError):
         return None  # fourteen digits that are no time: a counter
-    return f"{earlier.year:04d}{earlier.strftime(layout.removeprefix('%Y'))}"
+    return f"{earlier.year:04d}{earlier.strftime(layout.removeprefix('%Y'))}{found['rest']}"
 
 
 def _rewound_number(number: int, overlap: int, spell: Callable[[int], str]) -> str | None:
