@@ -71,6 +71,21 @@ def database(settings: Settings) -> Iterator[Database]:
         yield opened
 
 
+@pytest.fixture
+def embedded_home() -> Iterator[Path]:
+    """A home for an embedded server of the test's own, not made yet; stopped and removed afterwards.
+
+    So is every other home beside it. All users can pass through the folder that it lies in.
+    """
+    parent = Path(tempfile.mkdtemp(prefix="syncflow-home-"))
+    parent.chmod(0o755)
+    home = parent / "home"
+    yield home
+    for used in parent.glob("*/postgres"):
+        stop_embedded(_settings(used.parent), force=True)
+    shutil.rmtree(parent, ignore_errors=True)
+
+
 def _settings(home: Path, url: str | None = None) -> Settings:
     return Settings(config_dir=home / "config", home=home, database_url=url)
 

@@ -53,9 +53,12 @@ def lease(home: Path) -> str:
     """
     with _held.guard, translated(home):
         place = Place.of(home)
-        if place not in _held.leases:
+        held = _held.leases.get(place)
+        if held is None:
             _held.leases[place] = _take(place)
             _register()
+        elif not server.can_connect(place):
+            _start(held)  # it was killed in the meantime
         return place.url()
 
 
@@ -86,9 +89,8 @@ def stop(home: Path, *, force: bool) -> bool:
         if held is not None:
             os.close(held.descriptor)
         was_running = is_locked(place.server_lock)
-        if was_running:
+        if place.folder.exists():
             _stop_for_all(place, force=force)
-        place.keep.unlink(missing_ok=True)
         return was_running
 
 
@@ -107,26 +109,26 @@ def translated(home: Path) -> Iterator[None]:
 def _take(place: Place) -> _Lease:
     account = account_for(place.folder, place.data)
     _make_folder(place, account)
-    descriptor = open_lock(place.lease, account)
+    held = _Lease(place, account, open_lock(place.lease, account))
     try:
         # with a lease in hand nobody stops the server: whoever stops it holds the lease alone
-        if not (try_shared(descriptor) and server.can_connect(place)):
-            _start(place, account, descriptor)
+        if not (try_shared(held.descriptor) and server.can_connect(place)):
+            _start(held)
     except BaseException:
-        os.close(descriptor)
+        os.close(held.descriptor)
         raise
-    return _Lease(place, account, descriptor)
+    return held
 
 
-def _start(place: Place, account: Account, descriptor: int) -> None:
-    with exclusive(place.start_lock, account, LOCK_LIMIT_S):
-        if not try_shared(descriptor):
-            raise DatabaseError(f"{place.lease} is locked by another program; end it.")
+def _start(held: _Lease) -> None:
+    with exclusive(held.place.start_lock, held.account, LOCK_LIMIT_S):
+        if not try_shared(held.descriptor):
+            raise DatabaseError(f"{held.place.lease} is locked by another program; end it.")
         try:
-            server.start(place, account)
+            server.start(held.place, held.account)
         except BaseException:
-            if try_exclusive(descriptor):
-                server.ask_to_stop(place)
+            if try_exclusive(held.descriptor):
+                server.ask_to_stop(held.place)
             raise
 
 
@@ -149,6 +151,7 @@ def _stop_for_all(place: Place, *, force: bool) -> None:
                     f"The embedded PostgreSQL in {place.data} is in use; "
                     "end the syncflow and dagster processes that use it first."
                 )
+            place.keep.unlink(missing_ok=True)
             server.stop(place)
         finally:
             os.close(descriptor)

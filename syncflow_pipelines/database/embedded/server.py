@@ -113,8 +113,7 @@ def stop(place: Place) -> None:
                 f"PostgreSQL in {place.data} (process {pid}) did not stop within {STOP_LIMIT_S:.0f} s; see {place.log}."
             )
         time.sleep(PAUSE_S)
-    with suppress(OSError):
-        place.socket_folder.rmdir()
+    _remove_socket_folder(place)
 
 
 def ask_to_stop(place: Place) -> bool:
@@ -173,6 +172,16 @@ def _make_socket_folder(place: Place, account: Account) -> None:
                 f"{folder}, which is to hold PostgreSQL's socket, belongs to somebody else; remove it."
             ) from None
         folder.chmod(0o700)
+    _remove_sockets(folder)
+
+
+def _remove_socket_folder(place: Place) -> None:
+    with suppress(OSError):  # somebody else's, or not there
+        _remove_sockets(place.socket_folder)
+        place.socket_folder.rmdir()
+
+
+def _remove_sockets(folder: Path) -> None:
     for leftover in folder.glob(".s.PGSQL.*"):
         leftover.unlink(missing_ok=True)
 
