@@ -54,7 +54,7 @@ types: setup ## mypy --strict
 	@$(BIN)/mypy $(CODE)
 
 imports: setup
-	@$(BIN)/lint-imports
+	@$(BIN)/lint-imports --no-logo
 
 unit: setup
 	@$(SUITE) -q -m "not slow and not e2e" syncflow_pipelines_tests/unit
