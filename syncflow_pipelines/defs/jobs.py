@@ -1,0 +1,101 @@
+"""Jobs: the batched sync and the discovery that the sensors ask for, and the partitioned ones for people.
+
+All run their steps in the run's own process: a process for each step would cost more than most syncs.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
+
+from syncflow_pipelines.config import Settings
+from syncflow_pipelines.defs.names import (
+    CONNECTOR_TAG,
+    REPAIR_TAG,
+    STRATEGY_TAG,
+    catalogue_key,
+    entity_of_partition,
+)
+from syncflow_pipelines.defs.partitions import PARTITIONS
+from syncflow_pipelines.defs.syncing import sync_partition
+from syncflow_pipelines.defs.world import World
+from syncflow_pipelines.sync.model import STRATEGIES, Strategy
+
+DUE_SYNCS = "due_syncs"
+DISCOVERY = "discovery"
+WATCHED = frozenset({DUE_SYNCS, DISCOVERY, *(f"{strategy}_sync" for strategy in STRATEGIES)})
+"""Jobs all of whose steps show that their process lives."""
+
+RETRY_TAGS = {"dagster/max_retries": "3"}
+BATCH_TAGS = {
+    **RETRY_TAGS,
+    # The retry holds what was not materialised, and leaves out what was.
+    "dagster/retry_strategy": "FROM_ASSET_FAILURE",
+    # Before the repairs and backfills that people start, which can be many.
+    "dagster/priority": "1",
+}
+
+_DESCRIPTIONS: dict[Strategy, str] = {
+    "rowversion": "Reads what changed since the entity's cursor. For entities that have row versions.",
+    "hash": "Reads the whole entity and writes what differs; finds deletes that a source does not tell.",
+    "full": "A full refresh: forgets the cursor, reads the whole entity, and compares every column.",
+}
+
+
+def due_syncs_job() -> UnresolvedAssetJobDefinition:
+    """Any part of the entities' assets, retried entity by entity."""
+    selections = [dg.AssetSelection.tag(STRATEGY_TAG, strategy) for strategy in STRATEGIES]
+    return dg.define_asset_job(
+        DUE_SYNCS,
+        selection=selections[0] | selections[1] | selections[2],
+        description="Syncs entities, each by its own strategy. The sensor due_entities asks for what is due.",
+        tags=BATCH_TAGS,
+        executor_def=dg.in_process_executor,
+    )
+
+
+def discovery_job(world: World) -> UnresolvedAssetJobDefinition:
+    """Any part of the catalogues' assets."""
+    keys = [catalogue_key(connector.name) for connector in world.connectors]
+    return dg.define_asset_job(
+        DISCOVERY,
+        selection=dg.AssetSelection.assets(*keys),
+        description="Reads the catalogues of the sources. The sensor catalogue_changes asks for those that changed.",
+        tags={**BATCH_TAGS, "dagster/priority": "2"},
+        executor_def=dg.in_process_executor,
+    )
+
+
+def partitioned_jobs(settings: Settings) -> list[dg.JobDefinition]:
+    """For backfills, repairs and full refreshes: one run for each entity."""
+    return [_partitioned_job(settings, strategy) for strategy in STRATEGIES]
+
+
+def _partitioned_job(settings: Settings, strategy: Strategy) -> dg.JobDefinition:
+    config = dg.PartitionedConfig(
+        partitions_def=PARTITIONS[strategy],
+        run_config_for_partition_key_fn=lambda _: {},
+        tags_for_partition_key_fn=_partition_tags,
+    )
+
+    @dg.op(name=f"sync_{strategy}", out=dg.Out(dg.Nothing))
+    def sync(context: dg.OpExecutionContext) -> Iterator[Any]:
+        yield from sync_partition(context, settings, strategy)
+
+    @dg.job(
+        name=f"{strategy}_sync",
+        description=_DESCRIPTIONS[strategy],
+        config=config,
+        tags=RETRY_TAGS,
+        executor_def=dg.in_process_executor,
+    )
+    def job() -> None:
+        sync()
+
+    return job
+
+
+def _partition_tags(partition: str) -> dict[str, str]:
+    connector, _ = entity_of_partition(partition)
+    return {CONNECTOR_TAG: connector, REPAIR_TAG: connector}

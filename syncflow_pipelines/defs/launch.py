@@ -1,0 +1,139 @@
+"""Dagster's UI and daemon as a child that leaves nothing behind.
+
+`dagster dev` starts servers and workers of its own. It takes them down when it alone is interrupted; interrupted
+together with it, as Ctrl-C in a terminal does, they hang on it. So it gets a process group of its own.
+"""
+
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psutil
+
+from syncflow_pipelines.config import Settings
+from syncflow_pipelines.defs.record import instance_folder
+from syncflow_pipelines.errors import ConfigurationError
+
+STOP_TIMEOUT_S = 60.0
+"""For Dagster to end its servers and the runs that they hold."""
+LEFTOVERS_TIMEOUT_S = 10.0
+
+_STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+_LOG = logging.getLogger(__name__)
+
+
+def run_dev(
+    settings: Settings,
+    host: str | None = None,
+    port: int | None = None,
+    extra_env: Mapping[str, str] | None = None,
+) -> int:
+    """Runs `dagster dev` until SIGINT, SIGTERM or SIGHUP; 0, or the exit code of a Dagster that ended by itself.
+
+    Host and port are those of `dagster_url` unless they are given; where only that port is taken, a free one. All
+    processes that it started have ended when this returns. A second signal ends them at once. To be called in the
+    main thread. Raises `ConfigurationError` where the port is taken or there is no `dagster.yaml`.
+    """
+    host, port = _address(settings, host, port)
+    command = [sys.executable, "-m", "dagster", "dev", "--host", host, "--port", str(port)]
+    if not Path("workspace.yaml").is_file():
+        command += ["--module-name", "syncflow_pipelines.definitions"]
+    environment = _environment(settings, _url(host, port), extra_env or {})
+    with _stoppable():
+        # A handler that is a function becomes the default in the child, where an ignored signal would stay ignored.
+        child = subprocess.Popen(command, env=environment, start_new_session=True)
+        try:
+            return child.wait()
+        except KeyboardInterrupt:
+            _interrupt(child)
+            return 0
+        finally:
+            _end_group(child)
+
+
+def _address(settings: Settings, host: str | None, port: int | None) -> tuple[str, int]:
+    wanted = urlsplit(settings.dagster_url)
+    host = host or wanted.hostname or "127.0.0.1"
+    if port is None:
+        port = wanted.port or 3000
+        return host, port if _is_free(host, port) else _free_port(host)
+    if not _is_free(host, port):
+        raise ConfigurationError(f"port {port} of {host} is in use; choose another one for Dagster")
+    return host, port
+
+
+def _is_free(host: str, port: int) -> bool:
+    try:
+        socket.create_server((host, port)).close()
+    except OSError:
+        return False
+    return True
+
+
+def _free_port(host: str) -> int:
+    with socket.create_server((host, 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def _url(host: str, port: int) -> str:
+    reachable = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104 - compared, not bound
+    return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
+
+
+def _environment(settings: Settings, url: str, extra: Mapping[str, str]) -> dict[str, str]:
+    folder = instance_folder(settings.home)
+    if folder is None:
+        raise ConfigurationError(f"there is no dagster.yaml in {Path.cwd()}; go to the folder of SyncFlow")
+    named = {"DAGSTER_HOME": str(folder), "SYNCFLOW_DAGSTER_URL": url, "SYNCFLOW_HOME": str(settings.home)}
+    return {**os.environ, **named, **extra}  # noqa: TID251 - handed on whole, not read
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """Every way of asking this process to stop raises `KeyboardInterrupt`, even where it was ignored."""
+    before = {number: signal.signal(number, signal.default_int_handler) for number in _STOPPING}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _interrupt(child: subprocess.Popen[bytes]) -> None:
+    with suppress(ProcessLookupError):
+        child.send_signal(signal.SIGINT)
+    try:
+        child.wait(STOP_TIMEOUT_S)
+    except (subprocess.TimeoutExpired, KeyboardInterrupt):
+        _LOG.warning("Dagster does not end by itself and is killed")
+
+
+def _end_group(child: subprocess.Popen[bytes]) -> None:
+    """Ends whatever is left: runs get the time to give up what they do, then all are killed."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        left = _members(child.pid)
+        for process in left:
+            with suppress(psutil.NoSuchProcess):
+                process.send_signal(number)
+        with suppress(KeyboardInterrupt):
+            psutil.wait_procs(left, LEFTOVERS_TIMEOUT_S)
+
+
+def _members(group: int) -> list[psutil.Process]:
+    """The processes of the group that live."""
+    return [process for process in psutil.process_iter() if _is_member(process, group)]
+
+
+def _is_member(process: psutil.Process, group: int) -> bool:
+    try:
+        return os.getpgid(process.pid) == group and process.status() != psutil.STATUS_ZOMBIE
+    except (ProcessLookupError, psutil.NoSuchProcess):
+        return False

@@ -1,0 +1,82 @@
+"""Forgets old history: Dagster keeps its runs and their events for ever, and nobody else removes ours."""
+
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+from dagster._core.storage.dagster_run import FINISHED_STATUSES
+
+from syncflow_pipelines.config import Settings
+from syncflow_pipelines.database import open_database
+from syncflow_pipelines.sync.runs import purge_runs
+
+BATCH = 100
+MOST_AT_ONCE = 20_000
+"""Runs of Dagster that one run of the job removes; what is left waits for the next day."""
+
+
+def retention_job(settings: Settings) -> dg.JobDefinition:
+    """Removes runs that ended more than `run_retention_days` ago, Dagster's and SyncFlow's own."""
+
+    @dg.op(out=dg.Out(dg.Nothing))
+    def forget_old_runs(context: dg.OpExecutionContext) -> None:
+        days = settings.run_retention_days
+        with open_database(settings) as database, database.connection() as connection:
+            syncs = purge_runs(connection, days)
+        before = datetime.now(UTC) - timedelta(days=days)
+        runs = delete_old_runs(context.instance, before, except_run=context.run_id)
+        context.log.info(f"Removed {syncs} sync runs and {runs} Dagster runs that ended before {before:%Y-%m-%d}.")
+
+    @dg.job(
+        name="retention",
+        description=f"Removes the history that is older than {settings.run_retention_days} days.",
+        executor_def=dg.in_process_executor,
+    )
+    def job() -> None:
+        forget_old_runs()
+
+    return job
+
+
+def retention_schedule(job: dg.JobDefinition) -> dg.ScheduleDefinition:
+    """Every night."""
+    return dg.ScheduleDefinition(
+        name="nightly_retention",
+        job=job,
+        cron_schedule="17 3 * * *",
+        execution_timezone="UTC",
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+    )
+
+
+def delete_old_runs(
+    instance: dg.DagsterInstance, before: datetime, *, except_run: str | None = None, most: int = MOST_AT_ONCE
+) -> int:
+    """Deletes runs that ended before then, with their events and logs, oldest first; returns how many.
+
+    Runs that have not ended stay, and so do those that materialised an asset last: they are all that the UI
+    knows of an asset that is not synced any more.
+    """
+    kept = _last_runs(instance) | {except_run}
+    old = dg.RunsFilter(statuses=FINISHED_STATUSES, updated_before=before)
+    deleted, cursor = 0, None
+    while deleted < most:
+        batch = instance.get_runs(old, limit=BATCH, ascending=True, cursor=cursor)
+        for run in batch:
+            if run.run_id in kept:
+                # A cursor has to be a run that is still there.
+                cursor = run.run_id
+            else:
+                instance.delete_run(run.run_id)
+                instance.compute_log_manager.delete_logs(prefix=[run.run_id])
+                deleted += 1
+        if len(batch) < BATCH:
+            break
+    return deleted
+
+
+def _last_runs(instance: dg.DagsterInstance) -> set[str | None]:
+    last: set[str | None] = set()
+    for record in instance.get_asset_records():
+        entry = record.asset_entry
+        last |= {entry.last_run_id, entry.last_materialization_record and entry.last_materialization_record.run_id}
+    return last

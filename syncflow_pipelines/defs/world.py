@@ -1,0 +1,65 @@
+"""What the definitions are made from: settings, connectors, and the catalogue state on disk."""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import dagster as dg
+import msgspec
+
+from syncflow_pipelines.config import ConnectorConfig, Settings, load_connectors, load_settings
+from syncflow_pipelines.defs.names import entity_key, identifiers
+from syncflow_pipelines.errors import ConfigurationError
+from syncflow_pipelines.sync.state import EntityState, read_catalogue_state
+
+
+@dataclass(frozen=True)
+class World:
+    """One installation, as it stood when it was read; asks neither network nor database."""
+
+    settings: Settings
+    connectors: tuple[ConnectorConfig, ...]
+    state: Mapping[str, tuple[EntityState, ...]]
+    """Entities by connector; only connectors of the configuration, and only those that were discovered."""
+
+    def entities(self) -> Iterator[tuple[ConnectorConfig, EntityState]]:
+        """Every known entity, those that have gone from their source included."""
+        for connector in self.connectors:
+            for entity in self.state.get(connector.name, ()):
+                yield connector, entity
+
+    def connector(self, name: str) -> ConnectorConfig:
+        """The connector of that name. Raises `ConfigurationError`."""
+        for connector in self.connectors:
+            if connector.name == name:
+                return connector
+        raise ConfigurationError(f"connector {name} is not in {self.settings.config_dir / 'connectors.yaml'}; add it")
+
+    def identifiers(self) -> dict[str, str]:
+        """Names for groups and ops, by connector."""
+        return identifiers(connector.name for connector in self.connectors)
+
+    def syncable(self) -> dict[dg.AssetKey, tuple[str, str]]:
+        """Connector and slug of every entity that the source still offers, by asset key."""
+        return {
+            entity_key(connector.name, entity.slug): (connector.name, entity.slug)
+            for connector, entity in self.entities()
+            if entity.is_present
+        }
+
+    def fingerprint(self) -> str:
+        """A digest of all that the definitions depend on; equal ones mean equal definitions."""
+        seen = [(connector.name, self.state.get(connector.name)) for connector in self.connectors]
+        return hashlib.blake2b(msgspec.json.encode(seen), digest_size=16).hexdigest()
+
+
+def load_world(settings: Settings | None = None) -> World:
+    """The installation as it is now.
+
+    Raises `ConfigurationError` with every mistake of the configuration. A state that cannot be read counts as none.
+    """
+    settings = settings or load_settings()
+    connectors = load_connectors(settings)
+    known = {connector.name for connector in connectors}
+    state = {name: entities for name, entities in read_catalogue_state(settings.home).items() if name in known}
+    return World(settings, connectors, state)
