@@ -26,6 +26,7 @@ MAX_KEY_COLUMNS = 32
 _MAX_SLUG = 100
 _MAX_NAME = 200
 _MAX_COLUMN_NAME = 500
+_MAX_TYPE = 200
 _SHOWN = 80
 """Characters of a foreign text that a finding quotes."""
 
@@ -77,7 +78,7 @@ def _entries(body: bytes) -> Sequence[Any]:
     """The catalogue's entries, undecoded; decoded already where only a lenient parser could read them."""
     try:
         return _ENTRIES.decode(body.removeprefix(b"\xef\xbb\xbf"))
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _lenient_entries(body)
 
 
@@ -140,9 +141,10 @@ class _Reading:
             if isinstance(entry, msgspec.Raw):
                 return _ENTRY.decode(entry)
             return msgspec.convert(entry, _Api)
-        except (msgspec.ValidationError, UnicodeDecodeError) as cause:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as cause:
             self._slug = _slug_of(entry)
-            self._error(f"entry {self._position} of the catalogue is not what the contract says: {cause}")
+            which = "its entry" if self._slug else f"entry {self._position} of the catalogue"
+            self._error(f"{which} is not what the contract says: {cause}")
             return None
 
     def _slug_is_usable(self, slug: str) -> bool:
@@ -183,17 +185,16 @@ class _Reading:
         return [self._column(column, made) for column, made in zip(api.columns, identifiers, strict=True)]
 
     def _column(self, column: _ApiColumn, made: str) -> Column:
-        mapping = postgres_type(column.data_type)
         alias = _alias(column)
+        data_type = (_clean(column.data_type) or "")[:_MAX_TYPE]
+        mapping = postgres_type(data_type)
         if not mapping.known:
-            self._warning(
-                f"column {_quote(alias)} has the unknown type {_quote(column.data_type)} and is kept as text", alias
-            )
+            self._warning(f"column {_quote(alias)} has the unknown type {_quote(data_type)} and is kept as text", alias)
         return Column(
             name=column.name,
             alias=alias,
             identifier=made,
-            data_type=_clean(column.data_type) or "",
+            data_type=data_type,
             pg_type=mapping.pg_type,
             is_nullable=column.is_nullable is not False,
             is_business_key=False,
@@ -201,17 +202,20 @@ class _Reading:
         )
 
     def _business_keys(self, api: _Api, columns: Sequence[Column]) -> tuple[str, ...]:
-        by_alias = {column.alias: column.identifier for column in columns}
+        made_of = {column.alias: column.identifier for column in columns}
         by_name = {column.name: column.identifier for column in columns}
         found: dict[str, None] = {}
         for key in api.business_key_columns:
-            made = by_alias.get(key) or by_name.get(key)
+            made = made_of.get(key) or by_name.get(key)
             if made is None:
                 self._error(f"the business key {_quote(key)} is none of its columns", key)
             elif made in found:
                 self._warning(f"the business key {_quote(key)} is named twice", key)
             else:
                 found[made] = None
+        for column in api.columns:
+            if column.is_business_key and made_of[_alias(column)] not in found:
+                self._warning(f"column {_quote(_alias(column))} is marked as a business key, but is not listed as one")
         if len(found) > MAX_KEY_COLUMNS:
             self._error(f"its business key has {len(found)} columns; PostgreSQL indexes at most {MAX_KEY_COLUMNS}")
         return tuple(found)
@@ -299,7 +303,7 @@ def _slug_of(entry: Any) -> str | None:
     """The slug of an entry that is otherwise unreadable, where it has a usable one."""
     try:
         found = msgspec.json.decode(entry) if isinstance(entry, msgspec.Raw) else entry
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     slug = found.get("slug") if isinstance(found, dict) else None
     return slug if isinstance(slug, str) and _text_problem(slug, _MAX_SLUG) is None else None

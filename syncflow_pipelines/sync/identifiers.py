@@ -47,17 +47,7 @@ def unique_identifiers(names: Sequence[str], reserved: Collection[str] = ()) -> 
     digest of their own name. So what a name becomes does not depend on the order of the others, and no
     name ever takes over the identifier that another had after a collision.
     """
-    wanted = [identifier(name) for name in names]
-    claims = Counter(wanted)
-    taken = set(reserved)
-    result: list[str | None] = [None] * len(names)
-    for index, (name, want) in enumerate(zip(names, wanted, strict=True)):
-        if want not in taken and (claims[want] == 1 or name == want):
-            taken.add(want)
-            result[index] = want
-    for index in sorted((i for i, made in enumerate(result) if made is None), key=names.__getitem__):
-        result[index] = _free(wanted[index], names[index], taken)
-    return [made for made in result if made is not None]
+    return _assigned(names, [identifier(name) for name in names], reserved)
 
 
 def column_identifiers(aliases: Sequence[str]) -> list[str]:
@@ -66,14 +56,28 @@ def column_identifiers(aliases: Sequence[str]) -> list[str]:
     An alias that would be an audit column of SyncFlow or a system column of PostgreSQL gets `source`
     put before it: `_bridge_hash` becomes `source_bridge_hash`, `xmin` becomes `source_xmin`.
     """
-    return unique_identifiers([_outside_reserved(alias) for alias in aliases])
+    return _assigned(aliases, [_column_identifier(alias) for alias in aliases], ())
 
 
-def _outside_reserved(alias: str) -> str:
-    folded = identifier(alias)
-    if folded in SYSTEM_COLUMNS:
-        return f"source_{alias}"
-    return f"source{alias}" if folded.startswith(AUDIT_PREFIX) else alias
+def _column_identifier(alias: str) -> str:
+    made = identifier(alias)
+    if made in SYSTEM_COLUMNS:
+        return f"source_{made}"
+    return identifier(f"source{made}") if made.startswith(AUDIT_PREFIX) else made
+
+
+def _assigned(names: Sequence[str], wanted: Sequence[str], reserved: Collection[str]) -> list[str]:
+    """What each name gets of what it wants, or that with a digest of the name."""
+    claims = Counter(wanted)
+    taken = set(reserved)
+    result = [""] * len(names)
+    for index, (name, want) in enumerate(zip(names, wanted, strict=True)):
+        if want not in taken and (claims[want] == 1 or name == want):
+            taken.add(want)
+            result[index] = want
+    for index in sorted((index for index, made in enumerate(result) if not made), key=names.__getitem__):
+        result[index] = _free(wanted[index], names[index], taken)
+    return result
 
 
 def _folded(name: str) -> str:

@@ -231,7 +231,8 @@ def _to_text(old: _Type, new: _Type) -> Widening:
 
 def _written_length(old: _Type) -> float:
     if old.base == "numeric" and old.first is not None:
-        return max(old.first, abs(old.second)) + 3  # sign, point, and the zero before it
+        whole, point = max(old.first - old.second, 1), 1 if old.second > 0 else 0
+        return 1 + whole + point + max(old.second, 0)
     return _TEXT_LENGTH.get(old.base, float("inf"))
 
 

@@ -1,0 +1,150 @@
+"""Names from outside become identifiers: safe, short, and never two alike."""
+
+import re
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from syncflow_pipelines.sync.identifiers import (
+    MAX_BYTES,
+    SYSTEM_COLUMNS,
+    column_identifiers,
+    identifier,
+    unique_identifiers,
+)
+
+FOREIGN = st.text(max_size=90) | st.text(alphabet="aA_-. 1é", max_size=90) | st.text(alphabet="日本Ａ", max_size=40)
+NAMES = st.lists(FOREIGN, unique=True, max_size=12) | st.lists(
+    st.text(alphabet="aA_ ", min_size=1, max_size=3), unique=True, max_size=12
+)
+DIGEST = re.compile(r"_[0-9a-f]{8}$")
+
+
+@pytest.mark.parametrize(
+    ("name", "made"),
+    [
+        ("item_number", "item_number"),
+        ("PART_NO", "part_no"),
+        ("Item Number", "item_number"),
+        ("weight (kg)", "weight_kg"),
+        ("order-lines", "order_lines"),
+        ("a.b/c", "a_b_c"),
+        ("  spaced  ", "spaced"),
+        ("_private", "_private"),
+        ("double__under", "double__under"),
+        ("2024_sales", "_2024_sales"),
+        ("select", "select"),
+        ("Größe", "größe"),
+        ("cafe\u0301", "café"),
+        ("CAFE\u0301", "café"),
+        ("ITEM\u200bNO", "item_no"),
+        ("名前", "名前"),
+        ("हिन्दी", "हिन्दी"),
+        ('x"; DROP TABLE items; --', "x_drop_table_items"),
+        ("nul\0byte", "nul_byte"),
+        ("a\ud800b", "a_b"),
+        ("a" * 63, "a" * 63),
+    ],
+)
+def test_identifier_is_what_a_person_would_type(name: str, made: str) -> None:
+    assert identifier(name) == made
+
+
+@pytest.mark.parametrize("name", ["", "---", "💥", "\0", "___-", " "])
+def test_name_of_which_nothing_is_left_gets_a_digest(name: str) -> None:
+    assert re.fullmatch(r"_[0-9a-f]{8}", identifier(name))
+
+
+def test_long_name_is_cut_within_bytes_and_keeps_a_digest_of_the_whole() -> None:
+    first, second = identifier("ä" * 60 + "1"), identifier("ä" * 60 + "2")
+    assert first != second
+    assert first.startswith("ä" * 27 + "_")
+    assert len(first.encode()) == MAX_BYTES
+
+
+@given(FOREIGN)
+def test_identifier_is_short_lower_case_and_final(name: str) -> None:
+    made = identifier(name)
+    assert 1 <= len(made.encode()) <= MAX_BYTES
+    assert unicodedata.normalize("NFC", made) == made
+    assert all(char == "_" or unicodedata.category(char)[0] in "LMN" for char in made)
+    assert not made[0].isdigit()
+    assert identifier(made) == made
+
+
+@given(NAMES, st.sets(st.sampled_from(["a", "aa", "a_a", "_", "b"])))
+def test_no_two_names_share_an_identifier_and_none_is_reserved(names: list[str], reserved: set[str]) -> None:
+    made = unique_identifiers(names, reserved)
+    assert len(made) == len(names) == len(set(made))
+    assert not reserved & set(made)
+    assert all(len(one.encode()) <= MAX_BYTES for one in made)
+
+
+@given(NAMES, st.randoms())
+def test_identifiers_do_not_depend_on_the_order_of_the_names(names: list[str], chance: object) -> None:
+    expected = dict(zip(names, unique_identifiers(names), strict=True))
+    shuffled = list(names)
+    chance.shuffle(shuffled)  # type: ignore[attr-defined]
+    assert dict(zip(shuffled, unique_identifiers(shuffled), strict=True)) == expected
+
+
+@given(NAMES, FOREIGN)
+def test_new_name_leaves_alone_those_that_it_does_not_collide_with(names: list[str], new: str) -> None:
+    before = dict(zip(names, unique_identifiers(names), strict=True))
+    after = dict(zip([*names, new], unique_identifiers([*names, new]), strict=True))
+    for name in names:
+        if identifier(name) != identifier(new) and name != new:
+            assert after[name] == before[name]
+
+
+@given(NAMES)
+def test_name_that_is_its_own_identifier_keeps_it(names: list[str]) -> None:
+    for name, made in zip(names, unique_identifiers(names), strict=True):
+        if identifier(name) == name:
+            assert made == name
+
+
+def test_names_that_fold_alike_get_digests_of_their_own() -> None:
+    made = unique_identifiers(["Item No", "item_no", "ITEM-NO"])
+    assert made[1] == "item_no"
+    assert all(DIGEST.search(made[index]) and made[index].startswith("item_no_") for index in (0, 2))
+    without = unique_identifiers(["Item No", "ITEM-NO"])
+    assert without == [made[0], made[2]]
+
+
+def test_repeated_name_still_gets_identifiers_that_differ() -> None:
+    assert len(set(unique_identifiers(["a", "a", "a", "A", "A"]))) == 5
+
+
+def test_reserved_name_gets_a_digest() -> None:
+    (made,) = unique_identifiers(["items"], {"items"})
+    assert made.startswith("items_")
+    assert DIGEST.search(made)
+
+
+@pytest.mark.parametrize("alias", sorted(SYSTEM_COLUMNS))
+def test_system_column_is_renamed(alias: str) -> None:
+    assert column_identifiers([alias.upper()]) == [f"source_{alias}"]
+
+
+def test_audit_columns_are_renamed() -> None:
+    aliases = ["_bridge_id", "_BRIDGE_HASH", "_bridge_", "bridge_id", "x_bridge_id", "_bridge_" + "x" * 80]
+    made = column_identifiers(aliases)
+    assert made[:5] == ["source_bridge_id", "source_bridge_hash", "source_bridge_", "bridge_id", "x_bridge_id"]
+    assert len(made[5].encode()) <= MAX_BYTES
+
+
+def test_renamed_column_never_takes_the_place_of_a_real_one() -> None:
+    made = dict(zip(["xmin", "source_xmin"], column_identifiers(["xmin", "source_xmin"]), strict=True))
+    assert made["source_xmin"] == "source_xmin"
+    assert DIGEST.search(made["xmin"])
+    assert column_identifiers(["source_xmin", "xmin"]) == [made["source_xmin"], made["xmin"]]
+
+
+@given(NAMES)
+def test_columns_are_never_system_or_audit_columns(aliases: list[str]) -> None:
+    made = column_identifiers([*aliases, "_bridge_id", "ctid"])
+    assert len(set(made)) == len(made)
+    assert not any(one in SYSTEM_COLUMNS or one.startswith("_bridge_") for one in made)
