@@ -1,11 +1,12 @@
 """One page of rows as it came over the wire, split into rows that can be read and rows that cannot."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
+
+from syncflow_pipelines.sync.json_pieces import elements, members
 
 
 class WireRow(msgspec.Struct):
@@ -18,7 +19,8 @@ class WireRow(msgspec.Struct):
 
     @property
     def version(self) -> str | None:
-        return None if self.row_version is None else str(self.row_version)
+        """The row version; one that is empty is none."""
+        return None if self.row_version in (None, "") else str(self.row_version)
 
 
 class _WirePage(msgspec.Struct):
@@ -40,7 +42,13 @@ class BadRow:
     raw: str
     reason: str
     row: WireRow | None = None
-    """What could be read of it, so that its key may still be found."""
+    """What could be read of it, so that its key and row version may still be found."""
+    at: int = 0
+    """How many good rows of its page stand before it."""
+    member: str | None = None
+    """The first member of `data` that is at fault, where it is one of them."""
+    value: str | None = None
+    """What stands there."""
 
 
 @dataclass(slots=True)
@@ -76,12 +84,15 @@ _STRICT = msgspec.json.Decoder(_WirePage)
 _LENIENT = msgspec.json.Decoder(_LenientPage)
 _ROW = msgspec.json.Decoder(WireRow)
 
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
 
 def parse_page(body: bytes) -> Page:
     """The page that the body holds. Raises `ValueError` where it is torn or no page at all."""
+    body = body.removeprefix(_BYTE_ORDER_MARK)
     try:
         page = _STRICT.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _parse_leniently(body)
     return Page(page.rows, has_more=page.has_more, total=page.total, received_bytes=len(body))
 
@@ -92,9 +103,8 @@ def _parse_leniently(body: bytes) -> Page:
         page = _LENIENT.decode(body)
         texts = [bytes(raw).decode("utf-8", "surrogateescape") for raw in page.rows]
         has_more, total = page.has_more, page.total
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        texts, rest = _split_by_hand(body.decode("utf-8", "surrogateescape"))
-        has_more, total = rest.get("has_more"), rest.get("total")
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        texts, has_more, total = _cut_into_rows(body.decode("utf-8", "surrogateescape"))
     result = Page(
         [],
         has_more=has_more if isinstance(has_more, bool) else None,
@@ -106,89 +116,72 @@ def _parse_leniently(body: bytes) -> Page:
     return result
 
 
+def _cut_into_rows(text: str) -> tuple[list[str], Any, Any]:
+    """The rows, `has_more` and `total` of a page that is no JSON for one of its rows.
+
+    Raises `ValueError` where the page as a whole is torn.
+    """
+    found = dict(members(text))
+    if '"rows"' not in found:
+        raise ValueError("the answer has no rows")
+    return list(elements(found['"rows"'])), _scalar(found.get('"has_more"')), _scalar(found.get('"total"'))
+
+
 def _sort_row(text: str, page: Page) -> None:
     try:
         page.rows.append(_ROW.decode(text.encode("utf-8", "surrogateescape")))
-    except (msgspec.DecodeError, UnicodeDecodeError, UnicodeEncodeError) as cause:
-        page.bad.append(BadRow(text, f"not a row of the contract: {cause}", _salvage(text)))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as cause:
+        page.bad.append(_bad_row(text, f"not a row of the contract: {cause}", len(page.rows)))
 
 
-def _salvage(text: str) -> WireRow | None:
-    """What the standard library makes of a row that the strict parser refuses."""
+def _bad_row(text: str, reason: str, at: int) -> BadRow:
+    """The row with what can be read of it, member by member."""
     try:
-        found = json.loads(text, strict=False)
+        found = dict(members(text))
+    except ValueError:
+        return BadRow(text, reason, at=at)
+    data, at_fault = _readable(found.get('"data"', "{}"))
+    keys, _ = _readable(found.get('"oracle_keys"', "{}"))
+    row = WireRow(data, keys, _version(found.get('"row_version"')))
+    name, value = at_fault or (None, None)
+    return BadRow(text, reason, row, at, _scalar(name), value)
+
+
+def _readable(text: str) -> tuple[msgspec.Raw, tuple[str, str] | None]:
+    """An object of those members that are good JSON, and the first that is not: name and value, as literals."""
+    good, at_fault = [], None
+    try:
+        for name, value in members(text):
+            piece = f"{name}:{value}".encode("utf-8", "surrogateescape")
+            if _is_json(b"{%b}" % piece):
+                good.append(piece)
+            else:
+                at_fault = at_fault or (name, value)
+    except ValueError:
+        pass  # what stands before the tear is good all the same
+    return msgspec.Raw(b"{%b}" % b",".join(good)), at_fault
+
+
+def _is_json(text: bytes) -> bool:
+    try:
+        msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return True
+
+
+def _version(literal: str | None) -> str | None:
+    found = _scalar(literal)
+    if isinstance(found, int) and not isinstance(found, bool):
+        return literal
+    return found if isinstance(found, str) and found.isprintable() else None
+
+
+def _scalar(literal: str | None) -> Any:
+    """The string, number, boolean or null that the literal is; None for anything else."""
+    if literal is None or literal[:1] in ("{", "["):
+        return None
+    try:
+        return json.loads(literal)
     except ValueError:
         return None
-    if not isinstance(found, dict):
-        return None
-    version = found.get("row_version")
-    return WireRow(
-        data=_dump(found.get("data")),
-        oracle_keys=_dump(found.get("oracle_keys")),
-        row_version=version if isinstance(version, str) else None,
-    )
-
-
-def _dump(value: object) -> msgspec.Raw:
-    kept = {k: v for k, v in value.items() if isinstance(v, (str, int))} if isinstance(value, dict) else {}
-    try:
-        return msgspec.Raw(msgspec.json.encode(kept))
-    except UnicodeEncodeError:
-        return msgspec.Raw(b"{}")
-
-
-def _split_by_hand(text: str) -> tuple[list[str], dict[str, Any]]:
-    """The texts of the rows and the other members of a page that strict JSON refuses.
-
-    A page may hold `NaN`, a lone surrogate or a raw control character in one of its thousand rows;
-    the standard library's parser lets those through and tells where each value ends.
-    Raises `ValueError` where the text is torn.
-    """
-    decoder = json.JSONDecoder(strict=False)
-    rows: list[str] | None = None
-    rest: dict[str, Any] = {}
-    for name, start in _members(decoder, text):
-        if name == "rows":
-            rows = list(_elements(decoder, text, start))
-        else:
-            rest[name] = decoder.raw_decode(text, start)[0]
-    if rows is None:
-        raise ValueError("the answer has no rows")
-    return rows, rest
-
-
-def _members(decoder: json.JSONDecoder, text: str) -> Iterator[tuple[str, int]]:
-    at = _expect(text, 0, "{")
-    while True:
-        name, at = decoder.raw_decode(text, _skip(text, at))
-        if not isinstance(name, str):
-            raise ValueError("a member of the page has no name")
-        start = _skip(text, _expect(text, at, ":"))
-        yield name, start
-        at = _skip(text, decoder.raw_decode(text, start)[1])
-        if text[at : at + 1] == "}":
-            return
-        at = _expect(text, at, ",")
-
-
-def _elements(decoder: json.JSONDecoder, text: str, start: int) -> Iterator[str]:
-    at = _skip(text, _expect(text, start, "["))
-    while text[at : at + 1] != "]":
-        end = decoder.raw_decode(text, at)[1]
-        yield text[at:end]
-        at = _skip(text, end)
-        if text[at : at + 1] != "]":
-            at = _skip(text, _expect(text, at, ","))
-
-
-def _skip(text: str, at: int) -> int:
-    while text[at : at + 1] in (" ", "\t", "\n", "\r") and at < len(text):
-        at += 1
-    return at
-
-
-def _expect(text: str, at: int, what: str) -> int:
-    at = _skip(text, at)
-    if text[at : at + 1] != what:
-        raise ValueError(f"not JSON: {what!r} expected at character {at}")
-    return at + 1
