@@ -50,12 +50,10 @@ def ensure_erp(home: Path, rows: int = ROWS, seed: int = SEED) -> Path:
     path = erp_path(home)
     with _only_builder(home):
         if not path.exists():
-            draft = path.with_name(f"{path.name}.{os.getpid()}.draft")
-            try:
-                _build(draft, rows, seed)
-                draft.replace(path)
-            finally:
-                draft.unlink(missing_ok=True)
+            draft = path.with_name(f"{path.name}.draft")
+            _remove_leftovers(path, draft)
+            _build(draft, rows, seed)
+            draft.replace(path)
     return path
 
 
@@ -101,6 +99,13 @@ def _only_builder(home: Path) -> Iterator[None]:
     with open(folder / "build.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+def _remove_leftovers(path: Path, draft: Path) -> None:
+    """Of a builder that was killed, and of a file that was removed: SQLite would take its journal for the new one's."""
+    for file in (draft, path):
+        for suffix in ("", "-journal", "-wal", "-shm"):
+            file.with_name(file.name + suffix).unlink(missing_ok=True)
 
 
 def _build(path: Path, rows: int, seed: int) -> None:

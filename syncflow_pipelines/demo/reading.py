@@ -14,6 +14,7 @@ from syncflow_pipelines.errors import UnknownEntity
 
 _ENTITY = "SELECT id, spec, clock, generation FROM entities WHERE slug = ?"
 _LIVE = "SELECT json FROM rows WHERE entity = ? AND deleted = 0 ORDER BY key_order"
+_LIVE_COUNT = "SELECT count(*) FROM rows WHERE entity = ? AND deleted = 0"
 _ONE_LIVE = "SELECT json FROM rows WHERE entity = ? AND key_order = ? AND deleted = 0"
 _LAST_VERSION = "SELECT version FROM rows WHERE entity = ? ORDER BY version_order DESC LIMIT 1"
 
@@ -57,6 +58,12 @@ def read_live_rows(connection: sqlite3.Connection, slug: str) -> Iterator[LiveRo
     entity = find_entity(connection, slug)
     for (json,) in connection.execute(_LIVE, (entity.id,)):
         yield _live_row(entity.spec, json)
+
+
+def read_live_count(connection: sqlite3.Connection, slug: str) -> int:
+    """How many rows are not deleted."""
+    count: int = connection.execute(_LIVE_COUNT, (find_entity(connection, slug).id,)).fetchone()[0]
+    return count
 
 
 def read_live_row(connection: sqlite3.Connection, slug: str, key: Sequence[Any]) -> LiveRow:

@@ -1,5 +1,7 @@
 """The SQLite file of a demo source: opening it, and connections to read it from many threads."""
 
+import fcntl
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -26,16 +28,14 @@ def create_tables(path: Path) -> None:
     """Make the file, or leave one that is already made as it is. Raises `ConfigurationError` for another format."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with closing(connect(path)) as connection:
-        connection.execute("PRAGMA journal_mode = WAL")
-        with transaction(connection):
-            found = connection.execute("PRAGMA user_version").fetchone()[0]
-            if found == 0:
-                _run_script(connection)
-            elif found != _FORMAT:
-                raise ConfigurationError(
-                    f"{path} has format {found} and this program reads format {_FORMAT}: "
-                    "move the file away and a new source is built"
-                )
+        if _format(connection) == 0:
+            _make_tables(connection, path.parent)
+        found = _format(connection)
+    if found != _FORMAT:
+        raise ConfigurationError(
+            f"{path} has format {found} and this program reads format {_FORMAT}: "
+            "move the file away and a new source is built"
+        )
 
 
 @contextmanager
@@ -89,6 +89,24 @@ class Readers:
                 self._idle.append(connection)
                 return
         connection.close()
+
+
+def _format(connection: sqlite3.Connection) -> int:
+    found: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    return found
+
+
+def _make_tables(connection: sqlite3.Connection, folder: Path) -> None:
+    """One process at a time: SQLite does not wait for others when it changes the journal mode."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if _format(connection) == 0:
+            connection.execute("PRAGMA journal_mode = WAL")
+            with transaction(connection):
+                _run_script(connection)
+    finally:
+        os.close(descriptor)
 
 
 def _run_script(connection: sqlite3.Connection) -> None:

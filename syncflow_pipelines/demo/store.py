@@ -19,6 +19,7 @@ from syncflow_pipelines.demo.reading import (
     find_entity,
     read_entities,
     read_last_version,
+    read_live_count,
     read_live_rows,
 )
 from syncflow_pipelines.demo.sqlite_file import Readers, connect, create_tables, transaction
@@ -138,6 +139,11 @@ class SourceStore:
         """The rows that are not deleted, in key order, all of one moment. Raises `UnknownEntity`."""
         with self._readers.snapshot() as connection:
             yield from read_live_rows(connection, slug)
+
+    def live_count(self, slug: str) -> int:
+        """How many rows are not deleted. Raises `UnknownEntity`."""
+        with self._readers.snapshot() as connection:
+            return read_live_count(connection, slug)
 
     def last_version(self, slug: str) -> str | None:
         """The greatest row version that any row of the entity has, tombstones included."""

@@ -4,6 +4,7 @@ import random
 import sqlite3
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
@@ -128,6 +129,7 @@ class StoreAgainstDict(RuleBasedStateMachine):
         live = {row.key[0]: row.data["word"] for row in self.store.live_rows("things")}
         assert live == self.live
         assert list(live) == sorted(live)
+        assert self.store.live_count("things") == len(live)
 
     @invariant()
     def both_orders_hold_every_row_once(self) -> None:
@@ -314,6 +316,14 @@ def test_a_file_of_another_format_is_refused_and_left_alone(tmp_path: Path) -> N
     connection.close()
     with pytest.raises(ConfigurationError, match=r"source\.sqlite has format 99"):
         SourceStore(path)
+
+
+def test_a_new_file_may_be_opened_by_many_at_once(tmp_path: Path) -> None:
+    for attempt in range(5):
+        path = tmp_path / f"{attempt}" / "source.sqlite"
+        with ThreadPoolExecutor(8) as openers:
+            opened = list(openers.map(SourceStore, [path] * 8))
+        assert [store.entities() for store in opened] == [()] * 8
 
 
 def test_a_snapshot_is_not_disturbed_by_writers(store: SourceStore) -> None:
