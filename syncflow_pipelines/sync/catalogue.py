@@ -106,15 +106,11 @@ class _Reading:
     def entity(self, entry: Any) -> EntitySpec | None:
         """The entity, or None where the entry has an error."""
         api = self._decode(entry)
-        if api is None or not self._slug_is_usable(api.slug):
-            return None
-        self._check_scalars(api)
-        self._check_columns(api.columns)
-        if self._has_failed():
+        if api is None or not self._slug_is_usable(api.slug) or not self._is_sound(api):
             return None
         columns = self._columns(api)
         keys = self._business_keys(api, columns)
-        if self._has_failed():
+        if keys is None:
             return None
         return EntitySpec(
             slug=api.slug,
@@ -126,15 +122,12 @@ class _Reading:
             columns=tuple(_as_key(column) if column.identifier in keys else column for column in columns),
         )
 
-    def _has_failed(self) -> bool:
-        return self._failed
-
     def _error(self, message: str, column: str | None = None) -> None:
         self._failed = True
-        self._findings.append(Finding("error", self._slug, message, column))
+        self._findings.append(Finding("error", self._slug, message, _clean(column)))
 
     def _warning(self, message: str, column: str | None = None) -> None:
-        self._findings.append(Finding("warning", self._slug, message, column))
+        self._findings.append(Finding("warning", self._slug, message, _clean(column)))
 
     def _decode(self, entry: Any) -> _Api | None:
         try:
@@ -157,11 +150,14 @@ class _Reading:
         self._slug = slug
         return True
 
-    def _check_scalars(self, api: _Api) -> None:
+    def _is_sound(self, api: _Api) -> bool:
+        """Whether strategy, key and columns can be used, each looked at by itself."""
         if api.delta_strategy not in STRATEGIES:
             self._error(f"delta_strategy is {_quote(api.delta_strategy)}; expected one of {', '.join(STRATEGIES)}")
         if not api.business_key_columns:
             self._error("business_key_columns is empty; rows without a key cannot be synced")
+        self._check_columns(api.columns)
+        return not self._failed
 
     def _check_columns(self, columns: Sequence[_ApiColumn]) -> None:
         if not columns:
@@ -175,7 +171,8 @@ class _Reading:
             self._error(f"two columns have the output alias {_quote(alias)}; it has to be unique", alias)
 
     def _check_column(self, number: int, column: _ApiColumn) -> None:
-        for field, value in (("name", column.name), ("output_alias", _alias(column))):
+        given = {"name": column.name} | ({"output_alias": column.output_alias} if column.output_alias else {})
+        for field, value in given.items():
             problem = _text_problem(value, _MAX_COLUMN_NAME)
             if problem is not None:
                 self._error(f"the {field} of column {number}, {_quote(value)}, {problem}")
@@ -201,7 +198,7 @@ class _Reading:
             description=_clean(column.description),
         )
 
-    def _business_keys(self, api: _Api, columns: Sequence[Column]) -> tuple[str, ...]:
+    def _business_keys(self, api: _Api, columns: Sequence[Column]) -> tuple[str, ...] | None:
         made_of = {column.alias: column.identifier for column in columns}
         by_name = {column.name: column.identifier for column in columns}
         found: dict[str, None] = {}
@@ -218,7 +215,7 @@ class _Reading:
                 self._warning(f"column {_quote(_alias(column))} is marked as a business key, but is not listed as one")
         if len(found) > MAX_KEY_COLUMNS:
             self._error(f"its business key has {len(found)} columns; PostgreSQL indexes at most {MAX_KEY_COLUMNS}")
-        return tuple(found)
+        return None if self._failed else tuple(found)
 
     def _rowversion_column(self, api: _Api, columns: Sequence[Column]) -> str | None:
         wanted = api.rowversion_column
