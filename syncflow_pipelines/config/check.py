@@ -7,6 +7,7 @@ from typing import Literal
 from syncflow_pipelines.config.auth import Auth, BearerAuth, HeaderAuth, NoAuth
 from syncflow_pipelines.config.connectors import ConnectorConfig, EntityOverride
 from syncflow_pipelines.config.connectors_file import FILE_NAME, load_connectors
+from syncflow_pipelines.config.paths import is_file
 from syncflow_pipelines.config.settings import Settings
 from syncflow_pipelines.errors import ConfigurationError
 
@@ -48,10 +49,10 @@ def _connectors_file(settings: Settings) -> Iterator[ConfigurationFact]:
         sentences = error.mistakes or (error.message,)
         yield from (ConfigurationFact(str(path), "mistake", sentence) for sentence in sentences)
         return
-    if not path.exists():
-        yield ConfigurationFact(str(path), "warning", "not there, so there are no connectors")
-    else:
+    if is_file(path):
         yield ConfigurationFact(str(path), "ok", f"read, {len(connectors)} connectors")
+    else:
+        yield ConfigurationFact(str(path), "warning", "not there, so there are no connectors")
     for connector in connectors:
         yield ConfigurationFact(
             f"connector {connector.name}", "ok", "enabled" if connector.enabled else "disabled", _details(connector)
@@ -74,7 +75,7 @@ def _secret(connector: ConnectorConfig) -> Iterator[ConfigurationFact]:
 
 
 def _certificates(connector: ConnectorConfig) -> Iterator[ConfigurationFact]:
-    if connector.ca_file and not connector.ca_file.is_file():
+    if connector.ca_file and not is_file(connector.ca_file):
         text = f"the file {connector.ca_file} is not there; put the certificates there, or mend ca_file"
         yield ConfigurationFact(f"certificates of {connector.name}", "warning", text)
 

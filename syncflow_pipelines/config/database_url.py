@@ -4,7 +4,9 @@ import ipaddress
 import re
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
-_SECRET_OPTIONS = frozenset({"password", "sslpassword", "passfile", "oauth_client_secret"})
+_HARMLESS_OPTIONS = frozenset(
+    {"host", "port", "dbname", "user", "sslmode", "application_name", "connect_timeout", "target_session_attrs"}
+)
 
 
 class UnusableUrl(ValueError):
@@ -54,22 +56,22 @@ def build_database_url(
 
 
 def without_secrets(url: str) -> str:
-    """The URL as it may be shown: with `***` for every password, and for what cannot be taken apart."""
+    """The URL as it may be shown: with `***` for every password, and for all that may be one."""
     try:
         parts = urlsplit(url)
     except ValueError:
         return f"{url.partition('://')[0]}://***"
     # A password that holds "/", "?" or "#" unquoted ends up outside the part that is thought to hold it.
     if "@" in parts.path + parts.query + parts.fragment:
-        return f"{parts.scheme}://***@" + url.rpartition("@")[2].partition("?")[0]
+        return f"{parts.scheme}://***"
     account, at, server = parts.netloc.rpartition("@")
     user, colon, _ = account.partition(":")
     options = [
-        (name, "***" if name.lower() in _SECRET_OPTIONS else value)
+        f"{name}={value}" if name in _HARMLESS_OPTIONS else "***"
         for name, value in parse_qsl(parts.query, keep_blank_values=True)
     ]
     shown = f"{user}{':***' if colon else ''}{at}{server}"
-    return parts._replace(netloc=shown, query=urlencode(options, safe="/*:"), fragment="").geturl()
+    return parts._replace(netloc=shown, query="&".join(options), fragment="").geturl()
 
 
 def _server(host: str) -> str:

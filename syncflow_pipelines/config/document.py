@@ -123,13 +123,25 @@ class _Filler:
 
     def value(self, node: yaml_tree.Node, location: Location) -> Any:
         if isinstance(node, yaml_tree.Mapping):
-            entries = ((key, self.value(part, (*location, key))) for key, part in node.entries.items())
-            return {key: value for key, value in entries if value is not None}
+            return self.mapping(node, location)
         if isinstance(node, yaml_tree.Sequence):
             return [self.value(item, (*location, index)) for index, item in enumerate(node.items)]
         if "${" not in node.text:
             return yaml_tree.plain_value(node.text) if node.is_plain else node.text
         return self.filled(node, location)
+
+    def mapping(self, node: yaml_tree.Mapping, location: Location) -> dict[str, Any]:
+        values = {}
+        for key, part in node.entries.items():
+            if "${" in key:
+                where = path_text(location)
+                self.mistakes.append(
+                    Mistake(self.file, node.key_lines[key], where, "a ${…} in a key", "keys as they are, without ${…}")
+                )
+            value = self.value(part, (*location, key))
+            if value is not None:
+                values[key] = value
+        return values
 
     def filled(self, node: yaml_tree.Scalar, location: Location) -> str | None:
         try:

@@ -56,7 +56,7 @@ def _explanation(
         case "refused":
             return Explanation(location, context["expected"], context["found"])
         case "missing":
-            return Explanation(location, _described(owner, location))
+            return Explanation(location, _described(owner, location), "nothing")
         case "extra_forbidden":
             return Explanation(location, _known_keys(owner, str(location[-1])), "an unknown key")
         case "literal_error":

@@ -14,3 +14,19 @@ def absolute(path: str | Path, start: Path) -> Path:
     except RuntimeError:  # nobody knows that user's home
         expanded = Path(path)
     return Path(os.path.normpath(start / expanded))
+
+
+def is_folder(path: Path) -> bool:
+    """Whether a folder is there, and its parents let us see it."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
+def is_file(path: Path) -> bool:
+    """Whether a file is there, and its folders let us see it."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False

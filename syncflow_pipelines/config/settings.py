@@ -7,8 +7,9 @@ from pathlib import Path
 from syncflow_pipelines.config.database_url import without_secrets
 from syncflow_pipelines.config.environment import Environment, Variable
 from syncflow_pipelines.config.mistakes import Mistake, refusal
-from syncflow_pipelines.config.paths import absolute
+from syncflow_pipelines.config.paths import absolute, is_file, is_folder
 from syncflow_pipelines.config.variables import LogLevel, read_variables, variable_mistake
+from syncflow_pipelines.errors import ConfigurationError
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ def load_settings(environ: Mapping[str, str] | None = None, cwd: Path | None = N
     in the `.env` beside the folder of configuration. An empty variable counts as unset. A relative path starts
     at `cwd`, or at the folder of the `.env` that holds it. Raises `ConfigurationError` with all mistakes.
     """
-    here = absolute(cwd or Path.cwd(), Path.cwd())
+    here = _working_folder() if cwd is None else cwd if cwd.is_absolute() else absolute(cwd, _working_folder())
     environment = _environment(environ, here)
     variables = {name: variable for name, variable in environment.snapshot().items() if variable.value}
     mistakes = [mistake for dotenv in environment.dotenvs() for mistake in dotenv.mistakes]
@@ -92,6 +93,13 @@ def load_settings(environ: Mapping[str, str] | None = None, cwd: Path | None = N
     )
 
 
+def _working_folder() -> Path:
+    try:
+        return Path.cwd()
+    except OSError as error:
+        raise ConfigurationError("the working folder is gone; change to one that exists") from error
+
+
 def _environment(environ: Mapping[str, str] | None, cwd: Path) -> Environment:
     dotenv = cwd / ".env"
     variable = Environment(environ, (dotenv,)).find("SYNCFLOW_CONFIG_DIR")
@@ -115,7 +123,7 @@ class _Folders:
         for name, variable in self.variables.items():
             path = self.path(name, variable.value)
             # A folder that is not there would mean no connectors; only the default folder may be missing.
-            if name == "SYNCFLOW_CONFIG_DIR" and not path.is_dir() and path != self.path(name, "config"):
+            if name == "SYNCFLOW_CONFIG_DIR" and not is_folder(path) and path != self.path(name, "config"):
                 yield variable_mistake(name, variable, repr(str(path)), "a folder that exists")
-            if name == "SYNCFLOW_HOME" and path.exists() and not path.is_dir():
+            if name == "SYNCFLOW_HOME" and is_file(path):
                 yield variable_mistake(name, variable, repr(str(path)), "a folder, or nothing yet")

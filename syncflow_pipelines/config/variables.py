@@ -73,8 +73,8 @@ class Variables(Section):
     no_proxy: Text | None = Field(None, alias="NO_PROXY")
 
     def libpq_url(self) -> str | None:
-        """The database that the variables name, or None where they name none."""
-        if self.database_url or not any((self.host, self.port, self.database, self.user, self.password)):
+        """The database that the variables name, or None where they name none; a port alone names none."""
+        if self.database_url or not any((self.host, self.database, self.user, self.password)):
             return self.database_url
         return build_database_url(
             host=self.host, port=self.port, database=self.database, user=self.user, password=self.password

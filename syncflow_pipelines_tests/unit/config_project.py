@@ -1,0 +1,48 @@
+"""A folder with a configuration, as a person would write it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from syncflow_pipelines.config import ConnectorConfig, Settings, load_connectors, load_settings
+from syncflow_pipelines.errors import ConfigurationError
+
+
+@dataclass
+class Project:
+    folder: Path
+    environ: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        (self.folder / "config").mkdir(exist_ok=True)
+
+    @property
+    def file(self) -> Path:
+        return self.folder / "config" / "connectors.yaml"
+
+    def settings(self, environ: Mapping[str, str] | None = None) -> Settings:
+        return load_settings(self.environ if environ is None else environ, self.folder)
+
+    def connectors(self, text: str | bytes) -> tuple[ConnectorConfig, ...]:
+        """What comes of `connectors.yaml` with that text."""
+        self.file.write_bytes(text if isinstance(text, bytes) else dedent(text).encode())
+        return load_connectors(self.settings())
+
+    def connector(self, text: str) -> ConnectorConfig:
+        [connector] = self.connectors(text)
+        return connector
+
+    def mistakes(self, text: str | bytes) -> list[str]:
+        """The mistakes for which `connectors.yaml` with that text is refused."""
+        with pytest.raises(ConfigurationError) as refused:
+            self.connectors(text)
+        return list(refused.value.mistakes)
+
+    def setting_mistakes(self, environ: Mapping[str, str] | None = None) -> list[str]:
+        """The mistakes for which the settings are refused."""
+        with pytest.raises(ConfigurationError) as refused:
+            self.settings(environ)
+        return list(refused.value.mistakes)

@@ -1,0 +1,65 @@
+"""`check_configuration` tells what is in force, and holds no secret."""
+
+from syncflow_pipelines.config import ConfigurationFact, check_configuration
+from syncflow_pipelines_tests.unit.config_project import Project
+
+TEXT = """\
+connectors:
+  - name: erp
+    base_url: https://erp.example.com
+    auth: {type: bearer, token_env: ERP_TOKEN}
+    entities: {items: {strategy: hash, page_size: 5}}
+  - name: crm
+    base_url: https://crm.example.com
+    auth: {type: header, name: X-Key, value_file: crm.key}
+    ca_file: ca.pem
+    enabled: false
+"""
+
+
+def facts(project: Project) -> dict[str, ConfigurationFact]:
+    found = check_configuration(project.settings())
+    return {fact.subject: fact for fact in found}
+
+
+def test_everything_in_force_is_told(project: Project) -> None:
+    (project.folder / ".env").write_text("ERP_TOKEN=s3cret\nPOSTGRES_HOST=db\nPOSTGRES_PASSWORD=s3cret\n")
+    (project.folder / "crm.key").write_text("s3cret")
+    (project.folder / "ca.pem").write_text("")
+    project.file.write_text(TEXT)
+    found = facts(project)
+    assert {fact.status for fact in found.values()} == {"ok"}
+    assert found[str(project.folder / ".env")].text == "read, 3 variables"
+    assert found["settings"].details["database_url"] == "postgresql://:***@db/"
+    assert found[str(project.file)].text == "read, 2 connectors"
+    assert found["connector erp"].details["auth"] == "bearer, token in environment variable ERP_TOKEN"
+    assert found["connector erp"].details["page_size"] == "1000"
+    assert found["connector erp"].details["entities.items"] == "strategy: hash, page_size: 5"
+    assert found["secret of erp"].text == "the environment variable ERP_TOKEN is set"
+    assert found["connector crm"].text == "disabled"
+    assert found["secret of crm"].text == f"the file {project.folder / 'crm.key'} is set"
+    assert "s3cret" not in str(found)
+
+
+def test_a_secret_or_a_certificate_that_is_not_there_is_a_warning(project: Project) -> None:
+    project.file.write_text(TEXT)
+    found = facts(project)
+    warnings = {subject for subject, fact in found.items() if fact.status == "warning"}
+    assert warnings == {"secret of erp", "secret of crm", "certificates of crm"}
+    assert "ERP_TOKEN is not set" in found["secret of erp"].text
+    assert found[str(project.folder / ".env")].text == "not there"
+    assert found["settings"].details["database_url"] == f"the embedded server in {project.folder / '.syncflow'}"
+
+
+def test_an_absent_file_is_a_warning(project: Project) -> None:
+    fact = facts(project)[str(project.file)]
+    assert (fact.status, fact.text) == ("warning", "not there, so there are no connectors")
+
+
+def test_every_mistake_is_a_fact(project: Project) -> None:
+    project.file.write_text("connectors:\n- 5\n- 6\n")
+    told = [fact.text for fact in check_configuration(project.settings()) if fact.status == "mistake"]
+    assert told == [
+        "connectors.yaml:2: connectors[0]: found 5, expected a mapping",
+        "connectors.yaml:3: connectors[1]: found 6, expected a mapping",
+    ]
