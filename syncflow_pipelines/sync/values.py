@@ -8,8 +8,8 @@ import base64
 import binascii
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from datetime import datetime, timedelta
+from decimal import Decimal
 
 import msgspec
 
@@ -25,11 +25,11 @@ _ESCAPES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"}
 _WHOLE = re.compile(r"[+-]?[0-9]{1,4000}\Z")
 _NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,6})?\Z")
 _DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
-_CLOCK = r"[0-9]{2}:[0-9]{2}(:[0-9]{2}([.,][0-9]+)?)?"
+_CLOCK = r"(?P<minute>[0-9]{2}:[0-9]{2})(?P<second>:[0-9]{2}([.,][0-9]+)?)?"
 _ZONE = r"(Z|z|[+-][0-9]{2}(:?[0-9]{2})?)"
 _DATE_ONLY = re.compile(rf"{_DATE}([T ]00:00(:00([.,]0+)?)?{_ZONE}?)?\Z")
 _COMPACT = re.compile(r"[0-9]{8}([0-9]{6})?\Z")
-_TIMESTAMP = re.compile(rf"{_DATE}([T ]{_CLOCK} ?(?P<zone>{_ZONE})?)?\Z")
+_TIMESTAMP = re.compile(rf"(?P<day>{_DATE})([T ]{_CLOCK} ?(?P<zone>{_ZONE})?)?\Z")
 _TIME = re.compile(rf"{_CLOCK}\Z")
 _TIME_TZ = re.compile(rf"{_CLOCK} ?{_ZONE}?\Z")
 _UUID = re.compile(r"\{?[0-9a-fA-F]{8}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{12}\}?\Z")
@@ -37,7 +37,10 @@ _HEX = re.compile(r"([0-9a-fA-F]{2})*\Z")
 _INTEGER_BITS = {"smallint": 15, "integer": 31, "bigint": 63}
 _TRUE = {"true", "t", "yes", "y", "on", "1"}
 _FALSE = {"false", "f", "no", "n", "off", "0"}
-_BYTE_LENGTH = re.compile(r"\(\s*([0-9]+)")
+_BYTE_LENGTH = re.compile(r"\(\s*([0-9]+)\s*(bytes?)?\s*\)", re.IGNORECASE)
+_NUL_IN_JSON = re.compile(rb"(?<!\\)(\\\\)*\\u0000")
+_FURTHEST_ZONE_H = 15
+"""PostgreSQL knows zones up to 15:59 hours from UTC."""
 
 
 class BadValue(ValueError):
@@ -125,6 +128,8 @@ def _integer(bits: int) -> Converter:
 
 def _whole(text: str) -> int:
     number = Decimal(text)
+    if not number:
+        return 0
     if number.adjusted() > 40:
         raise BadValue("is out of range")
     if number != number.to_integral_value():
@@ -136,7 +141,9 @@ def _numeric(precision: int, scale: int = 0) -> Converter:
     def convert(literal: bytes) -> str:
         text = _number_text(literal)
         whole, fraction = _digits(text)
-        if whole > precision - scale:
+        if whole is not None and whole > precision - scale:
+            if scale >= precision:
+                raise BadValue(f"is out of range, the column is numeric({precision},{scale})")
             raise BadValue(f"has {whole} digits before the point, the column holds {precision - scale}")
         if fraction > scale:
             raise BadValue(f"has {fraction} decimals, the column holds {scale}")
@@ -145,19 +152,21 @@ def _numeric(precision: int, scale: int = 0) -> Converter:
     return convert
 
 
-def _digits(text: str) -> tuple[int, int]:
-    """Significant digits before and after the decimal point."""
-    if "e" not in text and "E" not in text:
-        whole, _, fraction = text.lstrip("+-").partition(".")
-        return len(whole.lstrip("0")), len(fraction.rstrip("0"))
-    try:
-        number = Decimal(text)
-    except InvalidOperation as cause:
-        raise BadValue("is not a number") from cause
-    if not number:
-        return 0, 0
-    exponent = number.normalize().as_tuple().exponent
-    return max(number.adjusted() + 1, 0), max(-int(exponent), 0)
+def _digits(text: str) -> tuple[int | None, int]:
+    """Digits before the decimal point, and significant ones after it.
+
+    The first is negative where the point is followed by zeros, None for zero itself.
+    """
+    mantissa, _, exponent = text.lower().partition("e")
+    shift = int(exponent or 0)
+    whole, _, fraction = mantissa.lstrip("+-").partition(".")
+    digits = whole + fraction
+    significant = digits.lstrip("0")
+    if not significant:
+        return None, 0
+    ending_zeros = len(digits) - len(digits.rstrip("0"))
+    before = len(whole) + shift - (len(digits) - len(significant))
+    return before, max(len(fraction) - shift - ending_zeros, 0)
 
 
 def _any_number(literal: bytes) -> str:
@@ -199,7 +208,7 @@ def _timestamp(literal: bytes) -> str:
     found = _TIMESTAMP.match(text)
     if not found:
         raise BadValue("is not a time stamp (YYYY-MM-DDTHH:MM:SS)")
-    return _in_utc(text) if found["zone"] else text.replace(",", ".")
+    return (_in_utc(found) if found["zone"] else text).replace(",", ".")
 
 
 def _timestamp_tz(literal: bytes) -> str:
@@ -209,12 +218,24 @@ def _timestamp_tz(literal: bytes) -> str:
     return text.replace(",", ".")
 
 
-def _in_utc(text: str) -> str:
+def _in_utc(stamp: re.Match[str]) -> str:
+    """The time stamp without its zone; seconds and their fractions stay as they are written."""
+    day, minute, second = stamp["day"], stamp["minute"], stamp["second"] or ""
+    if stamp["zone"] in ("Z", "z"):
+        return f"{day}T{minute}{second}"
     try:
-        moment = datetime.fromisoformat(text.replace("z", "Z").replace(" +", "+").replace(" -", "-"))
-        return moment.astimezone(UTC).replace(tzinfo=None).isoformat()
+        moment = datetime.fromisoformat(f"{day}T{minute}") - _offset(stamp["zone"])
     except (ValueError, OverflowError) as cause:
         raise BadValue("is no moment of the calendar") from cause
+    return f"{moment.isoformat(timespec='minutes')}{second}"
+
+
+def _offset(zone: str) -> timedelta:
+    """How far the zone (`+05`, `+0530`, `-05:30`) is from UTC. Raises `ValueError`."""
+    hours, minutes = int(zone[1:3]), int(zone[3:].lstrip(":") or 0)
+    if hours > _FURTHEST_ZONE_H or minutes > 59:
+        raise ValueError(f"there is no time zone {zone}")
+    return timedelta(hours=hours, minutes=minutes) * (-1 if zone[0] == "-" else 1)
 
 
 def _expanded(text: str) -> str:
@@ -247,7 +268,7 @@ def _uuid(literal: bytes) -> str:
 
 
 def _json(literal: bytes) -> str:
-    if b"\\u0000" in literal:
+    if b"\\u0000" in literal and _NUL_IN_JSON.search(literal):
         raise BadValue("holds a NUL character, which PostgreSQL cannot keep")
     try:
         return escaped(literal.decode("utf-8"))
@@ -269,14 +290,14 @@ def _bytes(data_type: str) -> Converter:
 
 
 def _decoded_bytes(text: str, length: int | None) -> bytes:
-    """Hex where it reads as hex and fits, else base64; `0x` and `\\x` before hex are allowed."""
+    """Hex where it reads as hex and fits, else base64, broken into lines or not; `0x` or `\\x` may precede hex."""
     for prefix in ("0x", "0X", "\\x"):
         if text.startswith(prefix) and _HEX.match(text[2:]):
             return bytes.fromhex(text[2:])
     if _HEX.match(text) and (length is None or len(text) <= 2 * length):
         return bytes.fromhex(text)
     try:
-        return base64.b64decode(text, validate=True)
+        return base64.b64decode("".join(text.split()), validate=True)
     except (binascii.Error, ValueError) as cause:
         raise BadValue("is neither hexadecimal nor base64") from cause
 
