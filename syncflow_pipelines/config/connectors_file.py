@@ -116,10 +116,11 @@ class ConnectorsSection(Section):
 def load_connectors(settings: Settings) -> tuple[ConnectorConfig, ...]:
     """The connectors of `connectors.yaml`, in its order; none where there is no such file.
 
-    Relative paths in it start at `settings.project_dir`. Raises `ConfigurationError` with every
-    mistake of the file; whether a secret is where the file says is seen only when it is needed.
+    Relative paths in it start at `settings.project_dir`, and `${SYNCFLOW_HOME}` is `settings.home`. Raises
+    `ConfigurationError` with every mistake of the file; whether a secret is where the file says is seen only
+    when it is needed.
     """
-    document = read_document(settings.config_dir / FILE_NAME, settings.environment)
+    document = read_document(settings.config_dir / FILE_NAME, settings.environment, settings.document_variables)
     if document is None:
         return ()
 

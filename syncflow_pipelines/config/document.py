@@ -74,10 +74,11 @@ class Document:
         return Mistake(self.path.name, line, path_text(location), found, explanation.expected)
 
 
-def read_document(path: Path, environment: Environment) -> Document | None:
+def read_document(path: Path, environment: Environment, variables: Mapping[str, str] | None = None) -> Document | None:
     """The document in the file, or None where there is no such file.
 
-    Raises `ConfigurationError` where the file cannot be read as YAML at all.
+    `variables` go before those of the environment. Raises `ConfigurationError` where the file cannot be
+    read as YAML at all.
     """
     text = _read_text(path)
     if text is None:
@@ -86,7 +87,8 @@ def read_document(path: Path, environment: Environment) -> Document | None:
     mistakes = [Mistake(path.name, flaw.line, "", flaw.found, flaw.expected) for flaw in flaws]
     if root is None:
         raise refusal(str(path), mistakes)
-    reader = _Filler(path.name, environment)
+    known = {name: variable.value for name, variable in environment.snapshot().items()}
+    reader = _Filler(path.name, known | dict(variables or {}))
     data = reader.value(root, ())
     all_mistakes = (*mistakes, *reader.mistakes)
     return Document(path, root, {} if data is None else data, all_mistakes, frozenset(reader.broken))
@@ -115,9 +117,9 @@ def _parts(data: Any) -> Iterable[tuple[str | int, Any]]:
 class _Filler:
     """Turns nodes into plain values, and collects the references that cannot be filled."""
 
-    def __init__(self, file: str, environment: Environment) -> None:
+    def __init__(self, file: str, variables: Mapping[str, str]) -> None:
         self.file = file
-        self.values = {name: variable.value for name, variable in environment.snapshot().items()}
+        self.variables = variables
         self.mistakes: list[Mistake] = []
         self.broken: set[Location] = set()
 
@@ -145,7 +147,7 @@ class _Filler:
 
     def filled(self, node: yaml_tree.Scalar, location: Location) -> str | None:
         try:
-            text = fill(node.text, self.values.get)
+            text = fill(node.text, self.variables.get)
         except UnfilledText as unfilled:
             self.mistakes.append(Mistake(self.file, node.line, path_text(location), unfilled.found, unfilled.expected))
             self.broken.add(location)

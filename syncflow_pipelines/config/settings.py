@@ -45,6 +45,11 @@ class Settings:
         """The folder that holds the folder of configuration; relative paths in YAML files start here."""
         return self.config_dir.parent
 
+    @property
+    def document_variables(self) -> dict[str, str]:
+        """What `${…}` in a YAML file finds before the environment: the folders, absolute."""
+        return {"SYNCFLOW_HOME": str(self.home), "SYNCFLOW_CONFIG_DIR": str(self.config_dir)}
+
     def shown(self) -> dict[str, str]:
         """Every setting as text for people, without passwords; a setting that is None is left out."""
         values = {setting.name: getattr(self, setting.name) for setting in fields(self)}
@@ -64,7 +69,7 @@ def load_settings(environ: Mapping[str, str] | None = None, cwd: Path | None = N
     in the `.env` beside the folder of configuration. An empty variable counts as unset. A relative path starts
     at `cwd`, or at the folder of the `.env` that holds it. Raises `ConfigurationError` with all mistakes.
     """
-    here = _working_folder() if cwd is None else cwd if cwd.is_absolute() else absolute(cwd, _working_folder())
+    here = cwd if cwd is not None and cwd.is_absolute() else absolute(cwd or ".", _working_folder())
     environment = _environment(environ, here)
     variables = {name: variable for name, variable in environment.snapshot().items() if variable.value}
     mistakes = [mistake for dotenv in environment.dotenvs() for mistake in dotenv.mistakes]

@@ -13,6 +13,7 @@ from syncflow_pipelines.config import (
     HeaderAuth,
     NoAuth,
     load_connectors,
+    load_settings,
 )
 from syncflow_pipelines_tests.unit.config_project import Project
 
@@ -167,6 +168,17 @@ def test_relative_files_start_beside_the_folder_of_configuration(
     connector = project.connector(text)
     assert connector.auth == BearerAuth(token_file=project.folder.parent / "token")
     assert connector.ca_file == project.folder / "ca.pem"
+
+
+def test_home_is_filled_in_as_the_settings_have_it(project: Project, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    text = "connectors: [{name: a, base_url: 'http://a', ca_file: '${SYNCFLOW_HOME:-x}/ca.pem'}]"
+    project.file.write_text(text)
+    for environ, home in (({}, ".syncflow"), ({"SYNCFLOW_HOME": "state"}, "state")):
+        settings = load_settings({"SYNCFLOW_CONFIG_DIR": str(project.file.parent), **environ}, elsewhere)
+        assert settings.home == elsewhere / home
+        assert load_connectors(settings)[0].ca_file == elsewhere / home / "ca.pem"
 
 
 def test_a_mounted_secret_keeps_its_path(project: Project) -> None:
