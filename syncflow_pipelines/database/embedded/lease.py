@@ -128,7 +128,7 @@ def _start(held: _Lease) -> None:
             server.start(held.place, held.account)
         except BaseException:
             if try_exclusive(held.descriptor):
-                server.ask_to_stop(held.place)
+                server.stop(held.place)
             raise
 
 

@@ -106,7 +106,7 @@ def stop(place: Place) -> None:
     told: int | None = None
     while is_locked(place.server_lock):
         pid = server_pid(place)
-        if pid != told and ask_to_stop(place):
+        if pid != told and _ask_to_stop(pid, place):
             told = pid
         if time.monotonic() > deadline:
             raise DatabaseError(
@@ -116,16 +116,6 @@ def stop(place: Place) -> None:
     _remove_socket_folder(place)
 
 
-def ask_to_stop(place: Place) -> bool:
-    """Tells the server to stop, open connections or not, and whether there was one to be told."""
-    pid = server_pid(place)
-    if pid is None or not _is_server_of(pid, place):
-        return False
-    with suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGINT)
-    return True
-
-
 def server_pid(place: Place) -> int | None:
     """The process that the server's pid file names, alive or not."""
     try:
@@ -133,6 +123,15 @@ def server_pid(place: Place) -> int | None:
     except FileNotFoundError:
         return None
     return int(first) if first.isdecimal() else None
+
+
+def _ask_to_stop(pid: int | None, place: Place) -> bool:
+    """Tells the server to stop, open connections or not, and whether there was one to be told."""
+    if pid is None or not _is_server_of(pid, place):
+        return False
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGINT)
+    return True
 
 
 def _is_server_of(pid: int, place: Place) -> bool:
