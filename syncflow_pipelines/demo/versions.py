@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Literal
 
 VersionStyle = Literal["time", "counter", "hex", "iso"]
@@ -43,6 +44,7 @@ def version_form(version: str) -> Literal["whole", "hexadecimal", "text"]:
     return "hexadecimal" if _HEXADECIMAL.match(version) else "text"
 
 
+@lru_cache(maxsize=256)
 def version_order(version: str) -> str:
     """A text that sorts by code point as versions of one form compare by the contract.
 

@@ -1,5 +1,6 @@
 """The demo source as a process of its own."""
 
+import os
 import signal
 import socket
 import subprocess
@@ -21,11 +22,15 @@ from syncflow_pipelines.demo.store import Fault, SourceStore
 from syncflow_pipelines.errors import ConfigurationError
 
 PARENT = """
-import sys, time
+import os, sys, time
 from pathlib import Path
 from syncflow_pipelines.demo.server import running_source
 with running_source(Path(sys.argv[1]), rows=60) as url:
-    print(url, flush=True)
+    sibling = os.fork() if sys.argv[2:] else 0
+    if sibling:
+        print(sibling, flush=True)
+    if sibling or not sys.argv[2:]:
+        print(url, flush=True)
     time.sleep(600)
 """
 FOREGROUND = """
@@ -61,6 +66,13 @@ def test_a_running_source_serves_the_erp_and_ends_with_the_block(tmp_path: Path)
         assert get(url, tmp_path, "/api/v1/data/items").json()["total"] == 30
         assert httpx.get(f"{url}/api/v1/apis").status_code == 401
     assert not is_listening(url)
+
+
+def test_a_running_source_ends_by_itself_and_closes_its_file(tmp_path: Path) -> None:
+    with running_source(tmp_path, rows=60) as url:
+        assert get(url, tmp_path, "/api/v1/data/items").status_code == 200
+        assert list((tmp_path / "demo").glob("erp.sqlite-*"))
+    assert not list((tmp_path / "demo").glob("erp.sqlite-*"))
 
 
 def test_a_running_source_ends_when_the_block_fails(tmp_path: Path) -> None:
@@ -102,6 +114,21 @@ def test_a_running_source_ends_when_its_parent_is_killed(tmp_path: Path, how: si
             wait_until_closed(url)
         finally:
             parent.kill()
+
+
+def test_a_running_source_ends_with_its_parent_though_another_process_holds_on_to_the_pipe(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", PARENT, str(tmp_path), "fork"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        sibling, url = int(parent.stdout.readline()), parent.stdout.readline().strip()
+        try:
+            assert is_listening(url)
+            parent.kill()
+            parent.wait(30)
+            wait_until_closed(url)
+        finally:
+            parent.kill()
+            os.kill(sibling, signal.SIGKILL)
 
 
 def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
