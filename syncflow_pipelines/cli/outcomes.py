@@ -40,10 +40,16 @@ def _sums(outcomes: Sequence[SyncOutcome]) -> tuple[Cell, ...]:
         sum(counts.unchanged for counts in every),
         sum(counts.deleted for counts in every),
         sum(counts.rejected for counts in every),
-        sum(outcome.seconds for outcome in outcomes),
+        "",
     )  # fmt: skip
 
 
 def as_status(status: str | None) -> Text:
     """A status in its colour: green for success, red for failed."""
     return Text(status or "-", style={"success": "green", "failed": "bold red"}.get(status or "", ""))
+
+
+def named_error(entity: str, error: str | None) -> str:
+    """The error with its entity's name before it, once."""
+    told = error or "failed"
+    return told if told.startswith(entity) else f"{entity}: {told}"

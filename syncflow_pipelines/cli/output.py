@@ -99,7 +99,7 @@ def visible(text: str) -> str:
 
 
 def _is_numeric(cells: Iterable[Cell]) -> bool:
-    known = [cell for cell in cells if cell is not None]
+    known = [cell for cell in cells if cell is not None and cell != ""]
     return bool(known) and all(isinstance(cell, int | float) and not isinstance(cell, bool) for cell in known)
 
 

@@ -164,7 +164,7 @@ def test_an_entity_that_another_sync_holds_is_refused_by_name(
         assert try_lock(other, find_entity(other, "erp", "items").uid)
         said = syncflow("sync", "erp/items")
     assert said.code == 1
-    assert "Error: erp/items: erp/items is being synced" in said.err
+    assert "Error: erp/items is being synced" in said.err
     assert syncflow("sync", "erp/items").code == 0
 
 

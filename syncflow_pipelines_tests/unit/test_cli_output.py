@@ -4,6 +4,7 @@ import json
 import logging
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
+from typing import Literal
 from uuid import UUID
 
 import pytest
@@ -11,6 +12,8 @@ import pytest
 from syncflow_pipelines.cli.logs import configure_logging
 from syncflow_pipelines.cli.output import as_text, print_facts, print_json, print_table, visible
 from syncflow_pipelines.config import Settings
+
+LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 
 
 def test_a_table_that_is_piped_is_never_wrapped_and_has_no_colours(capsys: pytest.CaptureFixture[str]) -> None:
@@ -60,7 +63,7 @@ def restored_logging() -> object:
     root.handlers[:], root.level = before
 
 
-def settings(folder: Path, log_level: str = "INFO", log_file: Path | None = None) -> Settings:
+def settings(folder: Path, log_level: LogLevel = "INFO", log_file: Path | None = None) -> Settings:
     return Settings(config_dir=folder, home=folder, log_level=log_level, log_file=log_file)
 
 
@@ -76,7 +79,7 @@ def settings(folder: Path, log_level: str = "INFO", log_file: Path | None = None
     ],
 )
 def test_log_lines_go_to_stderr_by_verbosity(
-    log_level: str,
+    log_level: LogLevel,
     verbosity: int,
     shown: set[str],
     tmp_path: Path,

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from syncflow_pipelines.cli.groups import DefaultGroup
 from syncflow_pipelines.cli.invocation import Invocation, pass_invocation
+from syncflow_pipelines.cli.outcomes import named_error
 from syncflow_pipelines.cli.output import Cell, print_json, print_table
 from syncflow_pipelines.sync.runs import SyncRun
 
@@ -57,9 +58,9 @@ def run(invocation: Invocation, rows: int, as_json: bool) -> int:
         _print_json(report)
     else:
         _print(report)
-    for mistake in report.mistakes:
+    for mistake in _mistakes(report):
         click.echo(f"Error: {mistake}", err=True)
-    return 1 if report.mistakes else 0
+    return 0 if report.is_right else 1
 
 
 @command.command("source")
@@ -114,20 +115,23 @@ def _mutate(home: Path, fraction: float, as_json: bool) -> int:
 def _print(report: "DemoReport") -> None:
     headings = ("entity", "strategy", *COUNTS)
     print_table(headings, [_run_row(run) for run in report.first], title="\nFirst sync")
-    changed = ("entity", "at the source", *COUNTS, "live rows")
+    changed = ("entity", "at the source", *COUNTS, "live rows", "equal")
     print_table(changed, list(_second_rows(report)), title="\nAfter changes at the source, second sync")
     click.echo(f"\n{_verdict(report)}\n")
-    if not report.mistakes:
+    if report.is_right:
         click.echo(NEXT)
+
+
+def _mistakes(report: "DemoReport") -> list[str]:
+    return [*(named_error(run.entity, run.error_message) for run in report.failed), *report.mistakes]
 
 
 def _second_rows(report: "DemoReport") -> Iterator[tuple[Cell, ...]]:
     live = {count.entity: count for count in report.counts}
     for run in report.second:
         count = live[run.entity]
-        right = count.in_table == count.at_source
-        shown = Text(f"{count.in_table:,} {'=' if right else '≠'}", style="green" if right else "bold red")
-        yield (run.entity, _told(report.changes[run.entity]), *_run_row(run)[2:], shown)
+        equal = Text("yes", style="green") if count.in_table == count.at_source else Text("NO", style="bold red")
+        yield (run.entity, _told(report.changes[run.entity]), *_run_row(run)[2:], count.in_table, equal)
 
 
 def _run_row(run: SyncRun) -> tuple[Cell, ...]:
@@ -138,8 +142,10 @@ def _run_row(run: SyncRun) -> tuple[Cell, ...]:
 
 def _verdict(report: "DemoReport") -> str:
     rows = sum(count.in_table for count in report.counts)
-    if report.mistakes:
-        return f"Not right: {len(report.mistakes)} things, told below. It took {report.seconds:.0f} s."
+    if not report.is_right:
+        return (
+            f"Not everything is right: {len(_mistakes(report))} mistakes, told below. It took {report.seconds:.0f} s."
+        )
     return (
         f"All {len(report.counts)} tables equal the source: {rows:,} live rows, and every insert, update and delete"
         f" was found. It took {report.seconds:.0f} s."
@@ -162,8 +168,8 @@ def _print_json(report: "DemoReport") -> None:
             print_json({"round": number, **told})
     print_json(
         {
-            "equal": not report.mistakes,
-            "mistakes": report.mistakes,
+            "equal": report.is_right,
+            "mistakes": _mistakes(report),
             "live_rows": {count.entity: count.in_table for count in report.counts},
             "changes": [_change_record(change) for change in report.changes.values()],
             "seconds": round(report.seconds, 1),

@@ -7,7 +7,7 @@ from syncflow_pipelines.cli.invocation import Invocation, pass_invocation
 
 @click.command("dev")
 @click.option("--no-demo", is_flag=True, help="Leave the demo source out, though connectors.yaml names it.")
-@click.option("--port", type=click.IntRange(0, 65535), help="Port of the UI.  [3000]")
+@click.option("--port", type=click.IntRange(1, 65535), help="Port of the UI.  [3000]")
 @pass_invocation
 def command(invocation: Invocation, no_demo: bool, port: int | None) -> int:
     """Run the Dagster UI, the daemon and the demo source until Ctrl-C.
@@ -22,4 +22,4 @@ def command(invocation: Invocation, no_demo: bool, port: int | None) -> int:
     """
     from syncflow_pipelines.demo.dev import run_dev_world
 
-    return run_dev_world(invocation.settings, invocation.note, with_source=not no_demo)
+    return run_dev_world(invocation.settings, invocation.note, port=port, with_source=not no_demo)

@@ -12,7 +12,7 @@ from syncflow_pipelines.config import ConnectorConfig
 from syncflow_pipelines.database import Database, open_database
 from syncflow_pipelines.errors import SourceError
 from syncflow_pipelines.sync.discovery import discover
-from syncflow_pipelines.sync.model import DiscoveryReport
+from syncflow_pipelines.sync.model import DiscoveryReport, SchemaChange
 
 
 @click.command("discover")
@@ -73,18 +73,21 @@ def _rows(report: DiscoveryReport) -> Iterator[tuple[Cell, ...]]:
     def name(slug: str | None) -> str:
         return f"{report.connector}/{slug}" if slug else report.connector
 
-    told = {change.entity for change in report.changes if change.kind == "entity_added"}
-    for slug in report.added:
-        if slug not in told:
-            yield name(slug), "added", ""
     for change in report.changes:
         if change.applied:
-            yield name(change.entity), change.kind.replace("_", " "), change.message
+            yield name(change.entity), change.kind.replace("_", " "), _detail(change)
     for slug, reason in report.refused.items():
         yield name(slug), Text("refused", style="bold red"), reason
     for finding in report.findings:
         style = "red" if finding.severity == "error" else "yellow"
         yield name(finding.entity), Text(finding.severity, style=style), finding.message
+
+
+def _detail(change: SchemaChange) -> str:
+    """What changed, e.g. `weight: integer → bigint`."""
+    steps = " → ".join(step for step in (change.before, change.after) if step)
+    words = ": ".join(word for word in (change.column, steps) if word)
+    return f"{words} ({change.message})" if words and change.message else words or change.message
 
 
 def _record(report: DiscoveryReport) -> dict[str, object]:

@@ -8,7 +8,7 @@ import click
 from syncflow_pipelines.cli.interrupts import cancel_on_signal
 from syncflow_pipelines.cli.invocation import Invocation, pass_invocation
 from syncflow_pipelines.cli.names import ConnectorName, EntityName, choose_connectors
-from syncflow_pipelines.cli.outcomes import print_outcomes
+from syncflow_pipelines.cli.outcomes import named_error, print_outcomes
 from syncflow_pipelines.cli.output import print_json, print_table
 from syncflow_pipelines.cli.progress import sync_progress
 from syncflow_pipelines.config import ConnectorConfig
@@ -73,7 +73,9 @@ def command(
         outcomes = _sync(database, requests, at_once, invocation, as_json)
     if not as_json and outcomes:
         print_outcomes(outcomes)
-    _tell_failures(outcomes, as_json)
+    if invocation.verbosity > 0 and not as_json:
+        _tell_notes(outcomes)
+    _tell_failures(outcomes)
     _report(outcomes, invocation)
     return 1 if any(outcome.status == "failed" for outcome in outcomes) else 0
 
@@ -133,10 +135,13 @@ def _report(outcomes: Sequence[SyncOutcome], invocation: Invocation) -> None:
         report_outcomes(outcomes, invocation.settings.home)
 
 
-def _tell_failures(outcomes: Sequence[SyncOutcome], as_json: bool) -> None:
+def _tell_notes(outcomes: Sequence[SyncOutcome]) -> None:
     for outcome in outcomes:
-        if not as_json:
-            for note in outcome.notes:
-                click.echo(f"{outcome.entity}: {note}", err=True)
+        for note in outcome.notes:
+            click.echo(f"{outcome.entity}: {note}", err=True)
+
+
+def _tell_failures(outcomes: Sequence[SyncOutcome]) -> None:
+    for outcome in outcomes:
         if outcome.status == "failed":
-            click.echo(f"Error: {outcome.entity}: {outcome.error}", err=True)
+            click.echo(f"Error: {named_error(outcome.entity, outcome.error)}", err=True)

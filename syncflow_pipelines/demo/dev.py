@@ -1,0 +1,57 @@
+"""The same world as in the demo, for as long as somebody wants to look: for `syncflow dev`."""
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from urllib.parse import urlsplit
+
+from syncflow_pipelines.config import Settings, load_connectors
+from syncflow_pipelines.database import open_database
+from syncflow_pipelines.defs.launch import run_dev
+from syncflow_pipelines.demo.world import HOST, NoDemoConnector, free_port, running_demo_source
+from syncflow_pipelines.errors import SyncflowError
+from syncflow_pipelines.sync.discovery import discover
+from syncflow_pipelines.sync.state import read_catalogue_state
+
+Tell = Callable[[str], None]
+
+
+def run_dev_world(settings: Settings, tell: Tell, *, port: int | None = None, with_source: bool = True) -> int:
+    """Runs PostgreSQL, the demo source and Dagster's UI and daemon until SIGINT or SIGTERM; then 0.
+
+    The UI is at `dagster_url`, or on a free port where that is taken; a `port` that is given must be free.
+    The demo source is left out where no enabled connector follows it. Connectors that were never
+    discovered are discovered first; one that is down is told and does not keep the rest from running.
+    All that was started has ended when this returns.
+    """
+    with ExitStack() as stack:
+        stack.enter_context(open_database(settings))
+        if with_source:
+            _start_source(stack, settings, tell)
+        _discover_unknown(settings, tell)
+        address = urlsplit(settings.dagster_url)
+        host = address.hostname or HOST
+        port = free_port(address.port or 3000, host) if port is None else port
+        tell(f"Dagster's UI will be at http://{host}:{port} in some seconds; Ctrl-C ends everything")
+        return run_dev(settings, host, port)
+
+
+def _start_source(stack: ExitStack, settings: Settings, tell: Tell) -> None:
+    try:
+        source = stack.enter_context(running_demo_source(settings))
+    except NoDemoConnector:
+        return  # nobody would read from it
+    tell(f"The demo source answers at {source.url}; change its rows: syncflow demo source --mutate")
+
+
+def _discover_unknown(settings: Settings, tell: Tell) -> None:
+    known = read_catalogue_state(settings.home)
+    with open_database(settings) as database:
+        for connector in load_connectors(settings):
+            if not connector.enabled or connector.name in known:
+                continue
+            try:
+                report = discover(database, connector, settings)
+            except SyncflowError as error:
+                tell(f"{connector.name} was not discovered: {error}")
+            else:
+                tell(f"{connector.name}: {len(report.entities)} entities were discovered")

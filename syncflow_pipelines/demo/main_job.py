@@ -1,0 +1,155 @@
+"""The main job, once: discover the demo source, sync it, change rows there, sync again, and compare."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from uuid import uuid4
+
+import dagster as dg
+from dagster._core.events import RunFailureReason
+
+from syncflow_pipelines.config import Settings
+from syncflow_pipelines.database import Database, open_database
+from syncflow_pipelines.defs.build import build_definitions
+from syncflow_pipelines.defs.names import catalogue_key, entity_key
+from syncflow_pipelines.defs.record import open_instance
+from syncflow_pipelines.defs.world import load_world
+from syncflow_pipelines.demo.erp import ROWS
+from syncflow_pipelines.demo.mutate import EntityMutation, mutate
+from syncflow_pipelines.demo.verification import RowCount, count_rows, find_mistakes
+from syncflow_pipelines.demo.world import require_demo_connector, running_demo_source
+from syncflow_pipelines.errors import SyncflowError
+from syncflow_pipelines.sync.entities import list_entities
+from syncflow_pipelines.sync.model import Entity
+from syncflow_pipelines.sync.runs import SyncRun, list_runs
+
+Tell = Callable[[str], None]
+
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+"""Dagster's own lines stay in its event log; what fails is told by the report."""
+DEMO_TAG = "syncflow/demo"
+"""On the demo's runs: which step of it they are."""
+MANY_RUNS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class DemoReport:
+    """What the main job did, and what of it is not as it must be."""
+
+    first: tuple[SyncRun, ...]
+    """The first sync of every entity, by name."""
+    changes: Mapping[str, EntityMutation]
+    """What was done at the source between the two syncs, by `connector/slug`."""
+    second: tuple[SyncRun, ...]
+    counts: tuple[RowCount, ...]
+    """Live rows after the second sync."""
+    mistakes: tuple[str, ...]
+    """What is not as it must be, but for syncs that failed."""
+    seconds: float
+
+    @property
+    def failed(self) -> tuple[SyncRun, ...]:
+        """The syncs of both rounds that failed."""
+        return tuple(run for run in (*self.first, *self.second) if run.status != "success")
+
+    @property
+    def is_right(self) -> bool:
+        """Whether every sync went well and every table equals the source."""
+        return not self.failed and not self.mistakes
+
+
+def run_main_job(settings: Settings, tell: Tell, rows: int = ROWS) -> DemoReport:
+    """Runs the main job on the demo source; the syncs are Dagster runs of the folder's instance.
+
+    `tell` gets a sentence as each step ends. `rows` holds for a source that is built now. Raises
+    `SyncflowError` where a step cannot be done; what is merely wrong stands in the report.
+    """
+    require_demo_connector(settings)
+    clock = _Clock(tell)
+    with open_instance(settings.home) as instance, open_database(settings) as database:
+        clock.tell(f"PostgreSQL runs ({'by its URL' if settings.database_url else 'embedded'})")
+        with running_demo_source(settings, rows) as source:
+            clock.tell(f"The demo source answers at {source.url}")
+            return _MainJob(settings, database, source.connector.name, instance, clock).run()
+
+
+@dataclass(frozen=True, slots=True)
+class _MainJob:
+    settings: Settings
+    database: Database
+    connector: str
+    instance: dg.DagsterInstance
+    clock: "_Clock"
+
+    def run(self) -> DemoReport:
+        entities = self._discover()
+        first = self._sync(entities, "first sync")
+        changes = {f"{self.connector}/{one.entity}": one for one in mutate(self.settings.home)}
+        changed = sum(len(one.inserted) + len(one.updated) + len(one.deleted) for one in changes.values())
+        self.clock.tell(f"{changed:,} rows were inserted, updated or deleted at the source")
+        second = self._sync(entities, "second sync")
+        counts = count_rows(self.database, self.settings.home, entities)
+        self.clock.tell("The tables were compared with the source")
+        mistakes = find_mistakes(first, second, changes, counts)
+        return DemoReport(first, changes, second, counts, mistakes, self.clock.seconds)
+
+    def _discover(self) -> tuple[Entity, ...]:
+        run_id = self._materialise([catalogue_key(self.connector)], "discovery")
+        entities = tuple(entity for entity in self._entities() if entity.is_present)
+        if not entities:
+            raise SyncflowError(f"the discovery of {self.connector} found no entity; see Dagster's run {run_id}")
+        self.clock.tell(f"{len(entities)} entities were discovered, and their tables made")
+        return entities
+
+    def _entities(self) -> tuple[Entity, ...]:
+        with self.database.connection() as connection:
+            return list_entities(connection, connector=self.connector)
+
+    def _sync(self, entities: Sequence[Entity], name: str) -> tuple[SyncRun, ...]:
+        """Materialises every entity in one Dagster run; the syncs that it recorded, by entity."""
+        run_id = self._materialise([entity_key(entity.connector, entity.spec.slug) for entity in entities], name)
+        with self.database.connection() as connection:
+            newest = list_runs(connection, limit=MANY_RUNS)
+        runs = sorted((run for run in newest if run.dagster_run_id == run_id), key=lambda run: run.entity)
+        self.clock.tell(
+            f"{name.capitalize()}: {sum(run.fetched for run in runs):,} rows of {len(runs)} entities were fetched"
+        )
+        return tuple(runs)
+
+    def _materialise(self, keys: Sequence[dg.AssetKey], name: str) -> str:
+        """The id of a run of this process that materialises the assets, as they are defined by now.
+
+        A run that fails is not an error here: its entities tell why.
+        """
+        job = build_definitions(load_world(self.settings)).resolve_implicit_global_asset_job_def()
+        run_id = str(uuid4())
+        result = job.execute_in_process(
+            QUIET, self.instance, raise_on_error=False, asset_selection=keys, run_id=run_id, tags={DEMO_TAG: name}
+        )
+        if any(map(_was_interrupted, result.all_events)):
+            raise KeyboardInterrupt
+        return run_id
+
+
+def _was_interrupted(event: dg.DagsterEvent) -> bool:
+    # Dagster takes the signal for itself, and tells of it only here.
+    is_failure = event.event_type == dg.DagsterEventType.RUN_FAILURE
+    return is_failure and event.job_failure_data.failure_reason == RunFailureReason.UNEXPECTED_TERMINATION
+
+
+@dataclass(slots=True)
+class _Clock:
+    """Tells each step with the time that it took."""
+
+    say: Tell
+    started: float = field(default_factory=time.monotonic)
+    last: float = field(default_factory=time.monotonic)
+
+    def tell(self, sentence: str) -> None:
+        now = time.monotonic()
+        self.say(f"{sentence} ({now - self.last:.1f} s)")
+        self.last = now
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self.started

@@ -1,0 +1,84 @@
+"""The world of the demo: its source, running, and the connector of connectors.yaml that reads it."""
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+
+from syncflow_pipelines.config import ConnectorConfig, Settings, load_connectors
+from syncflow_pipelines.demo.erp import ROWS
+from syncflow_pipelines.demo.server import running_source
+from syncflow_pipelines.errors import ConfigurationError
+
+PORT = 8007
+HOST = "127.0.0.1"
+URL_VARIABLE = "DEMO_ERP_URL"
+"""What `base_url` of the demo's connector is filled from."""
+
+
+class NoDemoConnector(ConfigurationError):
+    """No enabled connector of connectors.yaml follows the demo source."""
+
+
+@dataclass(frozen=True, slots=True)
+class DemoSource:
+    """The demo source while it runs."""
+
+    url: str
+    connector: ConnectorConfig
+
+
+@contextmanager
+def running_demo_source(settings: Settings, rows: int = ROWS) -> Iterator[DemoSource]:
+    """The demo source, served by a child process, on port 8007 or, where that is taken, on a free one.
+
+    The environment names its URL as long as it runs, so that connectors.yaml leads to it, here and in
+    child processes. Raises `NoDemoConnector` where connectors.yaml has no enabled connector for it.
+    """
+    port = free_port(PORT)
+    url = f"http://{HOST}:{port}"
+    with _named_in_environment(url):
+        connector = _connector_of(settings, url)
+        with running_source(settings.home, port, rows):
+            yield DemoSource(url, connector)
+
+
+def require_demo_connector(settings: Settings) -> None:
+    """Raises `NoDemoConnector` where no enabled connector of connectors.yaml follows the demo source."""
+    url = f"http://{HOST}:{PORT}"
+    with _named_in_environment(url):
+        _connector_of(settings, url)
+
+
+def _connector_of(settings: Settings, url: str) -> ConnectorConfig:
+    for connector in load_connectors(settings):
+        if connector.enabled and connector.base_url == url:
+            return connector
+    raise NoDemoConnector(
+        f"{settings.config_dir / 'connectors.yaml'} has no enabled connector for the demo source; add one with "
+        f"base_url ${{{URL_VARIABLE}:-http://{HOST}:{PORT}}} and the token_file .syncflow/demo/erp.token"
+    )
+
+
+def free_port(wanted: int, host: str = HOST) -> int:
+    """The wanted port, or one that is free where somebody listens on it."""
+    try:
+        socket.create_server((host, wanted)).close()
+    except OSError:
+        with closing(socket.create_server((host, 0))) as listener:
+            return int(listener.getsockname()[1])
+    return wanted
+
+
+@contextmanager
+def _named_in_environment(url: str) -> Iterator[None]:
+    before = os.environ.get(URL_VARIABLE)  # noqa: TID251 - to put it back
+    os.environ[URL_VARIABLE] = url  # noqa: TID251
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[URL_VARIABLE]  # noqa: TID251
+        else:
+            os.environ[URL_VARIABLE] = before  # noqa: TID251

@@ -1,0 +1,120 @@
+"""`syncflow demo`, as `make demo` calls it, on fewer rows."""
+
+import json
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from syncflow_pipelines.defs.record import open_instance
+from syncflow_pipelines_tests.e2e.project_folder import ProjectFolder, wait_until
+
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+
+ROWS = "3000"
+
+
+@pytest.fixture(scope="module")
+def first_demo(shared_project: ProjectFolder) -> Iterator[subprocess.CompletedProcess[str]]:
+    """The first demo of a folder, on a machine where somebody else has port 8007."""
+    with listening(8007):
+        yield shared_project.syncflow("demo", "--rows", ROWS)
+
+
+def test_the_demo_prints_one_screen_and_ends_well(first_demo: subprocess.CompletedProcess[str]) -> None:
+    assert first_demo.returncode == 0, first_demo.stderr
+    lines = first_demo.stdout.splitlines() + first_demo.stderr.splitlines()
+    assert len(lines) <= 50
+    assert any(line.startswith("All 10 tables equal the source") for line in lines)
+    assert any("dagster dev" in line for line in lines)
+    assert [line for line in first_demo.stdout.splitlines() if len(line) > 125] == []
+
+
+def test_where_port_8007_is_taken_the_source_gets_another(first_demo: subprocess.CompletedProcess[str]) -> None:
+    assert "The demo source answers at http://127.0.0.1:" in first_demo.stderr
+    assert "http://127.0.0.1:8007" not in first_demo.stderr
+
+
+def test_dagster_shows_the_assets_and_the_history_afterwards(
+    first_demo: subprocess.CompletedProcess[str], shared_project: ProjectFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with kept_database(shared_project) as url:
+        monkeypatch.chdir(shared_project.path)
+        monkeypatch.setenv("SYNCFLOW_DATABASE_URL", url)
+        monkeypatch.setenv("SYNCFLOW_HOME", str(shared_project.home))
+        monkeypatch.delenv("DAGSTER_HOME", raising=False)
+        assert materialisations("erp/items", "erp/order_lines", "erp/catalogue") == [2, 2, 1]
+
+
+def test_the_demo_works_again_on_what_an_earlier_one_left(
+    first_demo: subprocess.CompletedProcess[str], shared_project: ProjectFolder
+) -> None:
+    done = shared_project.syncflow("demo", "--json")
+    assert (done.returncode, "Error" in done.stderr) == (0, False), done.stderr
+    *runs, verdict = [json.loads(line) for line in done.stdout.splitlines()]
+    assert (verdict["equal"], verdict["mistakes"]) == (True, [])
+    assert sum(verdict["live_rows"].values()) == pytest.approx(int(ROWS), rel=0.1)
+    assert {run["status"] for run in runs} == {"success"}
+    assert len(runs) == 2 * len(verdict["live_rows"])
+    assert shared_project.processes() == []
+
+
+@contextmanager
+def kept_database(project: ProjectFolder) -> Iterator[str]:
+    """The URL of the project's embedded server, which runs for the block."""
+    started = project.syncflow("db", "start")
+    assert started.returncode == 0, started.stderr
+    try:
+        yield started.stdout.strip()
+    finally:
+        assert project.syncflow("db", "stop").returncode == 0
+
+
+def materialisations(*assets: str) -> list[int]:
+    """How often each asset was materialised, by Dagster's instance of the working folder."""
+    with open_instance(Path.cwd() / ".syncflow") as instance:
+        return [
+            len(instance.fetch_materializations(dg.AssetKey(asset.split("/")), limit=100).records) for asset in assets
+        ]
+
+
+def listening(port: int) -> socket.socket:
+    """A socket on the port; where somebody listens there already, any other, since that one is taken too."""
+    try:
+        return socket.create_server(("127.0.0.1", port))
+    except OSError:
+        return socket.create_server(("127.0.0.1", 0))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("step", ["demo source answers", "were discovered"])
+def test_a_signal_ends_the_demo_and_all_that_it_started(
+    step: str, number: signal.Signals, project: ProjectFolder
+) -> None:
+    with project.running("demo") as process:
+        wait_until(lambda: step in project.stderr(), step)
+        process.send_signal(number)
+        assert process.wait(timeout=60) in (130, 143)
+    assert "Traceback" not in project.stderr()
+    wait_until(lambda: not project.processes(), "all processes of the demo have ended", limit_s=30)
+
+
+def test_a_configuration_without_the_demo_source_is_refused(project: ProjectFolder) -> None:
+    connectors = Path(project.path, "config", "connectors.yaml")
+    connectors.write_text("connectors: [{name: crm, base_url: 'https://crm.example.com'}]\n")
+    done = project.syncflow("demo", "--rows", ROWS)
+    assert done.returncode == 2
+    assert "no enabled connector for the demo source" in done.stderr
+    assert done.stdout == ""
+
+
+def test_without_a_dagster_yaml_the_demo_is_refused(project: ProjectFolder) -> None:
+    (project.path / "dagster.yaml").unlink()
+    done = project.syncflow("demo", "--rows", ROWS)
+    assert done.returncode == 2
+    assert "dagster.yaml" in done.stderr
