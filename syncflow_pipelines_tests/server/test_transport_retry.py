@@ -180,19 +180,27 @@ def test_source_that_only_ever_asks_to_wait_is_given_up_at_last() -> None:
 
 def test_429_holds_back_the_other_threads_too() -> None:
     clock = PatientClock()
-    busy = reply(429, b"", {"Retry-After": "30"})
+    first_waits, second_is_there = threading.Event(), threading.Event()
     arrived_at: list[float] = []
 
     def answer(_request: Request, peer: Peer) -> None:
         arrived_at.append(clock.slept_s)
-        peer.send(busy if len(arrived_at) == 1 else reply())
+        is_first = len(arrived_at) == 1
+        peer.send(reply(429, b"", {"Retry-After": "30"}) if is_first else reply())
+        if not is_first:
+            second_is_there.set()
 
+    def wait_for_the_second() -> None:
+        if threading.current_thread() is threads[1]:
+            second_is_there.set()
+        first_waits.set()
+        second_is_there.wait(10)
+
+    clock.on_sleep = wait_for_the_second
     with RawServer(answer) as server, calling(server, clock) as source:
-        first_sleep = threading.Event()
-        clock.on_sleep = first_sleep.set
         threads = [threading.Thread(target=source.get, args=("/",), kwargs={"validate": bytes}) for _ in range(2)]
         threads[0].start()
-        assert first_sleep.wait(10)
+        assert first_waits.wait(10)
         threads[1].start()
         for thread in threads:
             thread.join(10)

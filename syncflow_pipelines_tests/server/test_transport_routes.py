@@ -12,9 +12,34 @@ import pytest
 from syncflow_pipelines.errors import ConfigurationError, SourceProtocolError, SourceUnreachable
 from syncflow_pipelines.transport import SourceClient, pick_proxy
 from syncflow_pipelines_tests.server.calling import TOKEN, PatientClock, calling
-from syncflow_pipelines_tests.server.raw_server import Peer, RawServer, Request, hang, reply, then_close
+from syncflow_pipelines_tests.server.raw_server import Peer, RawServer, Request, Step, hang, reply, then_close
 
 CERTIFICATES = Path(__file__).parent / "certificates"
+
+
+def relay(request: Request, peer: Peer, pause_s: float = 0) -> None:
+    """A step of a proxy: opens the tunnel and passes on what comes from either side, until one of them closes."""
+    host, _, port = request.target.rpartition(":")
+    with socket.create_connection((host, int(port)), 10) as source:
+        peer.send(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        back = threading.Thread(target=_pass_on, args=(source, peer.socket))
+        peer.stopped.wait(pause_s)
+        back.start()
+        _pass_on(peer.socket, source)
+        back.join()
+    peer.close()
+
+
+def _pass_on(sender: socket.socket, receiver: socket.socket) -> None:
+    with suppress(OSError):
+        while data := sender.recv(65536):
+            receiver.sendall(data)
+        receiver.shutdown(socket.SHUT_WR)
+
+
+def sluggish_relay(request: Request, peer: Peer) -> None:
+    """The same, but it takes its time to pass on the first bytes."""
+    relay(request, peer, pause_s=0.6)
 
 
 def redirect(location: str, status: int = 302) -> bytes:
@@ -119,10 +144,11 @@ def test_plain_request_goes_to_the_proxy_whole() -> None:
         assert proxy.connections == 1
 
 
-def test_tls_goes_through_a_tunnel_that_the_proxy_cannot_read() -> None:
+@pytest.mark.parametrize("proxying", [relay, sluggish_relay])
+def test_tls_goes_through_a_tunnel_that_the_proxy_cannot_read(proxying: Step) -> None:
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(CERTIFICATES / "server.pem")
-    with RawServer(reply(), tls=tls) as server, RawServer(relay) as proxy:
+    with RawServer(reply(), tls=tls) as server, RawServer(proxying) as proxy:
         clock = PatientClock()
         given = {"ca_file": CERTIFICATES / "ca.pem", "proxy": f"http://me:secret@127.0.0.1:{proxy.port}"}
         with calling(server, clock, **given) as source:
@@ -221,22 +247,3 @@ def _through(proxy: RawServer, clock: PatientClock, timeout_s: float = 5) -> Sou
     return SourceClient(
         "https://erp.example.com", {}, timeout_s=timeout_s, max_connections=1, proxy=url, clock=clock.clock
     )
-
-
-def relay(request: Request, peer: Peer) -> None:
-    """A step of a proxy: opens the tunnel and passes on what comes from either side, until one of them closes."""
-    host, _, port = request.target.rpartition(":")
-    with socket.create_connection((host, int(port)), 10) as source:
-        peer.send(b"HTTP/1.1 200 Connection established\r\n\r\n")
-        back = threading.Thread(target=_pass_on, args=(source, peer.socket))
-        back.start()
-        _pass_on(peer.socket, source)
-        back.join()
-    peer.close()
-
-
-def _pass_on(sender: socket.socket, receiver: socket.socket) -> None:
-    with suppress(OSError):
-        while data := sender.recv(65536):
-            receiver.sendall(data)
-        receiver.shutdown(socket.SHUT_WR)
