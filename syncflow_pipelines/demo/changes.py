@@ -4,17 +4,19 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import repeat
+from random import Random
 from typing import Any
 
 import msgspec
 
 from syncflow_pipelines.demo.entity import SourceEntity
-from syncflow_pipelines.demo.exact_json import write_json
+from syncflow_pipelines.demo.exact_json import read_json, write_json
 from syncflow_pipelines.demo.keys import key_order
 from syncflow_pipelines.demo.reading import (
     LiveRow,
     find_entity,
     read_last_version,
+    read_live_count,
     read_live_row,
     read_live_rows,
     read_note,
@@ -33,6 +35,7 @@ WHERE entity = ? AND key_order = ? AND deleted = 0
 """
 _REMOVE = "DELETE FROM rows WHERE entity = ? AND key_order = ? AND deleted = 0"
 _TOUCH = "UPDATE entities SET clock = ?, generation = generation + 1 WHERE id = ?"
+_LIVE_IDS = "SELECT id FROM rows WHERE entity = ? AND deleted = 0 ORDER BY key_order"
 _FIND_LIVE = "SELECT json FROM rows WHERE entity = ? AND key_order = ? AND deleted = 0"
 
 Row = Mapping[str, Any]
@@ -110,9 +113,18 @@ class SourceChange:
                 raise ValueError(f"{slug} has no live row with the key {tuple(key)!r}")
         return version
 
+    def live_count(self, slug: str) -> int:
+        """How many rows are not deleted, this transaction's own changes included."""
+        return read_live_count(self._connection, slug)
+
     def live_keys(self, slug: str) -> list[tuple[Any, ...]]:
         """The keys of the live rows, in order, this transaction's own changes included."""
         return [row.key for row in read_live_rows(self._connection, slug)]
+
+    def sample_keys(self, slug: str, count: int, rng: Random) -> list[tuple[Any, ...]]:
+        """The keys of so many live rows, or of all that there are, in no order."""
+        ids = [number for (number,) in self._connection.execute(_LIVE_IDS, (self._entity(slug).id,))]
+        return [self._key_of(slug, number) for number in rng.sample(ids, min(len(ids), count))]
 
     def live_row(self, slug: str, key: Sequence[Any]) -> LiveRow:
         """The live row of that key, as this transaction left it. Raises `ValueError` where there is none."""
@@ -142,6 +154,11 @@ class SourceChange:
             key_names = tuple(column.name for column in kept.spec.key_columns)
             self._open[slug] = _Open(kept.id, kept.spec, kept.clock, key_names)
         return self._open[slug]
+
+    def _key_of(self, slug: str, number: int) -> tuple[Any, ...]:
+        (json,) = self._connection.execute("SELECT json FROM rows WHERE id = ?", (number,)).fetchone()
+        data = read_json(json)["data"]
+        return tuple(data[name] for name in self._entity(slug).spec.business_keys)
 
     def _put(self, statement: str, entity: _Open, rows: Iterable[Row], row_version: str | None) -> str | None:
         versions = self._versions(entity, row_version)

@@ -44,9 +44,8 @@ def mutate(home: Path, fraction: float = 0.01, seed: int | None = None) -> tuple
 
 def _mutate(change: SourceChange, entity: ErpEntity, fraction: float, rng: Random) -> EntityMutation:
     slug = entity.spec.slug
-    keys = change.live_keys(slug)
-    count = max(1, round(len(keys) * fraction))
-    chosen = rng.sample(keys, min(len(keys), 2 * count))
+    count = max(1, round(change.live_count(slug) * fraction))
+    chosen = change.sample_keys(slug, 2 * count, rng)
     updated, deleted = tuple(chosen[:count]), tuple(chosen[count:])
     fresh = list(_new_rows(change, entity, count, rng))
     change.update(slug, (_changed(change, entity, key, rng) for key in updated))

@@ -13,7 +13,7 @@ from uuid import UUID
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
@@ -182,10 +182,9 @@ def test_keys_that_are_numbers_sort_by_value(left: int | Decimal, right: int | D
     assert (key_order([left]) == key_order([right])) == (left == right)
 
 
-@given(
-    left=st.lists(st.text(max_size=4), min_size=2, max_size=2),
-    right=st.lists(st.text(max_size=4), min_size=2, max_size=2),
-)
+@given(left=TWO_TEXTS, right=TWO_TEXTS)
+@example(left=["a", ""], right=["a\0", ""])
+@example(left=["a\0", ""], right=["a\1", ""])
 def test_keys_that_are_texts_sort_by_code_point_column_by_column(left: list[str], right: list[str]) -> None:
     assert (key_order(left) < key_order(right)) == (left < right)
     assert (key_order(left) == key_order(right)) == (left == right)
