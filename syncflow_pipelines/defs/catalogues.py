@@ -55,11 +55,11 @@ def _discovered(
     context: dg.AssetExecutionContext, settings: Settings, connector: str, loaded: str
 ) -> dg.MaterializeResult[None]:
     """Discovers the connector; partitions and, through the webserver, definitions follow."""
-    with open_database(settings) as database, working(database, context.instance, context.run_id):
+    with open_database(settings) as database, working(database, context.instance, context.run.run_id):
         try:
             report = discover(database, load_world(settings).connector(connector), settings)
         except SyncflowError as error:
-            give_up(context.instance, context.run_id, [type(error).__name__])
+            give_up(context.instance, context.run.run_id, [type(error).__name__])
             raise dg.Failure(description=f"{connector} was not discovered: {error}") from error
         world = load_world(settings)
         follow_discovery(context.instance, world)

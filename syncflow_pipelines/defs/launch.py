@@ -92,7 +92,10 @@ def _environment(settings: Settings, url: str, extra: Mapping[str, str]) -> dict
     folder = instance_folder(settings.home)
     if folder is None:
         raise ConfigurationError(f"there is no dagster.yaml in {Path.cwd()}; go to the folder of SyncFlow")
-    named = {"DAGSTER_HOME": str(folder), "SYNCFLOW_DAGSTER_URL": url, "SYNCFLOW_HOME": str(settings.home)}
+    named = {"SYNCFLOW_DAGSTER_URL": url, "SYNCFLOW_HOME": str(settings.home)}
+    if folder != Path.cwd():
+        # Only then: with DAGSTER_HOME, Dagster keeps files of its own beside dagster.yaml.
+        named["DAGSTER_HOME"] = str(folder)
     return {**os.environ, **named, **extra}  # noqa: TID251 - handed on whole, not read
 
 

@@ -23,7 +23,7 @@ def retention_job(settings: Settings) -> dg.JobDefinition:
         with open_database(settings) as database, database.connection() as connection:
             syncs = purge_runs(connection, days)
         before = datetime.now(UTC) - timedelta(days=days)
-        runs = delete_old_runs(context.instance, before, except_run=context.run_id)
+        runs = delete_old_runs(context.instance, before, except_run=context.run.run_id)
         context.log.info(f"Removed {syncs} sync runs and {runs} Dagster runs that ended before {before:%Y-%m-%d}.")
 
     @dg.job(

@@ -35,7 +35,7 @@ def sync_selected(context: dg.AssetExecutionContext, settings: Settings) -> Iter
     selected = context.selected_asset_check_keys
     with (
         open_database(settings, max_connections=settings.sync_worker_threads + 4) as database,
-        working(database, context.instance, context.run_id) as cancelled,
+        working(database, context.instance, context.run.run_id) as cancelled,
     ):
         yield from _checks_alone(database, selected, slugs)
         if slugs:
@@ -58,14 +58,14 @@ def sync_partition(
         slug,
         strategy=strategy,
         full_refresh=strategy == "full",
-        trigger=context.job_name,
-        dagster_run_id=context.run_id,
+        trigger=context.run.job_name,
+        dagster_run_id=context.run.run_id,
         wait_s=WAIT_ALONE_S,
     )
     key = entity_key(name, slug)
     with (
         open_database(settings) as database,
-        working(database, context.instance, context.run_id) as cancelled,
+        working(database, context.instance, context.run.run_id) as cancelled,
     ):
         with closing(_outcomes(context, settings, database, [request], cancelled)) as outcomes:
             outcome = next(outcomes)
@@ -89,8 +89,8 @@ def _requests(
         SyncRequest(
             world.connector(connector),
             slug,
-            trigger=_trigger(context.job_name),
-            dagster_run_id=context.run_id,
+            trigger=_trigger(context.run.job_name),
+            dagster_run_id=context.run.run_id,
             wait_s=WAIT_IN_BATCH_S,
         )
         for connector, slug in sorted(slugs.values())
@@ -156,7 +156,7 @@ def _refuse_failed(
 ) -> None:
     if not failed:
         return
-    give_up(context.instance, context.run_id, [outcome.error_type for outcome in failed])
+    give_up(context.instance, context.run.run_id, [outcome.error_type for outcome in failed])
     raise failure_of(failed, tried)
 
 

@@ -33,13 +33,15 @@ _ENDED = (dg.DagsterRunStatus.CANCELING, dg.DagsterRunStatus.CANCELED, dg.Dagste
 
 
 @contextmanager
-def working(database: Database, instance: dg.DagsterInstance, run_id: str) -> Iterator[Callable[[], bool]]:
+def working(
+    database: Database, instance: dg.DagsterInstance, run_id: str, *, poll_s: float = POLL_S
+) -> Iterator[Callable[[], bool]]:
     """Shows that the run's process lives; gives a question to ask from any thread: should the work stop?"""
     with database.dedicated("syncflow run") as connection:
         connection.execute(_HOLD, (run_id,))
         instance.add_run_tags(run_id, {WORKER_TAG: f"{socket.gethostname()}:{os.getpid()}"})
         try:
-            yield _Watch(instance, run_id).is_over
+            yield _Watch(instance, run_id, poll_s).is_over
         finally:
             instance.add_run_tags(run_id, {WORKER_TAG: NOBODY})
 
@@ -47,10 +49,10 @@ def working(database: Database, instance: dg.DagsterInstance, run_id: str) -> It
 class _Watch:
     """Whether somebody ended the run: asked often, by many threads, looked up seldom."""
 
-    def __init__(self, instance: dg.DagsterInstance, run_id: str) -> None:
-        self._instance, self._run_id = instance, run_id
+    def __init__(self, instance: dg.DagsterInstance, run_id: str, poll_s: float) -> None:
+        self._instance, self._run_id, self._poll_s = instance, run_id, poll_s
         self._lock = threading.Lock()
-        self._next_look = time.monotonic() + POLL_S
+        self._next_look = time.monotonic() + poll_s
         self._over = False
 
     def is_over(self) -> bool:
@@ -58,7 +60,7 @@ class _Watch:
             if not self._over and time.monotonic() >= self._next_look:
                 run = self._instance.get_run_by_id(self._run_id)
                 self._over = run is None or run.status in _ENDED
-                self._next_look = time.monotonic() + POLL_S
+                self._next_look = time.monotonic() + self._poll_s
             return self._over
 
 
