@@ -50,7 +50,7 @@ class SyncflowStorage(DagsterPostgresStorage):
         settings = load_settings(cwd=Path(folder) if folder else None)
         return cls(
             # a bare postgresql:// means psycopg 3 to SQLAlchemy 2.1, and dagster-postgres fails with that
-            postgres_url=sqlalchemy_url(database_url(settings), "psycopg2"),
+            postgres_url=sqlalchemy_url(database_url(settings), "psycopg2", application_name="dagster"),
             should_autocreate_tables=config_value.get("should_autocreate_tables", True),
             inst_data=inst_data,
         )

@@ -67,9 +67,8 @@ def _upgrade(url: str, schema: str) -> None:
     from sqlalchemy.exc import DBAPIError
     from sqlalchemy.pool import NullPool
 
-    engine = create_engine(
-        sqlalchemy_url(url, "psycopg"), poolclass=NullPool, connect_args={"application_name": "syncflow migration"}
-    )
+    address = sqlalchemy_url(url, "psycopg", application_name="syncflow migration")
+    engine = create_engine(address, poolclass=NullPool)
     try:
         with engine.begin() as connection:
             _enter_schema(connection, schema)

@@ -41,12 +41,14 @@ def one_line(error: BaseException) -> str:
     return " ".join(str(error).split())
 
 
-def sqlalchemy_url(url: str, driver: Driver) -> str:
+def sqlalchemy_url(url: str, driver: Driver, *, application_name: str | None = None) -> str:
     """The URL in SQLAlchemy's spelling, for the driver, password included. Raises `DatabaseError`."""
     # imported here because most commands never need SQLAlchemy, which takes 0.15 s to import
     from sqlalchemy import URL
 
     parts = {name: str(value) for name, value in url_parts(url).items()}
+    if application_name is not None:
+        parts["application_name"] = application_name
     return URL.create(
         f"postgresql+{driver}",
         username=parts.pop("user", None),

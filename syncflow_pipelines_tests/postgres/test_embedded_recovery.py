@@ -8,8 +8,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from syncflow_pipelines.database import Database, database_url, open_database, stop_embedded
-from syncflow_pipelines.database.embedded import release
+from syncflow_pipelines.database import Database, database_url, embedded_status, open_database, stop_embedded
+from syncflow_pipelines.database.embedded import release, server
 from syncflow_pipelines.database.embedded.account import account_for
 from syncflow_pipelines.database.embedded.place import Place
 from syncflow_pipelines.errors import DatabaseError
@@ -146,6 +146,22 @@ def test_what_a_killed_start_left_is_cleared(embedded_home: Path) -> None:
     leftover.mkdir(parents=True)
     database_url(settings_of(embedded_home))
     assert not leftover.parent.exists()
+
+
+def test_a_server_whose_socket_was_swept_away_is_told_of_and_can_be_stopped(
+    embedded_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "UNREACHABLE_LIMIT_S", 0.2)
+    settings = settings_of(embedded_home)
+    database_url(settings)
+    shutil.rmtree(Place.of(embedded_home).socket_folder)
+    with pytest.raises(DatabaseError, match=r"runs, but cannot be reached by its socket in /tmp/syncflow-.*; stop it"):
+        database_url(settings)
+    status = embedded_status(settings)
+    assert (status.running, status.ready) == (True, False)
+    assert stop_embedded(settings)
+    with Child(embedded_home) as child:
+        child.tell("lease")
 
 
 def test_a_killed_server_does_not_bar_a_stop(embedded_home: Path) -> None:

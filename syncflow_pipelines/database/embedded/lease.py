@@ -124,10 +124,11 @@ def _start(held: _Lease) -> None:
     with exclusive(held.place.start_lock, held.account, LOCK_LIMIT_S):
         if not try_shared(held.descriptor):
             raise DatabaseError(f"{held.place.lease} is locked by another program; end it.")
+        was_running = is_locked(held.place.server_lock)
         try:
             server.start(held.place, held.account)
         except BaseException:
-            if try_exclusive(held.descriptor):
+            if not was_running and try_exclusive(held.descriptor):
                 server.stop(held.place)
             raise
 

@@ -6,6 +6,7 @@
 import logging
 import os
 import signal
+import stat
 import subprocess
 import time
 from contextlib import suppress
@@ -25,6 +26,7 @@ log = logging.getLogger(__name__)
 
 START_LIMIT_S = 900.0
 """Recovery after a crash replays up to `max_wal_size` of log, on whatever disk there is."""
+UNREACHABLE_LIMIT_S = 30.0
 STOP_LIMIT_S = 120.0
 LOG_LIMIT_BYTES = 10_000_000
 
@@ -58,6 +60,8 @@ SETTINGS = {
 
 def can_connect(place: Place) -> bool:
     """Whether the server takes connections; its database is made where it is missing."""
+    if not _is_socket_ours(place):
+        return False
     try:
         psycopg.connect(place.url(), connect_timeout=10).close()
     except psycopg.OperationalError as error:
@@ -69,6 +73,8 @@ def can_connect(place: Place) -> bool:
 
 def answers(place: Place) -> bool:
     """Whether the server takes connections; makes nothing."""
+    if not _is_socket_ours(place):
+        return False
     try:
         psycopg.connect(place.url("postgres"), connect_timeout=10).close()
     except psycopg.OperationalError:
@@ -87,10 +93,7 @@ def start(place: Place, account: Account) -> None:
                 raise DatabaseError(f"PostgreSQL in {place.data} did not start: {last_words(_log_tail(place))}")
             _launch(place, account)
             launched = True
-        if waited_s > START_LIMIT_S:
-            raise DatabaseError(
-                f"PostgreSQL in {place.data} took no connection for {START_LIMIT_S:.0f} s; see {place.log}."
-            )
+        _require_hope(place, waited_s)
         if waited_s > QUIET_S and not told:
             told = True
             log.warning("Waiting for PostgreSQL in %s, which recovers from a crash or still ends.", place.data)
@@ -123,6 +126,38 @@ def server_pid(place: Place) -> int | None:
     except FileNotFoundError:
         return None
     return int(first) if first.isdecimal() else None
+
+
+def _require_hope(place: Place, waited_s: float) -> None:
+    """Raises `DatabaseError` once it is of no use to wait any longer."""
+    if waited_s > START_LIMIT_S:
+        raise DatabaseError(
+            f"PostgreSQL in {place.data} took no connection for {START_LIMIT_S:.0f} s; see {place.log}."
+        )
+    if waited_s > UNREACHABLE_LIMIT_S and _says_it_is_ready(place):
+        raise DatabaseError(
+            f"PostgreSQL in {place.data} (process {server_pid(place)}) runs, but cannot be reached by its socket in "
+            f"{place.socket_folder}: that folder was emptied, or the server runs in another container; "
+            "stop it with `syncflow db stop`."
+        )
+
+
+def _says_it_is_ready(place: Place) -> bool:
+    # https://www.postgresql.org/docs/current/storage-file-layout.html: the eighth line of postmaster.pid
+    try:
+        lines = place.postmaster_pid.read_text(errors="replace").split("\n")
+    except FileNotFoundError:
+        return False
+    return len(lines) > 7 and lines[7].strip() == "ready"
+
+
+def _is_socket_ours(place: Place) -> bool:
+    """Whether the socket's folder belongs to whom the data belong: nobody else's server is talked to."""
+    try:
+        folder, data = place.socket_folder.lstat(), place.data.stat()
+    except FileNotFoundError:
+        return False
+    return stat.S_ISDIR(folder.st_mode) and folder.st_uid == data.st_uid
 
 
 def _ask_to_stop(pid: int | None, place: Place) -> bool:
