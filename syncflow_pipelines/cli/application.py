@@ -19,6 +19,8 @@ from syncflow_pipelines.errors import ConfigurationError, SyncflowError
 
 FAILED = 1
 USAGE = 2
+FLAGS = frozenset({"-v", "-vv", "--verbose", "-q", "--quiet", "--debug"})
+"""Global flags, which may stand behind the command too."""
 INTERRUPTED = 128 + signal.SIGINT
 
 SUMMARIES = {
@@ -92,7 +94,7 @@ def run(arguments: Sequence[str]) -> int:
     """The exit code of `syncflow *arguments`; errors are told on stderr, never raised."""
     invocation = Invocation()
     try:
-        result = application.main(list(arguments), "syncflow", standalone_mode=False, obj=invocation)
+        result = application.main(_flags_first(arguments), "syncflow", standalone_mode=False, obj=invocation)
         sys.stdout.flush()
     except click.ClickException as error:
         error.show()
@@ -109,6 +111,12 @@ def run(arguments: Sequence[str]) -> int:
     return result if isinstance(result, int) else 0
 
 
+def _flags_first(arguments: Sequence[str]) -> list[str]:
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    flags = [word for word in arguments[:end] if word in FLAGS]
+    return [*flags, *(word for word in arguments[:end] if word not in FLAGS), *arguments[end:]]
+
+
 def _tell(invocation: Invocation, sentence: str, code: int) -> int:
     if invocation.debug:
         traceback.print_exc(file=sys.stderr)
@@ -119,7 +127,7 @@ def _tell(invocation: Invocation, sentence: str, code: int) -> int:
 def _unexpected(error: Exception, debug: bool) -> str:
     first_line = (str(error).splitlines() or [""])[0]
     told = f"{type(error).__name__}: {first_line}".rstrip(": ")
-    return told if debug else f"{told} (unexpected; --debug before the command shows where)"
+    return told if debug else f"{told} (unexpected; --debug shows where)"
 
 
 def _forget_stdout() -> None:

@@ -108,4 +108,4 @@ def _plain(value: object) -> object:
         return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
     if isinstance(value, tuple | set | frozenset):
         return list(value)
-    return str(value)
+    return value.hex() if isinstance(value, bytes) else str(value)

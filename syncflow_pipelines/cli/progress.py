@@ -48,8 +48,9 @@ class _Bars:
             if told.phase == "done":
                 self._finish(told.entity)
             else:
-                task = self._task(told.entity)
-                self._bars.update(task, completed=told.rows, total=told.total, phase=told.phase)
+                # A read that meets rows again counts past the source's total, which then says nothing.
+                total = told.total if told.total is not None and told.rows <= told.total else None
+                self._bars.update(self._task(told.entity), completed=told.rows, total=total, phase=told.phase)
 
     def _task(self, entity: str) -> TaskID:
         if entity not in self._tasks:

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -269,6 +270,19 @@ def test_an_entity_is_shown_with_its_columns(syncflow: Syncflow, source: str) ->
     assert columns["unit_price"]["type"] == "numeric(18,4)"
     assert columns["unit_price"]["source_type"] == "NUMBER(18,4)"
     assert "numeric(18,4)" in syncflow("entities", "show", "erp/order_lines").out
+
+
+def test_some_rows_of_an_entity_are_shown(syncflow: Syncflow, source: str, settings: Settings) -> None:
+    syncflow("discover")
+    syncflow("sync", "erp/items")
+    with open_erp(settings.home) as store:
+        first = next(store.live_rows("items"))
+    shown = syncflow("entities", "show", "erp/items", "--rows", "3")
+    assert shown.out.count("item_number") == 3
+    assert first.key[0] in shown.out.splitlines()[0]
+    rows = syncflow("entities", "show", "erp/items", "--rows", "3", "--json").records
+    assert rows[0]["item_number"] == first.key[0]
+    assert Decimal(rows[0]["standard_cost"]) == first.data["standard_cost"]
 
 
 def test_a_run_is_shown_by_its_uid(syncflow: Syncflow, source: str) -> None:

@@ -26,13 +26,16 @@ def in_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def failing(error: BaseException, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
     """The exit code of `syncflow` where its only command raises `error`."""
+    monkeypatch.setattr(application.application, "get_command", lambda _context, _name: failing_with(error))
+    return run([*arguments, "sync"])
 
+
+def failing_with(error: BaseException) -> click.Command:
     @click.command("sync")
     def raising() -> None:
         raise error
 
-    monkeypatch.setattr(application.application, "get_command", lambda _context, _name: raising)
-    return run([*arguments, "sync"])
+    return raising
 
 
 def test_help_imports_no_command_and_no_large_package() -> None:
@@ -99,6 +102,15 @@ def test_an_unexpected_error_is_told_without_a_traceback(
 def test_debug_shows_the_traceback(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     assert failing(KeyError("price"), monkeypatch, "--debug") == 1
     assert "Traceback (most recent call last)" in capsys.readouterr().err
+
+
+def test_global_flags_may_stand_behind_the_command(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(application.application, "get_command", lambda _context, _name: failing_with(KeyError("price")))
+    assert run(["sync", "--debug"]) == 1
+    assert "Traceback" in capsys.readouterr().err
+    assert run(["sync", "--", "--debug"]) == 2
 
 
 def test_an_interrupt_exits_130(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,12 +21,12 @@ ROWS = 200_000
 COUNTS = ("fetched", "inserted", "updated", "unchanged", "deleted", "rejected", "seconds")
 NEXT = """\
 What to try next:
-  dagster dev                       the same assets and their history in Dagster's UI, http://127.0.0.1:3000
-  syncflow dev                      the UI with the demo source running, syncing on its own
-  syncflow entities                 what there is now
-  syncflow runs erp/orders          what its syncs did
-  psql "$(syncflow db url)"         look at the tables (after: syncflow db start)
-  config/connectors.yaml            name your own source there"""
+  dagster dev                                the same assets and their history, at http://127.0.0.1:3000
+  syncflow dev                               the same with the demo source running: syncs on its own
+  syncflow entities                          what there is now
+  syncflow entities show erp/items --rows 5  what is in a table
+  syncflow runs erp/orders                   what the syncs of an entity did
+  config/connectors.yaml                     name your own source there"""
 
 
 @click.group("demo", cls=DefaultGroup, default="run")

@@ -7,7 +7,7 @@ from syncflow_pipelines.cli.invocation import Invocation, pass_invocation
 from syncflow_pipelines.cli.names import ConnectorName, EntityName
 from syncflow_pipelines.cli.outcomes import as_status
 from syncflow_pipelines.cli.output import Cell, print_facts, print_json, print_table
-from syncflow_pipelines.database import open_database
+from syncflow_pipelines.database import Database, open_database
 from syncflow_pipelines.sync.entities import find_entity, list_entities
 from syncflow_pipelines.sync.model import Column, Entity
 
@@ -19,7 +19,7 @@ def command() -> None:
     \b
       syncflow entities                     all of them
       syncflow entities --connector erp     those of one source
-      syncflow entities show erp/items      one, with its columns
+      syncflow entities show erp/items      one, with its columns; --rows 5 shows some of its rows
     """
 
 
@@ -44,12 +44,21 @@ def list_command(invocation: Invocation, connector: str | None, as_json: bool) -
 
 @command.command("show")
 @click.argument("entity", type=EntityName())
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@click.option("--rows", type=click.IntRange(1, 1000), help="Show so many rows of its table instead.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object; with --rows, one a row.")
 @pass_invocation
-def show_command(invocation: Invocation, entity: tuple[str, str], as_json: bool) -> int:
-    """Show one entity: where it goes, how its syncs stand, and its columns."""
-    with open_database(invocation.settings) as database, database.connection() as connection:
-        found = find_entity(connection, *entity)
+def show_command(invocation: Invocation, entity: tuple[str, str], rows: int | None, as_json: bool) -> int:
+    """Show one entity: where it goes, how its syncs stand, and its columns; or some of its rows.
+
+    \b
+      syncflow entities show erp/items             what it is
+      syncflow entities show erp/items --rows 5    what is in its table
+    """
+    with open_database(invocation.settings) as database:
+        with database.connection() as connection:
+            found = find_entity(connection, *entity)
+        if rows is not None:
+            return _show_rows(database, found, rows, as_json)
     if as_json:
         print_json({**_record(found), "columns": [_column_record(column) for column in found.spec.columns]})
         return 0
@@ -57,6 +66,19 @@ def show_command(invocation: Invocation, entity: tuple[str, str], as_json: bool)
     click.echo()
     headings = ("column", "type", "null", "key", "at the source", "its type", "description")
     print_table(headings, [_column_row(column) for column in found.spec.columns], wrap=("description",))
+    return 0
+
+
+def _show_rows(database: Database, entity: Entity, limit: int, as_json: bool) -> int:
+    from syncflow_pipelines.cli.preview import as_cell, first_rows
+
+    for number, row in enumerate(first_rows(database, entity, limit)):
+        if as_json:
+            print_json(row)
+            continue
+        if number:
+            click.echo()
+        print_facts({name: as_cell(value) for name, value in row.items()})
     return 0
 
 
