@@ -94,7 +94,7 @@ def _prepared(url: str) -> str:
     """The server's URL, once it has the template; whoever comes first makes it."""
     with _administration(url) as connection:
         connection.execute("SELECT pg_advisory_lock(1)")
-        if not connection.execute("SELECT FROM pg_database WHERE datname = %s", (TEMPLATE,)).fetchone():
+        if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (TEMPLATE,)).fetchone():
             connection.execute("ALTER SYSTEM SET fsync = off")
             connection.execute("SELECT pg_reload_conf()")
             _make_template(connection, url)
