@@ -17,6 +17,15 @@ ROW, TOMBSTONE, SEEN_ONLY = "0", "1", "2"
 _RAW_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _JSON_NULL = b"null"
 
+MAX_VERSION_CHARACTERS = 500
+"""A longer row version is none that could be asked for in a URL."""
+
+MAX_KEY_BYTES = 2600
+"""PostgreSQL refuses index entries above 2,704 bytes, and with them the whole statement."""
+
+_JSONB_GROWTH = 8
+"""How much longer than its text a value of that type can be inside an index."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reject:
@@ -48,9 +57,11 @@ class Batch:
     rows: list[StagedRow] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
     versions: list[str | None] = field(default_factory=list)
-    """The row version of every readable row, in the source's order."""
-    keys: list[int] = field(default_factory=list)
-    """A 64-bit digest of each kept row's business key and kind, in the source's order."""
+    """The row version of every row, in the source's order; None where there is none that can be read."""
+    digests: list[int] = field(default_factory=list)
+    """A 64-bit digest of every row, in the same order: of its business key and kind, or of a whole rejected row."""
+    unversioned: bool = False
+    """Whether a row that could be read has no row version."""
     unknown_names: set[str] = field(default_factory=set)
 
 
@@ -70,9 +81,9 @@ class RowDecoder:
         by_identifier = {column.identifier: (column, convert) for column, convert in self._columns}
         self._keys = [by_identifier[identifier] for identifier in spec.business_keys]
         self._aliases = {column.alias for column in spec.columns}
-        self._key_at = [
-            [column.identifier for column in spec.columns].index(identifier) for identifier in spec.business_keys
-        ]
+        identifiers = [column.identifier for column in spec.columns]
+        self._key_at = [identifiers.index(identifier) for identifier in spec.business_keys]
+        self._indexed_at = None if spec.rowversion_column is None else identifiers.index(spec.rowversion_column)
         self._blank = [NULL] * len(self._columns)
         # Rows hash alike only under the same columns, so that a new column changes every row once.
         self._seed = xxhash.xxh64_intdigest(repr([(c.identifier, c.pg_type) for c in spec.columns]).encode())
@@ -81,16 +92,29 @@ class RowDecoder:
         """The batch of a page: every row of it is either staged or rejected."""
         batch = Batch()
         for row in page.rows:
-            batch.versions.append(row.version)
-            try:
-                staged = self._tombstone(row) if row.deleted else self._row(row, batch.unknown_names)
-            except _Refused as refused:
-                batch.rejects.append(self._reject(row, refused))
-            else:
-                batch.rows.append(staged)
-                batch.keys.append(xxhash.xxh64_intdigest("\t".join(staged.key).encode(), seed=1 if row.deleted else 0))
-        batch.rejects.extend(self._unreadable(bad) for bad in page.bad)
+            self._take(row, batch)
+        for before, bad in enumerate(page.bad):
+            self._take_unreadable(bad, bad.at + before, batch)
         return batch
+
+    def _take(self, row: WireRow, batch: Batch) -> None:
+        batch.versions.append(_usable(row.version))
+        batch.unversioned |= row.version is None
+        try:
+            staged = self._tombstone(row) if row.deleted else self._row(row, batch.unknown_names)
+        except _Refused as refused:
+            reject = self._reject(row, refused)
+            batch.rejects.append(reject)
+            batch.digests.append(_digest_of_reject(reject))
+        else:
+            batch.rows.append(staged)
+            batch.digests.append(xxhash.xxh64_intdigest("\t".join(staged.key).encode(), seed=1 if row.deleted else 0))
+
+    def _take_unreadable(self, bad: BadRow, at: int, batch: Batch) -> None:
+        reject = self._unreadable(bad)
+        batch.rejects.append(reject)
+        batch.versions.insert(at, _usable(bad.row.version) if bad.row else None)
+        batch.digests.insert(at, _digest_of_reject(reject))
 
     def seen_only(self, reject: Reject) -> str | None:
         """The line that says that a rejected row is still at the source, or None without its key."""
@@ -109,18 +133,21 @@ class RowDecoder:
             if fields[at] is NULL:
                 raise _Refused("has no value in a business-key column", column.identifier)
         if len(data) > len(self._columns) or not self._aliases.issuperset(data):
-            unknown.update(set(data) - self._aliases)
+            unknown.update(_printable(name) for name in set(data) - self._aliases)
+        if self._indexed_at is not None:
+            self._check_indexed(fields, [self._indexed_at])
+        key = self._checked_key(fields)
         text = "\t".join(fields)
         digest = xxhash.xxh3_128_hexdigest(text.encode(), seed=self._seed)
-        return StagedRow(
-            "\t".join((text, digest, *_tail(row.version, ROW))), tuple(fields[at] for at in self._key_at), row
-        )
+        return StagedRow("\t".join((text, digest, *_tail(row.version, ROW))), key, row)
 
     def _tombstone(self, row: WireRow) -> StagedRow:
         key = self._key(row)
         if key is None:
             raise _Refused("is a deletion without its business key")
-        return StagedRow(self._key_line(key, TOMBSTONE, row.version), key, row)
+        line = self._key_line(key, TOMBSTONE, row.version)
+        self._checked_key(line.split("\t"))
+        return StagedRow(line, key, row)
 
     def _key_line(self, key: tuple[str, ...], kind: str, version: str | None) -> str:
         fields = self._blank.copy()
@@ -128,16 +155,26 @@ class RowDecoder:
             fields[at] = value
         return "\t".join((*fields, NULL, *_tail(version, kind)))
 
+    def _checked_key(self, fields: list[str]) -> tuple[str, ...]:
+        self._check_indexed(fields, self._key_at)
+        return tuple(fields[at] for at in self._key_at)
+
+    def _check_indexed(self, fields: list[str], positions: list[int]) -> None:
+        """Raises `_Refused` where the values are too long for an index: the whole table would refuse them."""
+        if sum(len(fields[at]) for at in positions) * _JSONB_GROWTH <= MAX_KEY_BYTES:
+            return
+        size = sum(_size_in_index(self._columns[at][0], fields[at]) for at in positions)
+        if size > MAX_KEY_BYTES:
+            reason = f"is {size} bytes long in an indexed column, PostgreSQL indexes {MAX_KEY_BYTES} at most"
+            raise _Refused(reason, self._columns[positions[0]][0].identifier)
+
     def _key(self, row: WireRow) -> tuple[str, ...] | None:
-        """The business key as COPY fields, from `data` or else from `oracle_keys`."""
-        try:
-            data, named = _members(row.data, "data"), _members(row.oracle_keys, "oracle_keys")
-            fields = [
-                _field(column, convert, data.get(column.alias) or named.get(column.name))
-                for column, convert in self._keys
-            ]
-        except _Refused:
-            return None
+        """The business key as COPY fields, each from `data` or else from `oracle_keys`."""
+        data, named = _readable_members(row.data), _readable_members(row.oracle_keys)
+        fields = [
+            _readable_field(column, convert, data.get(column.alias), named.get(column.name))
+            for column, convert in self._keys
+        ]
         return None if any(field is NULL for field in fields) else tuple(fields)
 
     def _reject(self, row: WireRow, refused: _Refused) -> Reject:
@@ -145,13 +182,15 @@ class RowDecoder:
         return Reject(_raw_row(row), refused.reason, refused.column, value, self._key(row))
 
     def _unreadable(self, bad: BadRow) -> Reject:
-        raw = bad.raw.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-        return Reject(raw, bad.reason, key=self._key(bad.row) if bad.row else None)
+        column = next((column.identifier for column, _ in self._columns if column.alias == bad.member), None)
+        value = _spelled_out(bad.value) if bad.value is not None else None
+        return Reject(_spelled_out(bad.raw), bad.reason, column, value, self._key(bad.row) if bad.row else None)
 
     def _literal(self, row: WireRow, column: str | None) -> str | None:
         for known, _ in self._columns:
             if known.identifier == column:
-                literal = _members(row.data, "data").get(known.alias)
+                literal = _readable_members(row.data).get(known.alias)
+                literal = literal or _readable_members(row.oracle_keys).get(known.name)
                 return bytes(literal).decode("utf-8", "backslashreplace") if literal is not None else None
         return None
 
@@ -169,8 +208,27 @@ def row_digest(raw: str) -> UUID:
 def _members(raw: msgspec.Raw, name: str) -> dict[str, msgspec.Raw]:
     try:
         return _RAW_OBJECT.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError) as cause:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as cause:
         raise _Refused(f"its {name} is not an object: {cause}") from cause
+
+
+def _readable_members(raw: msgspec.Raw) -> dict[str, msgspec.Raw]:
+    try:
+        return _RAW_OBJECT.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return {}
+
+
+def _readable_field(column: Column, convert: Converter, *candidates: msgspec.Raw | None) -> str:
+    """The field of the first candidate that has a good value, else `NULL`."""
+    for raw in candidates:
+        try:
+            found = _field(column, convert, raw)
+        except _Refused:
+            continue
+        if found is not NULL:
+            return found
+    return NULL
 
 
 def _field(column: Column, convert: Converter, raw: msgspec.Raw | None) -> str:
@@ -185,13 +243,39 @@ def _field(column: Column, convert: Converter, raw: msgspec.Raw | None) -> str:
         raise _Refused(str(bad), column.identifier, literal) from bad
 
 
+def _usable(version: str | None) -> str | None:
+    """The row version, unless it is one that could be neither asked for nor kept."""
+    if version is None or len(version) > MAX_VERSION_CHARACTERS or "\0" in version:
+        return None
+    return version
+
+
 def _tail(version: str | None, kind: str) -> tuple[str, str, str]:
-    order = order_key(version)
-    return (
-        NULL if version is None else escaped(version.replace("\0", "")),
-        NULL if order is None else escaped(order.replace("\0", "")),
-        kind,
-    )
+    """The last fields of a staged line. Raises `_Refused` for a row version that cannot be used."""
+    if version is None:
+        return NULL, NULL, kind
+    order = order_key(_usable(version))
+    if order is None:
+        raise _Refused(f"its row_version holds a NUL character, or more than {MAX_VERSION_CHARACTERS} characters")
+    return escaped(version), escaped(order), kind
+
+
+def _size_in_index(column: Column, text: str) -> int:
+    return len(text.encode()) * (_JSONB_GROWTH if column.pg_type == "jsonb" else 1) + 8
+
+
+def _digest_of_reject(reject: Reject) -> int:
+    return xxhash.xxh64_intdigest(reject.raw.encode("utf-8", "surrogatepass"), seed=2)
+
+
+def _printable(name: str) -> str:
+    """A foreign name as it can be kept and shown."""
+    return (name if name.isprintable() else ascii(name)[1:-1])[:100]
+
+
+def _spelled_out(text: str) -> str:
+    """The text with bytes that are no Unicode written as escapes."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def _raw_row(row: WireRow) -> str:

@@ -134,13 +134,13 @@ class Ingest:
         read = read_by_version(self._fetch, self._take, start, page_size=self._settings.page_size)
         if not read.ordered:
             reading = self._by_page(strategy, cursor)
-            reading.notes.append("the source sends row versions out of order, so it was read whole")
+            reading.notes.append("rows come without row versions, or not in their order, so the entity was read whole")
             return reading
         reading = Reading(strategy, is_whole=whole and read.complete, cursor=read.cursor)
         if not whole and _is_behind(read.cursor, cursor):
             reading.cursor = cursor
         if not read.complete:
-            reading.notes.append("rows of one row version would not hold still; the next sync reads them again")
+            reading.notes.append("the source would not hold still while it was read; the next sync goes on from there")
         return reading
 
     def _by_page(self, strategy: Strategy, cursor: str | None) -> Reading:

@@ -79,6 +79,10 @@ class Page:
         contradicted = self.size >= asked or (self.total is not None and self.total > seen)
         return self.has_more is False and not contradicted
 
+    def promises_more(self, seen: int) -> bool:
+        """Whether the page says that rows follow, in one way or another."""
+        return self.has_more is True or (self.total is not None and self.total > seen)
+
 
 _STRICT = msgspec.json.Decoder(_WirePage)
 _LENIENT = msgspec.json.Decoder(_LenientPage)

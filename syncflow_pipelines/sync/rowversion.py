@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple
 
 _WHOLE = re.compile(r"[0-9]+\Z")
 _HEX = re.compile(r"0[xX][0-9a-fA-F]+\Z")
+_HEX_PREFIXES = ("0x", "0X")
 _SPELLED_TIME = re.compile(
     r"(?P<moment>[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}:[0-9]{2})?)"
     r"(?P<rest>([.,][0-9]+)?(Z|[+-][0-9]{2}(:?[0-9]{2})?)?)\Z"
@@ -25,8 +26,8 @@ def precedes(earlier: str | None, later: str | None) -> bool:
     """
     if earlier is None or later is None:
         return earlier is None and later is not None
-    if earlier == later:
-        return False
+    if len(earlier) == len(later) and not earlier.startswith(_HEX_PREFIXES):
+        return earlier < later  # numbers of one length compare as their digits do
     numbers = _number(earlier), _number(later)
     if numbers[0] and numbers[1] and numbers[0].form == numbers[1].form:
         return numbers[0] < numbers[1]
