@@ -10,7 +10,7 @@ The configuration says nothing of the database: every process asks the settings 
 of `folder` where the configuration names one, and starts the embedded server if it is the first to come.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,6 +19,8 @@ from dagster._config.config_schema import UserConfigSchema
 from dagster._serdes import ConfigurableClassData
 from dagster_postgres import DagsterPostgresStorage
 from dagster_postgres.utils import create_pg_engine
+from sqlalchemy import event
+from sqlalchemy.engine import Dialect
 
 from syncflow_pipelines.config import load_settings
 from syncflow_pipelines.database.pool import database_url
@@ -32,10 +34,15 @@ class SyncflowStorage(DagsterPostgresStorage):
     """Runs, events and schedules of Dagster, in the database that SyncFlow uses."""
 
     def __init__(
-        self, postgres_url: str, should_autocreate_tables: bool = True, inst_data: ConfigurableClassData | None = None
+        self,
+        postgres_url: str,
+        should_autocreate_tables: bool = True,
+        inst_data: ConfigurableClassData | None = None,
+        revive: Callable[[], object] | None = None,
     ) -> None:
+        """`revive` starts a server again that was killed; it is called when no connection can be made."""
         super().__init__(postgres_url, should_autocreate_tables, inst_data)
-        self._keep_a_connection()
+        self._keep_a_connection(revive)
 
     @classmethod
     def config_type(cls) -> UserConfigSchema:
@@ -53,9 +60,10 @@ class SyncflowStorage(DagsterPostgresStorage):
             postgres_url=sqlalchemy_url(database_url(settings), "psycopg2", application_name="dagster"),
             should_autocreate_tables=config_value.get("should_autocreate_tables", True),
             inst_data=inst_data,
+            revive=None if settings.database_url else lambda: database_url(settings),
         )
 
-    def _keep_a_connection(self) -> None:
+    def _keep_a_connection(self, revive: Callable[[], object] | None) -> None:
         """Lets the three storages share one engine that keeps a connection.
 
         Dagster's own connect anew for each event, which takes longer than the event: a run of 300 assets
@@ -68,5 +76,20 @@ class SyncflowStorage(DagsterPostgresStorage):
             max_overflow=CONNECTIONS_AT_ONCE - IDLE_CONNECTIONS,
             pool_pre_ping=True,
         )
+        if revive is not None:
+            event.listen(engine, "do_connect", _reviving(revive))
         for storage in (self._run_storage, self._event_log_storage, self._schedule_storage):
             storage._engine = engine
+
+
+def _reviving(revive: Callable[[], object]) -> Callable[..., Any]:
+    """Connects as SQLAlchemy does, and once more after `revive` where that fails."""
+
+    def connect(dialect: Dialect, _: object, arguments: tuple[Any, ...], parameters: dict[str, Any]) -> Any:
+        try:
+            return dialect.connect(*arguments, **parameters)
+        except dialect.loaded_dbapi.OperationalError:
+            revive()
+            return dialect.connect(*arguments, **parameters)
+
+    return connect

@@ -19,7 +19,7 @@ from dagster._serdes import serialize_value
 from dagster_postgres import PostgresEventLogStorage
 
 import syncflow_pipelines
-from syncflow_pipelines_tests.postgres.embedded_world import eventually, is_running
+from syncflow_pipelines_tests.postgres.embedded_world import eventually, is_running, kill_server
 
 CHECKOUT = Path(syncflow_pipelines.__file__).parents[1]
 
@@ -114,6 +114,20 @@ def test_runs_and_events_are_kept(instance: dg.DagsterInstance) -> None:
     assert event is not None
     assert event.asset_materialization is not None
     assert event.asset_materialization.metadata["answer"].value == 42
+
+
+def test_a_killed_embedded_server_is_started_again(
+    project: Path, embedded_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("SYNCFLOW_DATABASE_URL", "POSTGRES_HOST", "POSTGRES_PORT", "POSTGRES_DB", "POSTGRES_USER"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("SYNCFLOW_HOME", str(embedded_home))
+    monkeypatch.chdir(project)
+    with dg.DagsterInstance.from_config(str(project)) as instance:
+        dg.materialize([answer], instance=instance)
+        kill_server(embedded_home)
+        assert instance.get_runs_count() == 1
+        assert dg.materialize([answer], instance=instance).success
 
 
 def test_another_process_rebuilds_the_instance_from_its_reference(
