@@ -1,6 +1,7 @@
 """The staging table of one sync: a temporary table that holds what was read until it is applied."""
 
 import re
+from dataclasses import replace
 
 import psycopg
 from psycopg import sql
@@ -25,6 +26,9 @@ _KEEP_GREATEST = sql.SQL(
     "WHERE s.ctid = d.ctid AND d.n > 1"
 )
 _COUNT = sql.SQL("SELECT count(*) FROM {stage} WHERE _bridge_kind <> 2")
+_REFUSALS = (psycopg.DataError, psycopg.errors.ProgramLimitExceeded, psycopg.errors.StatementTooComplex)
+"""What PostgreSQL says of a value that it cannot keep; any other error ends the sync."""
+
 _CONTEXT_COLUMN = re.compile(r", column (.+?)(?::|$)")
 
 
@@ -47,23 +51,31 @@ class Staging:
 
     def add(self, batch: Batch) -> list[Reject]:
         """Stages a page. The rejects that come out are the batch's, and those that PostgreSQL added."""
-        rejects = batch.rejects + self._add_rows(batch.rows)
-        keys = [line for reject in rejects if (line := self._decoder.seen_only(reject)) is not None]
-        if keys:
-            self._write(keys)
-        return rejects
+        refused = self._copy_in([staged.line for staged in batch.rows])
+        rejects = batch.rejects + [self._refused(batch.rows[at], error) for at, error in refused]
+        return self._mark_seen(rejects)
 
-    def _add_rows(self, rows: list[StagedRow]) -> list[Reject]:
-        """Copies the rows; where PostgreSQL refuses some, halves them until the bad ones stand alone."""
-        if not rows:
+    def _mark_seen(self, rejects: list[Reject]) -> list[Reject]:
+        """Stages the keys of the rejected rows; a key that PostgreSQL refuses, too, is none."""
+        lines = [self._decoder.seen_only(reject) for reject in rejects]
+        known = [at for at, line in enumerate(lines) if line is not None]
+        refused = {known[at] for at, _ in self._copy_in([line for line in lines if line is not None])}
+        return [replace(reject, key=None) if at in refused else reject for at, reject in enumerate(rejects)]
+
+    def _copy_in(self, lines: list[str], first: int = 0) -> list[tuple[int, psycopg.Error]]:
+        """Copies the lines; where PostgreSQL refuses some, halves them until the bad ones stand alone.
+
+        Returns the positions of those, counted from `first`, and why.
+        """
+        if not lines:
             return []
         try:
-            self._write([staged.line for staged in rows])
-        except (psycopg.DataError, psycopg.errors.ProgramLimitExceeded) as refusal:
-            if len(rows) == 1:
-                return [self._refused(rows[0], refusal)]
-            middle = len(rows) // 2
-            return self._add_rows(rows[:middle]) + self._add_rows(rows[middle:])
+            self._write(lines)
+        except _REFUSALS as refusal:
+            if len(lines) == 1:
+                return [(first, refusal)]
+            middle = len(lines) // 2
+            return self._copy_in(lines[:middle], first) + self._copy_in(lines[middle:], first + middle)
         return []
 
     def _write(self, lines: list[str]) -> None:
@@ -99,9 +111,11 @@ _REASONS = {
     "22003": "is out of range",
     "22007": "is not a date or time that PostgreSQL knows",
     "22008": "is no moment of the calendar",
+    "22009": "is in no time zone",
     "22P02": "is not a value of the column's type",
     "22001": "is too long",
     "22021": "is not valid Unicode",
     "22P05": "holds a character that PostgreSQL cannot keep",
     "54000": "is too large for PostgreSQL",
+    "54001": "is nested too deep for PostgreSQL",
 }
