@@ -4,10 +4,12 @@ The server is SyncFlow's embedded one, in a home of its own that all workers sha
 migrated once; each test works on a clone of it.
 """
 
+import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -19,16 +21,23 @@ from psycopg import sql
 from syncflow_pipelines.config import Settings
 from syncflow_pipelines.database import Database, open_database, stop_embedded
 from syncflow_pipelines.database import database_url as leased_url
+from syncflow_pipelines.errors import DatabaseError
 
 SHARED_HOME = pytest.StashKey[Path]()
 TEMPLATE = "syncflow_template"
+HOMES = "syncflow-tests-"
 
 
 def pytest_configure(config: pytest.Config) -> None:
     given = getattr(config, "workerinput", {}).get("syncflow_home")
     # not below pytest's own temporary folder: pytest closes that to other users each time it starts, and as
     # root the server runs as another user
-    config.stash[SHARED_HOME] = Path(given or Path(tempfile.gettempdir(), f"syncflow-tests-{uuid4().hex[:12]}"))
+    config.stash[SHARED_HOME] = Path(given or Path(tempfile.gettempdir(), f"{HOMES}{uuid4().hex[:12]}"))
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    if not hasattr(session.config, "workerinput"):
+        _remove_homes_of_killed_runs()
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -84,6 +93,16 @@ def embedded_home() -> Iterator[Path]:
     for used in parent.glob("*/postgres"):
         stop_embedded(_settings(used.parent), force=True)
     shutil.rmtree(parent, ignore_errors=True)
+
+
+def _remove_homes_of_killed_runs() -> None:
+    an_hour_ago = time.time() - 3600
+    for home in Path(tempfile.gettempdir()).glob(f"{HOMES}*"):
+        status = home.stat()
+        if status.st_uid == os.geteuid() and status.st_mtime < an_hour_ago:
+            with suppress(DatabaseError):  # it is in use: a long run
+                stop_embedded(_settings(home))
+                shutil.rmtree(home, ignore_errors=True)
 
 
 def _settings(home: Path, url: str | None = None) -> Settings:
