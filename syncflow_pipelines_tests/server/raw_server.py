@@ -115,12 +115,14 @@ def then_hang(data: bytes) -> Callable[[Request, Peer], None]:
 class RawServer:
     """Listens while it is used as a context manager; afterwards nothing of it is left.
 
-    After the script's last step, that step is repeated. `requests` are those received, `connections` counts
-    those accepted, and `most_open` those that were open at the same time.
+    After the script's last step, that step is repeated. `greeting` is sent before anything was asked. `requests`
+    are those received, `connections` counts those accepted, and `most_open` those that were open at the same time.
     """
 
-    def __init__(self, *script: Step, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None) -> None:
-        self.script, self.host, self.tls = script, host, tls
+    def __init__(
+        self, *script: Step, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None, greeting: bytes = b""
+    ) -> None:
+        self.script, self.host, self.tls, self.greeting = script, host, tls, greeting
         self.requests: list[Request] = []
         self.connections = self.most_open = 0
         self._open: set[socket.socket] = set()
@@ -192,6 +194,7 @@ class RawServer:
     def _talk(self, peer: socket.socket, number: int) -> None:
         reader = peer.makefile("rb")
         side = Peer(peer, self._stopped)
+        side.send(self.greeting)
         with reader:
             while side.is_open and (request := _read_request(reader.readline, number)) is not None:
                 with self._lock:

@@ -47,7 +47,7 @@ def test_certificate_for_another_name_is_refused(tls: ssl.SSLContext) -> None:
 
 
 def test_source_that_speaks_no_tls_is_unreachable() -> None:
-    with RawServer(reply()) as server:
+    with RawServer(reply(), greeting=b"220 no TLS here\r\n") as server:
         source = calling(server, base_url=f"https://127.0.0.1:{server.port}", ca_file=CA_FILE)
         with source, pytest.raises(SourceUnreachable, match=r"after 4 attempts: cannot connect to .*: TLS failed \("):
             source.get("/", validate=bytes)
