@@ -20,7 +20,7 @@ class Origin:
 
     scheme: str
     host: str
-    """In lower case, an IPv6 address without brackets."""
+    """In lower case and ASCII, an IPv6 address without brackets."""
     port: int
 
     @property
@@ -137,8 +137,7 @@ def _origin(parts: SplitResult) -> Origin | None:
         return None
     if not host.isprintable() or " " in host:
         raise ValueError("its host holds a space or a control character")
-    host.encode("idna")
-    return Origin(scheme, host.lower(), parts.port or _DEFAULT_PORTS[scheme])
+    return Origin(scheme, host.encode("idna").decode("ascii").lower(), parts.port or _DEFAULT_PORTS[scheme])
 
 
 def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

@@ -22,7 +22,7 @@ from syncflow_pipelines.transport.clock import SYSTEM, Clock
 from syncflow_pipelines.transport.exchange import Exchanger, RawReply, wire_limit
 from syncflow_pipelines.transport.redaction import Redaction
 from syncflow_pipelines.transport.retry import Patience, Trouble, retry_after_s
-from syncflow_pipelines.transport.wire import POLL_S, Limits, Route
+from syncflow_pipelines.transport.wire import POLL_S, Limits, Route, proxy_headers
 
 T = TypeVar("T")
 
@@ -97,7 +97,8 @@ class SourceClient:
         clock: Clock = SYSTEM,
     ) -> None:
         self._origin, self._base_path = split_base_url(base_url)
-        self._redaction = Redaction(headers)
+        through = parse_proxy(proxy) if proxy else None
+        self._redaction = Redaction({**headers, **(proxy_headers(through) if through else {})})
         self._credentials = (
             f"{credentials}; replace it" if headers else "a request without credentials; set the connector's auth"
         )
@@ -109,7 +110,7 @@ class SourceClient:
         self._exchanger = Exchanger(
             Route(
                 self._origin,
-                proxy=parse_proxy(proxy) if proxy else None,
+                proxy=through,
                 tls=_tls_context(ca_file) if self._origin.scheme == "https" else None,
             ),
             headers,
@@ -157,12 +158,13 @@ class SourceClient:
             self._wait_until(self._held_until)
             try:
                 return self._attempt(target, validate, etag)
-            except Trouble as trouble:
-                delay_s = patience.delay_s(trouble)
-                if delay_s is None:
-                    raise self._final(target, trouble, patience.attempts) from self._redaction.cause(trouble.__cause__)
-            retry_at = self._clock.monotonic() + delay_s
-            self._wait_until(retry_at)
+            except Trouble as caught:
+                trouble = caught
+            delay_s = patience.delay_s(trouble)
+            if delay_s is None:
+                # Out here, so that nothing is chained to the error but what shows no secret.
+                raise self._final(target, trouble, patience.attempts) from self._redaction.cause(trouble.__cause__)
+            self._wait_until(self._clock.monotonic() + delay_s)
 
     def close(self) -> None:
         """Closes idle connections; those in use close when their request ends."""

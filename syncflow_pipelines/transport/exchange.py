@@ -175,7 +175,7 @@ class Exchanger:
             return RawReply(response.status, headers, _read_body(response, self._max_body_bytes)), True
         try:
             return RawReply(response.status, headers, _read_body(response, _ERROR_BODY_BYTES)), True
-        except (TooLarge, TooManyBytes, OSError, http.client.HTTPException):
+        except (TooLarge, TooManyBytes, OSError, ValueError, http.client.HTTPException):
             # The status says enough; what is wrong with the rest of such a reply does not matter.
             return RawReply(response.status, headers, b""), False
 

@@ -149,8 +149,15 @@ def test_refusal_with_an_endless_body_is_still_that_refusal() -> None:
         source.get("/", validate=bytes)
 
 
-def test_refusal_with_a_torn_body_is_still_that_refusal() -> None:
-    torn = head(404, {"Content-Length": "100"}) + b"half"
+@pytest.mark.parametrize(
+    "torn",
+    [
+        head(404, {"Content-Length": "100"}) + b"half",
+        head(404, {"Transfer-Encoding": "chunked"}) + b"-5\r\nhalf",
+        head(404, {"Transfer-Encoding": "chunked"}) + b"nonsense",
+    ],
+)
+def test_refusal_with_a_torn_body_is_still_that_refusal(torn: bytes) -> None:
     with RawServer(then_close(torn)) as server, calling(server) as source, pytest.raises(NotFound):
         source.get("/", validate=bytes)
 

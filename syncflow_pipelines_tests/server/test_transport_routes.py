@@ -144,6 +144,15 @@ def test_plain_request_goes_to_the_proxy_whole() -> None:
         assert proxy.connections == 1
 
 
+def test_host_with_letters_of_any_alphabet_is_named_in_ascii() -> None:
+    with RawServer(reply()) as proxy:
+        url = f"http://127.0.0.1:{proxy.port}"
+        with SourceClient("http://Bücher.example/", {}, timeout_s=5, max_connections=1, proxy=url) as source:
+            source.get("/x", validate=bytes)
+        assert proxy.requests[0].target == "http://xn--bcher-kva.example/x"
+        assert proxy.requests[0].headers["host"] == "xn--bcher-kva.example"
+
+
 @pytest.mark.parametrize("proxying", [relay, sluggish_relay])
 def test_tls_goes_through_a_tunnel_that_the_proxy_cannot_read(proxying: Step) -> None:
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -41,6 +41,7 @@ def test_no_error_repeats_a_token_that_the_source_sends_back(echo: bytes) -> Non
         source.get("/", validate=refuse)
     told = "".join(traceback.format_exception(caught.value)) + repr(caught.value) + repr(pickle.dumps(caught.value))
     assert TOKEN.lower() not in told.lower()
+    assert caught.value.__context__ in (None, caught.value.__cause__)
     assert TOKEN[:12].lower() not in str(caught.value).lower()
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 700
