@@ -17,6 +17,12 @@ _CREATE = sql.SQL(
     '_bridge_hash uuid, _bridge_rowversion text, _bridge_order text COLLATE "C", _bridge_kind smallint, '
     "_bridge_seq bigint GENERATED ALWAYS AS IDENTITY (CACHE 1000)) ON COMMIT DROP"
 )
+_ROOM = sql.SQL("_bridge_room interval NOT NULL DEFAULT '0', _bridge_more_room interval NOT NULL DEFAULT '0'")
+"""As wide as what the table has more than the staging table, so that a row too wide for it is refused here, alone."""
+
+_WIDE = 400
+"""From so many columns on, a row can be wider than PostgreSQL's 8,160 bytes."""
+
 _COPY = sql.SQL("COPY {stage} ({columns}, _bridge_hash, _bridge_rowversion, _bridge_order, _bridge_kind) FROM STDIN")
 _KEEP_GREATEST = sql.SQL(
     "DELETE FROM {stage} s USING ("
@@ -47,6 +53,8 @@ class Staging:
             sql.SQL("{} {}").format(sql.Identifier(column.identifier), sql.SQL(column.pg_type))
             for column in self._spec.columns
         ]
+        if len(columns) >= _WIDE:
+            columns.append(sql.Composed([_ROOM]))
         self._connection.execute(_CREATE.format(name=sql.Identifier(NAME), columns=sql.SQL(", ").join(columns)))
 
     def add(self, batch: Batch) -> list[Reject]:
