@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import psycopg
-from syncflow_pipelines.sync.state import write_catalogue_state
 
 from syncflow_pipelines.config import ConnectorConfig, Settings
 from syncflow_pipelines.database import Database
@@ -39,6 +38,7 @@ from syncflow_pipelines.sync.model import (
     Table,
 )
 from syncflow_pipelines.sync.runs import try_lock, unlock
+from syncflow_pipelines.sync.state import write_catalogue_state
 from syncflow_pipelines.sync.tables import TablePlan, apply_plan, plan_table
 from syncflow_pipelines.transport import open_source
 
