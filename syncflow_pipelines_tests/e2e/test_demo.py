@@ -12,9 +12,11 @@ import dagster as dg
 import pytest
 
 from syncflow_pipelines.defs.record import open_instance
+from syncflow_pipelines.demo.erp import ensure_erp, open_erp
+from syncflow_pipelines.demo.store import Fault
 from syncflow_pipelines_tests.e2e.project_folder import ProjectFolder, wait_until
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(900)]
 
 ROWS = "3000"
 
@@ -96,12 +98,24 @@ def listening(port: int) -> socket.socket:
 def test_a_signal_ends_the_demo_and_all_that_it_started(
     step: str, number: signal.Signals, project: ProjectFolder
 ) -> None:
-    with project.running("demo") as process:
+    with project.running("demo", "--rows", "30000") as process:
         wait_until(lambda: step in project.stderr(), step)
         process.send_signal(number)
         assert process.wait(timeout=60) in (130, 143)
     assert "Traceback" not in project.stderr()
     wait_until(lambda: not project.processes(), "all processes of the demo have ended", limit_s=30)
+
+
+def test_an_entity_that_cannot_be_synced_fails_the_demo_by_name(project: ProjectFolder) -> None:
+    ensure_erp(project.home, int(ROWS))
+    with open_erp(project.home) as source:
+        source.break_entity("prices", Fault(status=410))
+    done = project.syncflow("demo", "--json")
+    assert done.returncode == 1
+    verdict = json.loads(done.stdout.splitlines()[-1])
+    assert verdict["equal"] is False
+    assert all(mistake.startswith("erp/prices") for mistake in verdict["mistakes"])
+    assert done.stderr.count("Error: erp/prices") == len(verdict["mistakes"]) > 0
 
 
 def test_a_configuration_without_the_demo_source_is_refused(project: ProjectFolder) -> None:

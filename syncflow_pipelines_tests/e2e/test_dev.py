@@ -18,7 +18,7 @@ from syncflow_pipelines.sync.entities import list_entities
 from syncflow_pipelines.sync.runs import list_runs
 from syncflow_pipelines_tests.e2e.project_folder import ProjectFolder, unused_port, wait_until
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(900)]
 
 ROWS = 1000
 Done = tuple[int, int, int]

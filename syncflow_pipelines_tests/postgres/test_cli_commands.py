@@ -17,12 +17,13 @@ import pytest
 from syncflow_pipelines.cli.application import run
 from syncflow_pipelines.config import Settings
 from syncflow_pipelines.database import Database
-from syncflow_pipelines.demo.erp import ensure_erp, expected_rows, open_erp
+from syncflow_pipelines.demo.app import build_app
+from syncflow_pipelines.demo.erp import ensure_erp, erp_token, expected_rows, open_erp
 from syncflow_pipelines.demo.mutate import mutate
-from syncflow_pipelines.demo.server import running_source
+from syncflow_pipelines.demo.serving import serve_in_thread
 from syncflow_pipelines.demo.store import Fault
 from syncflow_pipelines.sync.entities import find_entity
-from syncflow_pipelines.sync.runs import list_runs, try_lock
+from syncflow_pipelines.sync.runs import list_runs, try_lock, unlock
 
 ROWS = 1500
 CONNECTORS = """\
@@ -31,6 +32,7 @@ connectors:
     base_url: {url}
     auth: {{type: bearer, token_file: {home}/demo/erp.token}}
 """
+WAITING = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'syncflow sync'"
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ def source(settings: Settings, source_template: Path) -> Iterator[str]:
     demo = settings.home / "demo"
     demo.mkdir(parents=True)
     (demo / source_template.name).write_bytes(source_template.read_bytes())
-    with running_source(settings.home) as url:
+    with open_erp(settings.home) as store, serve_in_thread(build_app(store, erp_token(settings.home))) as url:
         settings.config_dir.mkdir(exist_ok=True)
         text = CONNECTORS.format(url=url, home=settings.home)
         (settings.config_dir / "connectors.yaml").write_text(text)
@@ -167,6 +169,19 @@ def test_an_entity_that_another_sync_holds_is_refused_by_name(
     assert said.code == 1
     assert "Error: erp/items is being synced" in said.err
     assert syncflow("sync", "erp/items").code == 0
+
+
+def test_with_wait_a_sync_goes_on_when_the_other_one_ends(syncflow: Syncflow, source: str, database: Database) -> None:
+    syncflow("discover")
+    with database.dedicated("other sync") as other:
+        uid = find_entity(other, "erp", "items").uid
+        assert try_lock(other, uid)
+        with started("sync", "erp/items", "--wait", "60", "--json") as process:
+            wait_for(lambda: other.execute(WAITING).fetchone(), "the sync waits")
+            assert list_runs(other) == ()
+            unlock(other, uid)
+            out, _ = process.communicate(timeout=60)
+    assert (process.returncode, json.loads(out)["status"]) == (0, "success")
 
 
 @pytest.mark.parametrize(
@@ -313,11 +328,7 @@ def test_a_signal_ends_a_sync_at_once_and_its_run_as_failed(
     syncflow("discover")
     with open_erp(settings.home) as store:
         store.break_entity("items", Fault(status=None, delay_s=60))
-    command = [sys.executable, "-m", "syncflow_pipelines.cli", "sync", "erp/items", "--json"]
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
-    ) as process:
+    with started("sync", "erp/items", "--json") as process:
         wait_for_run(database, "running")
         asked = time.monotonic()
         process.send_signal(number)
@@ -329,12 +340,28 @@ def test_a_signal_ends_a_sync_at_once_and_its_run_as_failed(
     assert wait_for_run(database, "failed") == "erp/items"
 
 
+def started(*arguments: str) -> subprocess.Popen[str]:
+    """`syncflow` in a process of its own, with this one's environment."""
+    command = [sys.executable, "-m", "syncflow_pipelines.cli", *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+
+
 def wait_for_run(database: Database, status: str) -> str:
     """The entity of the first run of that status."""
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
+    found: list[str] = []
+
+    def look() -> bool:
         with database.connection() as connection:
-            for run_record in list_runs(connection, status=status):
-                return run_record.entity
+            found.extend(record.entity for record in list_runs(connection, status=status))
+        return bool(found)
+
+    wait_for(look, f"a run became {status}")
+    return found[0]
+
+
+def wait_for(holds: Callable[[], object], what: str) -> None:
+    deadline = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < deadline, f"never: {what}"
         time.sleep(0.05)
-    raise AssertionError(f"no run became {status}")

@@ -1,5 +1,6 @@
 """`syncflow connectors`: which sources there are, and whether they answer."""
 
+import json
 from dataclasses import dataclass
 
 import click
@@ -9,6 +10,8 @@ from syncflow_pipelines.cli.names import ConnectorName, choose_connectors
 from syncflow_pipelines.cli.output import print_json, print_table
 from syncflow_pipelines.config import ConnectorConfig, Settings
 from syncflow_pipelines.errors import SyncflowError
+
+HEALTH_PATH = "/api/v1/health"
 
 
 @dataclass(frozen=True)
@@ -49,10 +52,13 @@ def command(invocation: Invocation, names: tuple[str, ...], test: bool, as_json:
 
 
 def ask(connector: ConnectorConfig, settings: Settings) -> Answer:
-    """What the source answers to a question after its health and its catalogue."""
+    """What the source answers to a question after its health, and then after its catalogue."""
     from syncflow_pipelines.sync.discovery import fetch_catalogue
+    from syncflow_pipelines.transport import open_source
 
     try:
+        with open_source(connector, settings) as source:
+            source.get(HEALTH_PATH, validate=json.loads)
         catalogue = fetch_catalogue(connector, settings)
     except SyncflowError as error:
         return Answer(False, None, str(error))

@@ -1,6 +1,7 @@
 """`syncflow demo`: the whole job once, and its source."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -95,7 +96,8 @@ def source(
     from syncflow_pipelines.demo.server import serve_source
 
     invocation.note("The demo source runs until Ctrl-C.")
-    serve_source(folder, host, port)
+    with suppress(KeyboardInterrupt):  # which is how it is meant to end
+        serve_source(folder, host, port)
     return 0
 
 
