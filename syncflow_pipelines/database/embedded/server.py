@@ -210,9 +210,10 @@ def _make_socket_folder(place: Place, account: Account) -> None:
 
 
 def _remove_socket_folder(place: Place) -> None:
-    with suppress(OSError):  # somebody else's, or not there
+    if _is_socket_ours(place):
         _remove_sockets(place.socket_folder)
-        place.socket_folder.rmdir()
+        with suppress(OSError):  # not empty: somebody keeps something there
+            place.socket_folder.rmdir()
 
 
 def _remove_sockets(folder: Path) -> None:
