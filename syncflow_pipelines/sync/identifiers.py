@@ -1,7 +1,8 @@
-"""Names from outside, made into names for PostgreSQL that people can type.
+"""Names from outside, made into names for PostgreSQL.
 
-Identifiers are always quoted when they become SQL; what is done here is for people (lower case, no
-punctuation) and for PostgreSQL's limit of 63 bytes, which it would apply by cutting silently.
+Identifiers are always quoted when they become SQL. Schemas and tables get names that people can type; columns keep
+the names that the source's contract gives them, down to the letter. Both stay within PostgreSQL's limit of 63 bytes,
+which it would apply by cutting silently.
 """
 
 import hashlib
@@ -53,17 +54,21 @@ def unique_identifiers(names: Sequence[str], reserved: Collection[str] = ()) -> 
 def column_identifiers(aliases: Sequence[str]) -> list[str]:
     """The columns' names for the aliases of one entity, in their order, all different.
 
-    An alias that would be an audit column of SyncFlow or a system column of PostgreSQL gets `source`
-    put before it: `_bridge_hash` becomes `source_bridge_hash`, `xmin` becomes `source_xmin`.
+    A column is called what its alias says, in the alias's own case and spelling. What PostgreSQL cannot keep in a
+    name, and control characters, become underscores; an alias that is too long, or empty, carries a digest. One that
+    would be an audit column of SyncFlow or a system column of PostgreSQL gets `source` put before it: `_bridge_hash`
+    becomes `source_bridge_hash`, `xmin` becomes `source_xmin`.
     """
     return _assigned(aliases, [_column_identifier(alias) for alias in aliases], ())
 
 
 def _column_identifier(alias: str) -> str:
-    made = identifier(alias)
+    made = "".join("_" if unicodedata.category(char) in ("Cc", "Cs") else char for char in alias)
     if made in SYSTEM_COLUMNS:
-        return f"source_{made}"
-    return identifier(f"source{made}") if made.startswith(AUDIT_PREFIX) else made
+        made = f"source_{made}"
+    elif made.lower().startswith(AUDIT_PREFIX):
+        made = f"source{made}"
+    return made if 0 < len(made.encode()) <= MAX_BYTES else _with_digest(made, alias)
 
 
 def _assigned(names: Sequence[str], wanted: Sequence[str], reserved: Collection[str]) -> list[str]:

@@ -43,7 +43,7 @@ def test_alias_defaults_to_the_name_in_lower_case() -> None:
     assert [c.alias for c in items.columns] == ["part_no", "weight", "size"]
 
 
-def test_alias_is_kept_as_spelled_and_its_identifier_is_safe() -> None:
+def test_alias_is_kept_as_spelled_and_names_its_column() -> None:
     columns = [
         column("A", output_alias="Item No"),
         column("B", output_alias="_bridge_hash"),
@@ -51,11 +51,11 @@ def test_alias_is_kept_as_spelled_and_its_identifier_is_safe() -> None:
     ]
     (items,) = parse(entity(columns=columns, business_key_columns=["Item No"], rowversion_column=None)).entities
     assert [(c.alias, c.identifier) for c in items.columns] == [
-        ("Item No", "item_no"),
+        ("Item No", "Item No"),
         ("_bridge_hash", "source_bridge_hash"),
         ("xmin", "source_xmin"),
     ]
-    assert items.business_keys == ("item_no",)
+    assert items.business_keys == ("Item No",)
 
 
 def test_business_key_may_be_named_as_the_source_names_it() -> None:

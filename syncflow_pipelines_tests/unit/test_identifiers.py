@@ -124,15 +124,40 @@ def test_reserved_name_gets_a_digest() -> None:
     assert DIGEST.search(made)
 
 
+@pytest.mark.parametrize(
+    "alias",
+    ["item_number", "ItemNumber", "PART NO", 'x"; DROP TABLE items; --', "100 %", "a.b", "Größe", "名前", "1st"],
+)
+def test_column_is_called_what_its_alias_says(alias: str) -> None:
+    assert column_identifiers([alias]) == [alias]
+
+
+def test_aliases_that_differ_in_case_alone_are_two_columns() -> None:
+    assert column_identifiers(["Qty", "qty", "QTY"]) == ["Qty", "qty", "QTY"]
+
+
+@pytest.mark.parametrize(
+    ("alias", "made"), [("nul\0byte", "nul_byte"), ("a\ud800b", "a_b"), ("two\nlines", "two_lines")]
+)
+def test_what_no_name_can_hold_becomes_an_underscore(alias: str, made: str) -> None:
+    assert column_identifiers([alias]) == [made]
+
+
+def test_long_and_empty_aliases_carry_a_digest() -> None:
+    first, second, empty = column_identifiers(["ä" * 60 + "1", "ä" * 60 + "2", ""])
+    assert first != second
+    assert all(len(made.encode()) <= MAX_BYTES and DIGEST.search(made) for made in (first, second, empty))
+
+
 @pytest.mark.parametrize("alias", sorted(SYSTEM_COLUMNS))
 def test_system_column_is_renamed(alias: str) -> None:
-    assert column_identifiers([alias.upper()]) == [f"source_{alias}"]
+    assert column_identifiers([alias]) == [f"source_{alias}"]
 
 
 def test_audit_columns_are_renamed() -> None:
     aliases = ["_bridge_id", "_BRIDGE_HASH", "_bridge_", "bridge_id", "x_bridge_id", "_bridge_" + "x" * 80]
     made = column_identifiers(aliases)
-    assert made[:5] == ["source_bridge_id", "source_bridge_hash", "source_bridge_", "bridge_id", "x_bridge_id"]
+    assert made[:5] == ["source_bridge_id", "source_BRIDGE_HASH", "source_bridge_", "bridge_id", "x_bridge_id"]
     assert len(made[5].encode()) <= MAX_BYTES
 
 
