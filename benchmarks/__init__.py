@@ -1,0 +1,1 @@
+"""Figures that the documentation quotes, measured again: `python -m benchmarks`."""
