@@ -1,6 +1,5 @@
 """The staging table of one sync: a temporary table that holds what was read until it is applied."""
 
-import re
 from dataclasses import replace
 
 import psycopg
@@ -34,8 +33,6 @@ _KEEP_GREATEST = sql.SQL(
 _COUNT = sql.SQL("SELECT count(*) FROM {stage} WHERE _bridge_kind <> 2")
 _REFUSALS = (psycopg.DataError, psycopg.errors.ProgramLimitExceeded, psycopg.errors.StatementTooComplex)
 """What PostgreSQL says of a value that it cannot keep; any other error ends the sync."""
-
-_CONTEXT_COLUMN = re.compile(r", column (.+?)(?::|$)")
 
 
 class Staging:
@@ -91,9 +88,14 @@ class Staging:
             copy.write("\n".join((*lines, "")))
 
     def _refused(self, staged: StagedRow, refusal: psycopg.Error) -> Reject:
-        found = _CONTEXT_COLUMN.search(refusal.diag.context or "")
         reason = _REASONS.get(refusal.sqlstate or "", "PostgreSQL refuses the value")
-        return self._decoder.refused_by_database(staged, found[1] if found else None, reason)
+        return self._decoder.refused_by_database(staged, self._column_at_fault(refusal.diag.context or ""), reason)
+
+    def _column_at_fault(self, context: str) -> str | None:
+        """The column that stands first in `COPY …, line 1, column NAME: "value"`; values may look like the rest."""
+        names = (column.identifier for column in self._spec.columns)
+        found = [(at, name) for name in names if (at := context.find(f", column {name}: ")) >= 0]
+        return min(found)[1] if found else None
 
     def settle(self) -> int:
         """Leaves one line a key, that of the greatest row version or else the last read.

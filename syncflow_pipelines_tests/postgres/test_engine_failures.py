@@ -11,10 +11,11 @@ from threading import Thread
 import pytest
 
 from syncflow_pipelines.config import BearerAuth
+from syncflow_pipelines.demo.entity import SourceColumn
 from syncflow_pipelines.demo.serving import listen
 from syncflow_pipelines.demo.store import Fault
 from syncflow_pipelines.sync.entities import due_entities
-from syncflow_pipelines.sync.model import SyncOutcome
+from syncflow_pipelines.sync.model import Counts, SyncOutcome
 from syncflow_pipelines.sync.rejects import list_rejects
 from syncflow_pipelines_tests.postgres.world import TOKEN, World, row
 
@@ -166,3 +167,18 @@ def test_too_many_rejects_fail_the_sync_but_stay_to_be_seen(synced: World) -> No
     assert outcome.counts.rejected == 10
     assert synced.live("items")["A", 1]["label"] == "x"
     assert synced.query("SELECT count(*) FROM rejected_rows") == [(10,)]
+
+
+def test_columns_of_any_name_are_kept_compared_and_named_in_rejects(world: World) -> None:
+    names = ['x"; DROP TABLE items; --', "100 %s", "Camel Case", "a, column b: ", "ünï"]
+    columns = tuple(SourceColumn(name, "TIMESTAMP", alias=name) for name in names)
+    world.offer("odd", "hash", columns=(SourceColumn("NO", "NUMBER(9)", alias="No"), *columns), business_keys=("No",))
+    good = dict.fromkeys(names, "2025-01-01T00:00:00")
+    world.store.insert("odd", [{"No": n, **good} for n in range(10)])
+    world.store.insert("odd", [{"No": 10 + n, **good, name: "2025-02-30T00:00:00"} for n, name in enumerate(names)])
+    world.discover()
+    assert world.sync("odd").counts == Counts(fetched=15, inserted=10, rejected=5)
+    assert list(world.live("odd")[0,]) == ["No", *names]
+    with world.database.connection() as connection:
+        assert {reject.column_name for reject in list_rejects(connection)} == set(names)
+    assert world.sync("odd", full_refresh=True).counts == Counts(fetched=15, unchanged=10, rejected=5)
