@@ -5,7 +5,7 @@ from psycopg import sql
 
 from syncflow_pipelines.errors import SchemaRefused
 from syncflow_pipelines.sync.model import Entity
-from syncflow_pipelines.sync.tables import plan_table, unique_keys
+from syncflow_pipelines.sync.tables import columns_of, plan_table, unique_keys
 
 _DUPLICATES = sql.SQL(
     "SELECT count(*) FROM (SELECT FROM {table} WHERE NOT _bridge_deleted GROUP BY {keys} HAVING count(*) > 1) repeated"
@@ -30,8 +30,11 @@ def drift(connection: psycopg.Connection, entity: Entity) -> tuple[str, ...]:
 def duplicate_keys(connection: psycopg.Connection, entity: Entity) -> int:
     """How many business keys stand in more than one live row.
 
-    Where the table still has its unique constraint that is none, and the rows are not read.
+    Where the table still has its unique constraint that is none, and the rows are not read; a table or column
+    that is gone repeats nothing.
     """
+    if not columns_of(connection, entity.table).keys() >= {*entity.spec.business_keys, "_bridge_deleted"}:
+        return 0
     if sorted(entity.spec.business_keys) in unique_keys(connection, entity.table):
         return 0
     table = sql.Identifier(entity.table.schema, entity.table.name)

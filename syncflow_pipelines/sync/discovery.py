@@ -39,7 +39,7 @@ from syncflow_pipelines.sync.model import (
 )
 from syncflow_pipelines.sync.runs import try_lock, unlock
 from syncflow_pipelines.sync.state import write_catalogue_state
-from syncflow_pipelines.sync.tables import TablePlan, apply_plan, plan_table
+from syncflow_pipelines.sync.tables import TablePlan, apply_plan, plan_table, relax_keys
 from syncflow_pipelines.transport import open_source
 
 CATALOGUE_PATH = "/api/v1/apis"
@@ -55,6 +55,12 @@ SELECT 1 FROM schema_changes WHERE connector_uid = (SELECT uid FROM connectors W
 AND kind = %s AND column_name IS NOT DISTINCT FROM %s AND after_type IS NOT DISTINCT FROM %s AND NOT applied LIMIT 1
 """
 _ONE_AT_A_TIME = "SELECT pg_advisory_lock(hashtextextended('syncflow discovery ' || %s, 0))"
+# Two connectors may want the same table.
+_ONE_TABLE_AT_A_TIME = "SELECT pg_advisory_xact_lock(hashtextextended('syncflow tables', 0))"
+# Whoever waits to alter a table makes everybody wait who wants to read it.
+_WAIT_FOR_LOCKS = "SET LOCAL lock_timeout = '10s'"
+_PASSING = ("08", "40", "53", "55P03", "57", "58")
+"""SQLSTATEs of what may be over the next time: connection, deadlock, resources, lock, shutdown, system."""
 _REMEMBER = "UPDATE connectors SET catalogue_digest = %s, catalogue_at = now() WHERE name = %s"
 
 
@@ -70,9 +76,10 @@ def discover(db: Database, connector: ConnectorConfig, settings: Settings, *, dr
     Raises `SourceError` or `ConfigurationError`, and then everything stands as it was.
     """
     started = time.monotonic()
-    catalogue = fetch_catalogue(connector, settings)
     with db.dedicated("syncflow discovery") as connection:
         connection.execute(_ONE_AT_A_TIME, (connector.name,))
+        # Asked for under the lock, so that an older catalogue never comes after a newer one.
+        catalogue = fetch_catalogue(connector, settings)
         if dry_run:
             connection.autocommit = False
         work = _Discovery(connection, connector, catalogue)
@@ -80,7 +87,8 @@ def discover(db: Database, connector: ConnectorConfig, settings: Settings, *, dr
         if dry_run:
             connection.rollback()
         else:
-            connection.execute(_REMEMBER, (catalogue.digest, connector.name))
+            if not work.postponed:
+                connection.execute(_REMEMBER, (catalogue.digest, connector.name))
             write_catalogue_state(settings.home, connector.name, list_entities(connection, connector=connector.name))
     return work.report(time.monotonic() - started)
 
@@ -97,6 +105,8 @@ class _Discovery:
     refused: dict[str, str] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
     changes: list[SchemaChange] = field(default_factory=list)
+    postponed: list[str] = field(default_factory=list)
+    """Entities that could not be followed just now, so that the catalogue is not taken over yet."""
 
     def run(self) -> None:
         self.findings += self.catalogue.findings
@@ -127,15 +137,21 @@ class _Discovery:
         """Takes one entity over; what goes wrong with it stays with it."""
         entity = self.known.get(spec.slug)
         try:
-            with self.connection.transaction():
-                self._add(spec) if entity is None else self._renew(entity, spec)
+            if entity is None:
+                with self.connection.transaction():
+                    self._add(spec)
+            else:
+                self._renew(entity, _in_known_order(spec, entity.spec))
         except SchemaRefused as refusal:
             self._refuse(spec, entity, str(refusal))
         except psycopg.Error as failure:
             if self.connection.broken:
                 raise
             reason = failure.diag.message_primary or type(failure).__name__
-            self._refuse(spec, entity, f"PostgreSQL refuses its table: {reason}")
+            if (failure.sqlstate or "").startswith(_PASSING):
+                self._postpone(spec, f"cannot be followed just now, PostgreSQL says: {reason}; discover again")
+            else:
+                self._refuse(spec, entity, f"PostgreSQL refuses its table: {reason}")
 
     def _refuse(self, spec: EntitySpec, entity: Entity | None, reason: str) -> None:
         _LOG.warning("%s/%s: %s", self.connector.name, spec.slug, reason)
@@ -145,12 +161,18 @@ class _Discovery:
         else:
             mark_refused(self.connection, entity.uid, reason)
 
+    def _postpone(self, spec: EntitySpec, reason: str) -> None:
+        self.findings.append(Finding("warning", spec.slug, reason))
+        self.postponed.append(spec.slug)
+
     def _add(self, spec: EntitySpec) -> None:
+        self.connection.execute(_ONE_TABLE_AT_A_TIME)
         record = self._record(spec, self._free_table(spec))
         self._check_strategy(spec, record.strategy)
         plan = self._plan(spec, record.table)
-        apply_plan(self.connection, spec, plan)
-        save_entity(self.connection, connector_uid(self.connection, self.connector.name), record, is_new=True)
+        kept = _keeping_refused_types(record, plan)
+        apply_plan(self.connection, kept.spec, plan)
+        save_entity(self.connection, connector_uid(self.connection, self.connector.name), kept, is_new=True)
         self._note(SchemaChange("entity_added", spec.slug, after=str(record.table)))
         self.added.append(spec.slug)
 
@@ -158,42 +180,50 @@ class _Discovery:
         """Follows what changed of an entity that is known, unless a sync holds it just now."""
         record = self._record(spec, self._table_of(entity))
         self._check_strategy(spec, record.strategy)
-        plan = plan_table(self.connection, spec, record.table)
-        if plan.is_empty and not plan.refused and _same(entity, record):
+        plan = self._plan(spec, record.table)
+        kept = _keeping_refused_types(record, plan)
+        if plan.is_empty and _same(entity, kept):
             return
         if not try_lock(self.connection, entity.uid):
-            text = "is being synced just now; its columns follow at the next discovery"
-            self.findings.append(Finding("warning", spec.slug, text))
+            self._postpone(spec, "is being synced just now; its columns follow at the next discovery")
             return
         try:
-            self._follow(entity, record, plan)
+            # Committed before the lock is given back: the next sync must not work by the columns of before.
+            with self.connection.transaction():
+                self._follow(entity, kept, plan)
         finally:
-            unlock(self.connection, entity.uid)
+            if not self.connection.closed:
+                unlock(self.connection, entity.uid)
 
     def _follow(self, entity: Entity, record: EntityRecord, plan: TablePlan) -> None:
         spec = record.spec
-        for change in plan.refused:
-            self.refused[spec.slug] = change.message
-            self._note_once(change)
-        if plan.blocks:
-            mark_refused(self.connection, entity.uid, "; ".join(change.message for change in plan.refused))
-            return
-        kept = _keeping_refused_types(record, plan)
-        applied = apply_plan(self.connection, kept.spec, plan)
-        changes = [*_lifecycle(entity, record), *applied, *_dropped(entity, spec)]
+        self.connection.execute(_WAIT_FOR_LOCKS)
+        changes = [
+            *_lifecycle(entity, record),
+            *apply_plan(self.connection, spec, plan),
+            *_dropped(entity, spec),
+        ]
+        relax_keys(self.connection, record.table, set(entity.spec.business_keys) - set(spec.business_keys))
+        owner = connector_uid(self.connection, self.connector.name)
+        refill = plan.refills or record.table != entity.table or _has_new_column(entity, spec)
+        save_entity(self.connection, owner, replace(record, refill=refill), is_new=False)
         for change in changes:
             self._note(change)
-        owner = connector_uid(self.connection, self.connector.name)
-        refill = plan.refills or record.table != entity.table
-        save_entity(self.connection, owner, replace(kept, refill=refill), is_new=False)
-        if changes or not _same(entity, kept):
-            self.changed.append(spec.slug)
+        self.changed.append(spec.slug)
 
     def _plan(self, spec: EntitySpec, table: Table) -> TablePlan:
-        """The plan for a new entity's table, which may be there from an earlier state."""
+        """What has to be done to the entity's table, which may be there from an earlier state.
+
+        Raises `SchemaRefused` where rows could not be kept. What is merely not followed is noted.
+        """
         plan = plan_table(self.connection, spec, table)
-        if plan.refused:
-            raise SchemaRefused("; ".join(change.message for change in plan.refused))
+        for change in plan.refused:
+            self._note_once(change)
+        reason = "; ".join(change.message for change in plan.refused)
+        if plan.blocks:
+            raise SchemaRefused(reason)
+        if reason:
+            self.refused[spec.slug] = reason
         return plan
 
     def _record(self, spec: EntitySpec, table: Table) -> EntityRecord:
@@ -238,6 +268,8 @@ class _Discovery:
     def _mark_gone(self) -> None:
         offered = {spec.slug for spec in self.catalogue.entities}
         unreadable = {finding.entity for finding in self.catalogue.findings if finding.severity == "error"}
+        if None in unreadable:
+            return  # an entry without a name may be any of them
         for slug, entity in self.known.items():
             if slug in offered or slug in unreadable or not entity.is_present:
                 continue
@@ -274,6 +306,19 @@ def _keeping_refused_types(record: EntityRecord, plan: TablePlan) -> EntityRecor
         for column in record.spec.columns
     )
     return replace(record, spec=replace(record.spec, columns=columns))
+
+
+def _in_known_order(spec: EntitySpec, known: EntitySpec) -> EntitySpec:
+    """The entity with its columns in the order that they are known in: it means nothing, but rows are hashed by it."""
+    places = {column.identifier: place for place, column in enumerate(known.columns)}
+    columns = sorted(spec.columns, key=lambda column: places.get(column.identifier, len(places)))
+    return replace(spec, columns=tuple(columns))
+
+
+def _has_new_column(entity: Entity, spec: EntitySpec) -> bool:
+    """Whether a column is offered that was not before; in the table it may be from an earlier time."""
+    known = {column.identifier for column in entity.spec.columns}
+    return any(column.identifier not in known for column in spec.columns)
 
 
 def _lifecycle(entity: Entity, record: EntityRecord) -> list[SchemaChange]:

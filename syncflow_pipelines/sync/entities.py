@@ -66,9 +66,10 @@ UPDATE entities SET api_name = %(api_name)s, description = %(description)s, delt
   last_sync_at = CASE WHEN %(refill)s THEN NULL ELSE last_sync_at END
 WHERE connector_uid = %(connector_uid)s AND slug = %(slug)s
 """
-_MARK_REFUSED = (
-    "UPDATE entities SET schema_error = %s, is_present = true, gone_at = NULL, updated_at = now() WHERE uid = %s"
-)
+_MARK_REFUSED = """
+UPDATE entities SET schema_error = %(reason)s, is_present = true, gone_at = NULL, updated_at = now()
+WHERE uid = %(uid)s AND (schema_error IS DISTINCT FROM %(reason)s OR NOT is_present)
+"""
 _MARK_GONE = "UPDATE entities SET is_present = false, gone_at = now(), updated_at = now() WHERE uid = %s"
 
 
@@ -173,7 +174,7 @@ def save_entity(connection: psycopg.Connection, owner: UUID, record: EntityRecor
 
 def mark_refused(connection: psycopg.Connection, uid: UUID, reason: str) -> None:
     """Notes that the entity's columns cannot follow the source; everything else of it stays as it was."""
-    connection.execute(_MARK_REFUSED, (reason, uid))
+    connection.execute(_MARK_REFUSED, {"reason": reason, "uid": uid})
 
 
 def mark_gone(connection: psycopg.Connection, uid: UUID) -> None:

@@ -4,7 +4,9 @@ What a table should become is worked out from the table as it is, so that one al
 an earlier state is taken up where it stands. Users' views, grants and indexes are left alone.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
+from itertools import chain, count
 
 import psycopg
 from psycopg import sql
@@ -29,21 +31,37 @@ _COMMENT_TABLE = sql.SQL("COMMENT ON TABLE {table} IS {text}")
 _ADD = sql.SQL("ALTER TABLE {table} ADD COLUMN {column} {type}")
 _WIDEN = sql.SQL("ALTER TABLE {table} ALTER COLUMN {column} TYPE {type} USING {column}::{type}")
 
+_RELAX = sql.SQL("ALTER TABLE {table} ALTER COLUMN {column} DROP NOT NULL")
+
+_KIND = """
+SELECT c.relkind::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = %s AND c.relname = %s
+"""
 _COLUMNS = """
 SELECT a.attname, format_type(a.atttypid, a.atttypmod)
 FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname = %s AND c.relname = %s AND a.attnum > 0 AND NOT a.attisdropped
 """
+# Columns that an index only carries along (INCLUDE), and expressions, make nothing unique.
 _UNIQUE_KEYS = """
 SELECT array_agg(a.attname::text ORDER BY a.attname)
 FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = ANY (i.indkey)
+CROSS JOIN unnest(i.indkey) WITH ORDINALITY AS k (attnum, place)
+JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.attnum
 WHERE n.nspname = %s AND c.relname = %s AND i.indisunique AND i.indisvalid AND i.indpred IS NULL
+  AND i.indexprs IS NULL AND k.place <= i.indnkeyatts
 GROUP BY i.indexrelid
 """
+_HAS_SCHEMA = "SELECT 1 FROM pg_namespace WHERE nspname = %s"
+# IF NOT EXISTS does not keep two from creating one schema at once.
+_ONE_SCHEMA_AT_A_TIME = "SELECT pg_advisory_xact_lock(hashtextextended('syncflow schemas', 0))"
 _AUDIT_NAMES = {
     "_bridge_id", "_bridge_created_at", "_bridge_updated_at", "_bridge_hash", "_bridge_deleted", "_bridge_rowversion",
 }  # fmt: skip
+
+
+_TABLE_KINDS = ("r", "p")
+_OTHER_KINDS = {"v": "view", "m": "materialized view", "f": "foreign table", "i": "index", "S": "sequence", "c": "type"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +84,8 @@ class TablePlan:
 
     @property
     def refills(self) -> bool:
-        """Whether rows that did not change have to be read again."""
-        return self.create or bool(self.add)
+        """Whether rows that did not change have to be read again: for values new, refused so far, or spelled anew."""
+        return not self.is_empty
 
 
 def plan_table(connection: psycopg.Connection, spec: EntitySpec, table: Table) -> TablePlan:
@@ -75,12 +93,14 @@ def plan_table(connection: psycopg.Connection, spec: EntitySpec, table: Table) -
 
     Raises `SchemaRefused` where a table of that name exists that is not SyncFlow's.
     """
-    existing: dict[str, str] = dict(connection.execute(_COLUMNS, (table.schema, table.name)).fetchall())
-    if not existing:
+    kind = connection.execute(_KIND, (table.schema, table.name)).fetchone()
+    if kind is None:
         return TablePlan(table, create=True)
-    if not existing.keys() >= _AUDIT_NAMES:
+    existing = columns_of(connection, table)
+    if kind[0] not in _TABLE_KINDS or not existing.keys() >= _AUDIT_NAMES:
+        what = "table" if kind[0] in _TABLE_KINDS else _OTHER_KINDS.get(kind[0], "relation")
         raise SchemaRefused(
-            f"table {table} exists and is not SyncFlow's; rename it, or give the entity another target_table"
+            f"{what} {table} exists and is not SyncFlow's; rename it, or give the entity another target_table"
         )
     add = tuple(column for column in spec.columns if column.identifier not in existing)
     compared = [
@@ -128,24 +148,50 @@ def ensure_table(connection: psycopg.Connection, spec: EntitySpec, table: Table)
     return plan
 
 
+def relax_keys(connection: psycopg.Connection, table: Table, keys: Collection[str]) -> None:
+    """Lets columns be null that are part of the business key no more."""
+    for key in sorted(columns_of(connection, table).keys() & set(keys)):
+        connection.execute(_RELAX.format(table=_name(table), column=sql.Identifier(key)))
+
+
+def columns_of(connection: psycopg.Connection, table: Table) -> dict[str, str]:
+    """The table's columns and their types, as `format_type()` spells them; empty where there is none."""
+    return dict(connection.execute(_COLUMNS, (table.schema, table.name)).fetchall())
+
+
 def unique_keys(connection: psycopg.Connection, table: Table) -> list[list[str]]:
     """The columns of each unique index of the table, sorted by name."""
     return [names for (names,) in connection.execute(_UNIQUE_KEYS, (table.schema, table.name))]
 
 
 def _create(connection: psycopg.Connection, spec: EntitySpec, table: Table) -> None:
-    connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(table.schema)))
+    _create_schema(connection, table.schema)
     connection.execute(
         _CREATE.format(
             table=_name(table),
             columns=sql.SQL(", ").join(_definition(column) for column in spec.columns),
             audit=_AUDIT_COLUMNS,
-            constraint=sql.Identifier(identifier(f"{table.name}_business_key")),
+            constraint=_free_name(connection, table.schema, f"{table.name}_business_key"),
             keys=sql.SQL(", ").join(sql.Identifier(key) for key in spec.business_keys),
         )
     )
     _index_row_version(connection, spec, table)
     _comment(connection, spec, table)
+
+
+def _create_schema(connection: psycopg.Connection, schema: str) -> None:
+    """Creates the schema unless it is there; one that is needs no right to create any."""
+    if connection.execute(_HAS_SCHEMA, (schema,)).fetchone():
+        return
+    connection.execute(_ONE_SCHEMA_AT_A_TIME)
+    connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(schema)))
+
+
+def _free_name(connection: psycopg.Connection, schema: str, wanted: str) -> sql.Identifier:
+    """The wanted name, or one like it: a table that was renamed away keeps the names of its indexes."""
+    names = chain([wanted], (f"{wanted}_{number}" for number in count(2)))
+    free = (name for name in map(identifier, names) if not connection.execute(_KIND, (schema, name)).fetchone())
+    return sql.Identifier(next(free))
 
 
 def _definition(column: Column) -> sql.Composed:
@@ -159,7 +205,7 @@ def _index_row_version(connection: psycopg.Connection, spec: EntitySpec, table: 
     if spec.strategy != "rowversion" and spec.rowversion_column is None:
         return
     column = spec.rowversion_column or "_bridge_rowversion"
-    name = sql.Identifier(identifier(f"idx_{table.name}_rowversion"))
+    name = _free_name(connection, table.schema, f"idx_{table.name}_rowversion")
     connection.execute(_INDEX.format(name=name, table=_name(table), column=sql.Identifier(column)))
 
 
@@ -223,7 +269,8 @@ def _keys_refusal(spec: EntitySpec, table: Table) -> SchemaChange:
         applied=False,
         message=(
             f"table {table} has no unique constraint on the business key ({keys}) that the source now names; "
-            "rename the table away to have it filled anew, or add the constraint yourself, and discover again"
+            "rename the table away to have it filled anew, or put the constraint in the place of the old one yourself, "
+            "and discover again"
         ),
     )
 
