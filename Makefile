@@ -9,7 +9,7 @@ TEST_WORKERS ?= 2
 
 BIN := .venv/bin
 INSTALLED := .venv/.installed
-CODE := syncflow_pipelines syncflow_pipelines_tests $(wildcard benchmarks)
+CODE := syncflow_pipelines syncflow_pipelines_tests benchmarks
 SUITE := $(BIN)/python -m pytest -n $(TEST_WORKERS)
 
 SUPPORTED := import sys; v = sys.version_info[:2]; (3, 11) <= v < (3, 14) or sys.exit( \
@@ -51,7 +51,7 @@ lint: setup ## ruff
 	@$(BIN)/ruff check $(CODE)
 
 types: setup ## mypy --strict
-	@$(BIN)/mypy $(CODE)
+	@$(BIN)/mypy
 
 imports: setup
 	@$(BIN)/lint-imports --no-logo
