@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from uuid import uuid4
 
 import dagster as dg
 from dagster._core.events import RunFailureReason
@@ -94,10 +93,14 @@ class _MainJob:
         return DemoReport(first, changes, second, counts, mistakes, self.clock.seconds)
 
     def _discover(self) -> tuple[Entity, ...]:
-        run_id = self._materialise([catalogue_key(self.connector)], "discovery")
+        result = self._materialise([catalogue_key(self.connector)], "discovery")
+        if not result.success:
+            raise SyncflowError(
+                _reason(result) or f"{self.connector} was not discovered; see Dagster's {result.run_id}"
+            )
         entities = tuple(entity for entity in self._entities() if entity.is_present)
         if not entities:
-            raise SyncflowError(f"the discovery of {self.connector} found no entity; see Dagster's run {run_id}")
+            raise SyncflowError(f"{self.connector} offers no entity that can be used; see: syncflow discover")
         self.clock.tell(f"{len(entities)} entities were discovered, and their tables made")
         return entities
 
@@ -107,7 +110,7 @@ class _MainJob:
 
     def _sync(self, entities: Sequence[Entity], name: str) -> tuple[SyncRun, ...]:
         """Materialises every entity in one Dagster run; the syncs that it recorded, by entity."""
-        run_id = self._materialise([entity_key(entity.connector, entity.spec.slug) for entity in entities], name)
+        run_id = self._materialise([entity_key(one.connector, one.spec.slug) for one in entities], name).run_id
         with self.database.connection() as connection:
             newest = list_runs(connection, limit=MANY_RUNS)
         runs = sorted((run for run in newest if run.dagster_run_id == run_id), key=lambda run: run.entity)
@@ -116,19 +119,23 @@ class _MainJob:
         )
         return tuple(runs)
 
-    def _materialise(self, keys: Sequence[dg.AssetKey], name: str) -> str:
-        """The id of a run of this process that materialises the assets, as they are defined by now.
-
-        A run that fails is not an error here: its entities tell why.
-        """
+    def _materialise(self, keys: Sequence[dg.AssetKey], name: str) -> dg.ExecuteInProcessResult:
+        """A run of this process that materialises the assets, as they are defined by now; it may have failed."""
         job = build_definitions(load_world(self.settings)).resolve_implicit_global_asset_job_def()
-        run_id = str(uuid4())
         result = job.execute_in_process(
-            QUIET, self.instance, raise_on_error=False, asset_selection=keys, run_id=run_id, tags={DEMO_TAG: name}
+            QUIET, self.instance, raise_on_error=False, asset_selection=keys, tags={DEMO_TAG: name}
         )
         if any(map(_was_interrupted, result.all_events)):
             raise KeyboardInterrupt
-        return run_id
+        return result
+
+
+def _reason(result: dg.ExecuteInProcessResult) -> str | None:
+    """What the first step that failed says of it."""
+    for event in result.all_events:
+        if event.is_step_failure and (said := event.step_failure_data.user_failure_data):
+            return said.description
+    return None
 
 
 def _was_interrupted(event: dg.DagsterEvent) -> bool:

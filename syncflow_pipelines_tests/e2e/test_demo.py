@@ -118,6 +118,17 @@ def test_an_entity_that_cannot_be_synced_fails_the_demo_by_name(project: Project
     assert done.stderr.count("Error: erp/prices") == len(verdict["mistakes"]) > 0
 
 
+def test_a_source_that_cannot_be_discovered_is_one_sentence(project: ProjectFolder) -> None:
+    ensure_erp(project.home, int(ROWS))
+    with open_erp(project.home) as source:
+        source.break_entity("", Fault(status=410))
+    done = project.syncflow("demo")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.count("Error: ") == 1
+    assert "Error: erp was not discovered: GET http://" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_a_configuration_without_the_demo_source_is_refused(project: ProjectFolder) -> None:
     connectors = Path(project.path, "config", "connectors.yaml")
     connectors.write_text("connectors: [{name: crm, base_url: 'https://crm.example.com'}]\n")

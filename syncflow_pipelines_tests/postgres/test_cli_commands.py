@@ -186,7 +186,14 @@ def test_with_wait_a_sync_goes_on_when_the_other_one_ends(syncflow: Syncflow, so
 
 @pytest.mark.parametrize(
     "arguments",
-    [(), ("erp/items", "--all"), ("--all", "--connector", "erp"), ("items",), ("erp/items", "--strategy", "quick")],
+    [
+        (),
+        ("erp/items", "--all"),
+        ("--all", "--connector", "erp"),
+        ("items",),
+        ("erp/items", "--strategy", "quick"),
+        ("--all", "--full-refresh", "--strategy", "hash"),
+    ],
 )
 def test_a_sync_of_nothing_or_of_two_things_is_a_usage_error(syncflow: Syncflow, arguments: tuple[str, ...]) -> None:
     assert syncflow("sync", *arguments).code == 2
@@ -338,6 +345,23 @@ def test_a_signal_ends_a_sync_at_once_and_its_run_as_failed(
     assert "Traceback" not in out + err
     assert took_s < 15
     assert wait_for_run(database, "failed") == "erp/items"
+
+
+def test_a_reader_that_goes_away_ends_the_syncs_that_it_does_not_see(
+    syncflow: Syncflow, source: str, settings: Settings, database: Database
+) -> None:
+    syncflow("discover")
+    with open_erp(settings.home) as store:
+        store.break_entity("order_lines", Fault(status=None, delay_s=60))
+        store.break_entity("orders", Fault(status=None, delay_s=2))
+    with started("sync", "erp/sites", "erp/orders", "erp/order_lines", "--json") as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert json.loads(process.stdout.readline())["entity"] == "erp/sites"
+        process.stdout.close()
+        assert process.wait(timeout=30) == 1
+        assert process.stderr.read() == ""
+    assert wait_for_run(database, "failed") == "erp/order_lines"
 
 
 def started(*arguments: str) -> subprocess.Popen[str]:

@@ -26,7 +26,7 @@ def command() -> None:
     """
 
 
-@command.command("start")
+@command.command("start", short_help="Start the embedded server, and keep it running.")
 @pass_invocation
 def start(invocation: Invocation) -> int:
     """Start the embedded server, and keep it running until `syncflow db stop`."""
@@ -85,7 +85,7 @@ def migrate(invocation: Invocation, dry_run: bool) -> int:
     return 0
 
 
-@command.command("status")
+@command.command("status", short_help="Show where the database is and whether it runs.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @pass_invocation
 def status(invocation: Invocation, as_json: bool) -> int:

@@ -22,8 +22,8 @@ ROWS = 200_000
 COUNTS = ("fetched", "inserted", "updated", "unchanged", "deleted", "rejected", "seconds")
 NEXT = """\
 What to try next:
-  dagster dev                                the same assets and their history, at http://127.0.0.1:3000
-  syncflow dev                               the same with the demo source running: syncs on its own
+  syncflow dev                               Dagster's UI, with the demo source running: it syncs on its own
+  dagster dev                                the same assets and history without the source (its syncs will fail)
   syncflow entities                          what there is now
   syncflow entities show erp/items --rows 5  what is in a table
   syncflow runs erp/orders                   what the syncs of an entity did

@@ -1,6 +1,7 @@
 """`syncflow sync`: fetch entities now."""
 
-from collections.abc import Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
 import click
@@ -61,8 +62,10 @@ def command(
     show up in Dagster too, as those of its own runs do.
     """
     choice = Choice(entities, connectors, everything)
+    if full_refresh and strategy:
+        raise click.UsageError("--full-refresh reads everything whatever the strategy; leave --strategy out.")
     with open_database(invocation.settings) as database:
-        chosen = _choose(database, invocation, choice)
+        chosen = _choose(database, invocation, choice, dry_run)
         if dry_run:
             return _plan([entity for _, entity in chosen], strategy, full_refresh, as_json)
         requests = [
@@ -80,7 +83,9 @@ def command(
     return 1 if any(outcome.status == "failed" for outcome in outcomes) else 0
 
 
-def _choose(database: Database, invocation: Invocation, choice: Choice) -> list[tuple[ConnectorConfig, Entity]]:
+def _choose(
+    database: Database, invocation: Invocation, choice: Choice, dry_run: bool
+) -> list[tuple[ConnectorConfig, Entity]]:
     configured = {connector.name: connector for connector in invocation.connectors}
     names = choice.connectors or dict.fromkeys(connector for connector, _ in choice.named)
     connectors = choose_connectors(configured.values(), names)
@@ -88,8 +93,15 @@ def _choose(database: Database, invocation: Invocation, choice: Choice) -> list[
         register_connectors(connection, invocation.connectors)
         if choice.named:
             wanted = dict.fromkeys(choice.named)
-            return [(configured[name], find_entity(connection, name, slug)) for name, slug in wanted]
-        found = [(one, entity) for one in connectors for entity in list_entities(connection, connector=one.name)]
+            found = [(configured[name], find_entity(connection, name, slug)) for name, slug in wanted]
+        else:
+            found = [(one, entity) for one in connectors for entity in list_entities(connection, connector=one.name)]
+        if dry_run:
+            connection.rollback()
+    return found if choice.named else _ready(found, invocation)
+
+
+def _ready(found: list[tuple[ConnectorConfig, Entity]], invocation: Invocation) -> list[tuple[ConnectorConfig, Entity]]:
     ready = [(one, entity) for one, entity in found if entity.enabled and entity.is_present]
     if not found:
         invocation.note("Nothing was discovered yet; run: syncflow discover")
@@ -118,14 +130,22 @@ def _sync(
     database: Database, requests: Sequence[SyncRequest], workers: int, invocation: Invocation, as_json: bool
 ) -> list[SyncOutcome]:
     outcomes: list[SyncOutcome] = []
-    with cancel_on_signal() as cancelled, sync_progress(len(requests), shown=not invocation.quiet) as progress:
-        for outcome in sync_entities(
+    shown = not invocation.quiet
+    with cancel_on_signal() as cancelled, sync_progress(len(requests), shown=shown) as progress:
+        ended = sync_entities(
             database, invocation.settings, requests, workers=workers, cancelled=cancelled, progress=progress
-        ):
-            outcomes.append(outcome)
-            if as_json:
-                print_json(outcome.as_json())
+        )
+        # Closed at once when whoever reads our output goes away: that cancels what has not ended.
+        with closing(_generated(ended)) as stream:
+            for outcome in stream:
+                outcomes.append(outcome)
+                if as_json:
+                    print_json(outcome.as_json())
     return outcomes
+
+
+def _generated(outcomes: Iterator[SyncOutcome]) -> Generator[SyncOutcome, None, None]:
+    yield from outcomes
 
 
 def _report(outcomes: Sequence[SyncOutcome], invocation: Invocation) -> None:
