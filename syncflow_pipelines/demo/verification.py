@@ -73,7 +73,8 @@ def _matches(run: SyncRun, change: EntityMutation) -> bool:
 def _difference(run: SyncRun, change: EntityMutation) -> str:
     return (
         f"{run.entity}: the source inserted {len(change.inserted)}, updated {len(change.updated)} and deleted "
-        f"{len(change.deleted)} rows, the sync {run.inserted}, {run.updated} and {run.deleted}"
+        f"{len(change.deleted)} rows, the sync {run.inserted}, {run.updated} and {run.deleted} "
+        "(does another SyncFlow, such as `syncflow dev`, sync the same tables?)"
     )
 
 
