@@ -1,20 +1,12 @@
 """The three asset checks of an entity.
 
-A check that Dagster plans and stores for every sync costs about as much as the sync's own events, three times over.
-So scheduled runs plan none: they evaluate all three, and record what is news. A person who runs a
-check, or materialises a table by hand, gets it recorded each time.
+Scheduled runs record them without selecting them, which saves Dagster's planning of each: see decision 11.
 """
 
-import time
-from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import dagster as dg
 from dagster import AssetCheckEvaluation, AssetCheckKey, AssetCheckSeverity
-from dagster._core.storage.asset_check_execution_record import (
-    AssetCheckExecutionRecord,
-    AssetCheckExecutionRecordStatus,
-)
 
 from syncflow_pipelines.database import Database
 from syncflow_pipelines.defs.names import entity_key
@@ -26,9 +18,6 @@ from syncflow_pipelines.sync.rejects import count_rejects
 REJECTS = "rejects"
 SCHEMA_DRIFT = "schema_drift"
 BUSINESS_KEY_UNIQUE = "business_key_unique"
-
-NEWS_AFTER_S = 86_400.0
-"""A check that passed is recorded again after this long, so that the UI does not show it as stale."""
 
 _HAS_TABLE = "SELECT to_regclass(quote_ident(%s) || '.' || quote_ident(%s)) IS NOT NULL"
 
@@ -110,25 +99,3 @@ def _drift(key: dg.AssetKey, differences: tuple[str, ...]) -> CheckOutcome:
 def _duplicates(key: dg.AssetKey, count: int) -> CheckOutcome:
     said = f"{count} business keys stand in more than one live row" if count else "every business key is unique"
     return CheckOutcome(AssetCheckKey(key, BUSINESS_KEY_UNIQUE), count == 0, AssetCheckSeverity.ERROR, said, count)
-
-
-class News:
-    """Which outcomes are worth recording: failures, changes, and what was never or long not recorded."""
-
-    def __init__(self, instance: dg.DagsterInstance, keys: Iterable[dg.AssetKey]) -> None:
-        checks = [spec.key for key in keys for spec in check_specs(key)]
-        self._last: Mapping[AssetCheckKey, AssetCheckExecutionRecord] = {}
-        if checks:
-            self._last = instance.event_log_storage.get_latest_asset_check_execution_by_key(checks)
-
-    def of(self, outcomes: Iterable[CheckOutcome], selected: Collection[AssetCheckKey]) -> Iterator[CheckOutcome]:
-        """Those among the checks that the run did not select."""
-        for outcome in outcomes:
-            if outcome.key not in selected and (not outcome.passed or self._is_due(outcome.key)):
-                yield outcome
-
-    def _is_due(self, key: AssetCheckKey) -> bool:
-        last = self._last.get(key)
-        if last is None or last.status != AssetCheckExecutionRecordStatus.SUCCEEDED:
-            return True
-        return time.time() - last.create_timestamp >= NEWS_AFTER_S

@@ -39,7 +39,7 @@ class Batch:
         """Without a run key: what is due again is asked for again, and what is under way is left out before."""
         return dg.RunRequest(
             asset_selection=list(self.keys),
-            # The run evaluates them all the same, and records what is news.
+            # The run evaluates and records them all the same.
             asset_check_keys=[],
             tags={CONNECTOR_TAG: self.connector, STRATEGY_TAG: self.strategy},
         )

@@ -9,7 +9,7 @@ from dagster import AssetCheckEvaluation, AssetCheckKey
 
 from syncflow_pipelines.config import Settings
 from syncflow_pipelines.database import Database, open_database
-from syncflow_pipelines.defs.checks import CheckOutcome, News, evaluate
+from syncflow_pipelines.defs.checks import CheckOutcome, evaluate
 from syncflow_pipelines.defs.names import entity_key, entity_of, entity_of_partition
 from syncflow_pipelines.defs.results import failure_of, give_up, metadata_of
 from syncflow_pipelines.defs.workers import working
@@ -38,11 +38,9 @@ def sync_selected(context: dg.AssetExecutionContext, settings: Settings) -> Iter
         working(database, context.instance, context.run.run_id) as cancelled,
     ):
         yield from _checks_alone(database, selected, slugs)
-        if slugs:
-            news = News(context.instance, slugs)
-            requests = _requests(context, settings, slugs)
-            with closing(_outcomes(context, settings, database, requests, cancelled)) as outcomes:
-                yield from _report(context, database, outcomes, news, selected, len(slugs))
+        requests = _requests(context, settings, slugs)
+        with closing(_outcomes(context, settings, database, requests, cancelled)) as outcomes:
+            yield from _report(context, database, outcomes, selected, len(requests))
 
 
 def sync_partition(
@@ -69,8 +67,7 @@ def sync_partition(
     ):
         with closing(_outcomes(context, settings, database, [request], cancelled)) as outcomes:
             outcome = next(outcomes)
-        for check in News(context.instance, [key]).of(evaluate(database, name, slug), ()):
-            yield check.evaluation()
+        yield from (check.evaluation() for check in evaluate(database, name, slug))
         _refuse_failed(context, [outcome] if outcome.status == "failed" else [], 1)
         yield dg.AssetMaterialization(key, metadata=metadata_of(outcome))
     yield dg.Output(None)
@@ -119,7 +116,6 @@ def _report(
     context: dg.AssetExecutionContext,
     database: Database,
     outcomes: Iterable[SyncOutcome],
-    news: News,
     selected: Collection[AssetCheckKey],
     tried: int,
 ) -> Iterator[Result]:
@@ -135,8 +131,7 @@ def _report(
             yield from results
         else:
             yield dg.MaterializeResult(asset_key=key, metadata=metadata_of(outcome), check_results=results)
-        for check in news.of(checks, selected):
-            yield check.evaluation()
+        yield from (check.evaluation() for check in checks if check.key not in selected)
     _refuse_failed(context, failed, tried)
 
 

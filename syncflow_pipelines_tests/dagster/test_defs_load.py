@@ -99,9 +99,17 @@ def test_loading_asks_neither_network_nor_database_and_starts_nothing(folder: Pa
     assert not (folder / ".syncflow" / "postgres").exists()
 
 
-def test_loading_works_installed_without_a_project_file_beside_it(folder: Path, tmp_path: Path) -> None:
-    site = tmp_path / "site"
-    shutil.copytree(REPOSITORY / "syncflow_pipelines", site / "syncflow_pipelines")
+def test_loading_works_from_a_wheel_without_a_project_file_beside_it(folder: Path, tmp_path: Path) -> None:
+    source, site = tmp_path / "source", tmp_path / "site"
+    source.mkdir()
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(REPOSITORY / name, source)
+    unneeded = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(REPOSITORY / "syncflow_pipelines", source / "syncflow_pipelines", ignore=unneeded)
+    build = "import setuptools.build_meta as build; build.build_wheel('.')"
+    subprocess.run([sys.executable, "-c", build], cwd=source, check=True, capture_output=True, timeout=120)
+    (wheel,) = source.glob("*.whl")
+    shutil.unpack_archive(wheel, site, "zip")
     assert load(folder, site) == "erp/catalogue erp/items"
 
 

@@ -1,5 +1,6 @@
 """Runs of the batched sync, against a served source, a database and a real instance."""
 
+import asyncio
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -8,6 +9,7 @@ import dagster as dg
 import pytest
 from dagster._core.events import RunFailureReason
 from dagster._core.execution.retries import auto_reexecution_should_retry_run
+from dagster._core.loader import LoadingContextForTest
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 
 from syncflow_pipelines.defs.checks import BUSINESS_KEY_UNIQUE, REJECTS, SCHEMA_DRIFT
@@ -91,24 +93,28 @@ def test_the_worker_is_named_while_it_works_and_not_after(project: Project, inst
     assert run.tags[WORKER_TAG] == NOBODY
 
 
-def test_scheduled_runs_plan_no_checks_and_record_what_is_news(project: Project, instance: dg.DagsterInstance) -> None:
+def test_scheduled_runs_plan_no_checks_and_record_them_all(project: Project, instance: dg.DagsterInstance) -> None:
     project.offer("items")
     project.world.discover()
+    keys = [dg.AssetCheckKey(entity_key("erp", "items"), name) for name in (REJECTS, SCHEMA_DRIFT, BUSINESS_KEY_UNIQUE)]
 
-    first = project.run(instance, "due_syncs", ["items"])
-    second = project.run(instance, "due_syncs", ["items"])
-
-    assert {evaluation.check_name for evaluation in first.get_asset_check_evaluations()} == {
-        REJECTS,
-        SCHEMA_DRIFT,
-        BUSINESS_KEY_UNIQUE,
-    }
-    assert all(evaluation.passed for evaluation in first.get_asset_check_evaluations())
-    assert second.get_asset_check_evaluations() == []
+    for _ in range(2):
+        result = project.run(instance, "due_syncs", ["items"])
+        assert {e.asset_check_key: e.passed for e in result.get_asset_check_evaluations()} == dict.fromkeys(keys, True)
+        assert all_target_the_latest_materialisation(instance, keys)
 
     project.world.store.insert("items", [row(99, qty="not a number")])
-    third = project.run(instance, "due_syncs", ["items"])
-    assert [(e.check_name, e.passed) for e in third.get_asset_check_evaluations()] == [(REJECTS, False)]
+    result = project.run(instance, "due_syncs", ["items"])
+    assert [e.check_name for e in result.get_asset_check_evaluations() if not e.passed] == [REJECTS]
+    planned = dg.DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED
+    assert not [event for event in instance.all_logs(result.run_id) if event.dagster_event_type == planned]
+
+
+def all_target_the_latest_materialisation(instance: dg.DagsterInstance, keys: list[dg.AssetCheckKey]) -> bool:
+    """Whether the UI shows the checks as evaluated."""
+    records = instance.event_log_storage.get_latest_asset_check_execution_by_key(keys)
+    context = LoadingContextForTest(instance)
+    return all(asyncio.run(records[key].targets_latest_materialization(context)) for key in keys)
 
 
 def test_checks_that_are_selected_are_recorded_each_time(project: Project, instance: dg.DagsterInstance) -> None:

@@ -1,0 +1,1 @@
+"""The component that covers the connectors; see `defs.yaml`."""
