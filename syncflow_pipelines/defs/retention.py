@@ -1,9 +1,12 @@
 """Forgets old history: Dagster keeps its runs and their events for ever, and nobody else removes ours."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 from dagster._core.storage.dagster_run import FINISHED_STATUSES
+from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable
+from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
 
 from syncflow_pipelines.config import Settings
 from syncflow_pipelines.database import open_database
@@ -60,18 +63,27 @@ def delete_old_runs(
     old = dg.RunsFilter(statuses=FINISHED_STATUSES, updated_before=before)
     deleted, cursor = 0, None
     while deleted < most:
-        batch = instance.get_runs(old, limit=BATCH, ascending=True, cursor=cursor)
-        for run in batch:
-            if run.run_id in kept:
-                # A cursor has to be a run that is still there.
-                cursor = run.run_id
-            else:
-                instance.delete_run(run.run_id)
-                instance.compute_log_manager.delete_logs(prefix=[run.run_id])
-                deleted += 1
+        batch = [run.run_id for run in instance.get_runs(old, limit=BATCH, ascending=True, cursor=cursor)]
+        goes = [run_id for run_id in batch if run_id not in kept]
+        _delete(instance, goes)
+        deleted += len(goes)
         if len(batch) < BATCH:
             break
+        # A cursor has to be a run that is still there.
+        cursor = next((run_id for run_id in reversed(batch) if run_id in kept), cursor)
     return deleted
+
+
+def _delete(instance: dg.DagsterInstance, run_ids: Sequence[str]) -> None:
+    for run_id in run_ids:
+        instance.delete_run(run_id)
+        instance.compute_log_manager.delete_logs(prefix=[run_id])
+    storage = instance.event_log_storage
+    if run_ids and isinstance(storage, SqlEventLogStorage):
+        # Deleting a run leaves the results of its asset checks behind.
+        executions = AssetCheckExecutionsTable
+        with storage.index_connection() as connection:
+            connection.execute(executions.delete().where(executions.c.run_id.in_(run_ids)))
 
 
 def _last_runs(instance: dg.DagsterInstance) -> set[str | None]:

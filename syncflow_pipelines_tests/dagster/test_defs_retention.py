@@ -48,6 +48,8 @@ def test_more_than_a_batch_goes_with_some_that_stay_in_between(project: Project,
 
     assert {run.run_id for run in instance.get_runs()} == kept
     assert replaced not in kept
+    results = project.world.query("SELECT DISTINCT run_id FROM public.asset_check_executions")
+    assert {run_id for (run_id,) in results} == kept
     assert instance.get_latest_materialization_event(entity_key("erp", "orders")) is not None
 
 
