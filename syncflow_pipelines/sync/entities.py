@@ -184,7 +184,7 @@ def mark_gone(connection: psycopg.Connection, uid: UUID) -> None:
 
 def _unknown(connection: psycopg.Connection, name: str) -> str:
     known = [found for (found,) in connection.execute(_NAMES)]
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
     hint = f"did you mean {' or '.join(near)}?" if near else "`syncflow discover` looks for new ones"
     return f"no entity {name} is known; {hint}"
 

@@ -11,11 +11,18 @@ import psycopg
 from syncflow_pipelines.config import ConnectorConfig
 from syncflow_pipelines.errors import EntityGone, SourceProtocolError, SuspiciousRead, SyncCancelled, TooManyRejects
 from syncflow_pipelines.sync.apply import Target
-from syncflow_pipelines.sync.decode import Batch, RowDecoder, key_digest
+from syncflow_pipelines.sync.decode import Batch, Reject, RowDecoder, key_digest
 from syncflow_pipelines.sync.model import Counts, Entity, Strategy
 from syncflow_pipelines.sync.pages import Page, parse_page
 from syncflow_pipelines.sync.reading import WholeRead, read_by_version, read_whole
-from syncflow_pipelines.sync.rejects import count_run_rejects, forget_mended, forget_older, keep_rejects, open_keys
+from syncflow_pipelines.sync.rejects import (
+    count_run_rejects,
+    forget_mended,
+    forget_older,
+    forget_replaced,
+    keep_rejects,
+    open_keys,
+)
 from syncflow_pipelines.sync.rowversion import precedes, rewind
 from syncflow_pipelines.sync.staging import Staging
 from syncflow_pipelines.sync.tables import ensure_table
@@ -23,6 +30,9 @@ from syncflow_pipelines.transport import NotFound, SourceClient
 
 MANY_ROWS = 100
 """From so many live rows on, a read that saw hardly any of them is not believed."""
+
+SHOWN_NAMES = 10
+"""Of columns that a catalogue does not name; a source may invent new ones in every row."""
 
 PhaseReport = Callable[[Literal["reading", "writing"], int, int | None], None]
 
@@ -80,6 +90,7 @@ class Ingest:
         self._target = Target(connection, entity.spec, entity.table)
         self._open_rejects = open_keys(connection, entity.uid)
         self._mended: set[UUID] = set()
+        self._rejected_now: set[UUID] = set()
         self._unknown: set[str] = set()
         self._taken = self._pages = self._received_bytes = 0
         self._total: int | None = None
@@ -95,7 +106,7 @@ class Ingest:
         self._confirm_missing(reading)
         self._staging.settle()
         reading.fetched = self._staging.count()
-        rejects = count_run_rejects(self._connection, self._run_uid)
+        rejects = count_run_rejects(self._connection, self._entity.uid, self._run_uid)
         reading.rejected, reading.rejected_without_key = rejects.count, rejects.without_key
         reading.pages, reading.received_bytes = self._pages, self._received_bytes
         self._note_unknown(reading)
@@ -182,18 +193,26 @@ class Ingest:
         if self.cancelled():
             raise SyncCancelled(f"{self._entity.key} was cancelled; nothing of this sync was kept")
         batch = self._decoder.decode(page)
-        rejects = self._staging.add(batch)
-        if rejects:
-            keep_rejects(self._connection, self._entity.uid, self._run_uid, rejects, page.number)
-        if self._open_rejects:
-            found = {key_digest(staged.key) for staged in batch.rows}
-            self._mended |= found & self._open_rejects
-        self._unknown |= batch.unknown_names
+        self._sort_out_rejects(batch, self._staging.add(batch), page.number)
+        if len(self._unknown) < SHOWN_NAMES:
+            self._unknown |= batch.unknown_names
         self._taken, self._pages = self._taken + page.size, self._pages + 1
         self._received_bytes += page.received_bytes
         self._total = page.total if page.total is not None else self._total
         self.report("reading", self._taken, self._total)
         return batch
+
+    def _sort_out_rejects(self, batch: Batch, rejects: list[Reject], page: int) -> None:
+        """Keeps the page's rejects, and notes which earlier ones it replaces by good rows."""
+        if self._open_rejects or self._rejected_now:
+            found = {key_digest(staged.key) for staged in batch.rows}
+            found -= {key_digest(reject.key) for reject in rejects if reject.key}
+            self._mended |= found & self._open_rejects
+            forget_replaced(self._connection, self._entity.uid, self._run_uid, found & self._rejected_now)
+            self._rejected_now -= found
+        if rejects:
+            keep_rejects(self._connection, self._entity.uid, self._run_uid, rejects, page)
+            self._rejected_now |= {key_digest(reject.key) for reject in rejects if reject.key}
 
     def _check_rejects(self, reading: Reading) -> None:
         all_rows = reading.fetched + reading.rejected
@@ -235,7 +254,7 @@ class Ingest:
 
     def _note_unknown(self, reading: Reading) -> None:
         if self._unknown:
-            names = ", ".join(sorted(self._unknown)[:10])
+            names = ", ".join(sorted(self._unknown)[:SHOWN_NAMES])
             reading.notes.append(f"the source sends columns that its catalogue does not name: {names}")
 
 

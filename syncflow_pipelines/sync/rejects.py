@@ -21,11 +21,15 @@ ON CONFLICT (entity_uid, row_digest) DO UPDATE
 SET run_uid = excluded.run_uid, last_seen_at = now(), reason = excluded.reason,
   column_name = excluded.column_name, value = excluded.value, key_digest = excluded.key_digest, page = excluded.page
 """
-_COUNT_OF_RUN = "SELECT count(*), count(*) FILTER (WHERE key_digest IS NULL) FROM rejected_rows WHERE run_uid = %s"
+_COUNT_OF_RUN = """
+SELECT count(DISTINCT coalesce(key_digest, row_digest)), count(*) FILTER (WHERE key_digest IS NULL)
+FROM rejected_rows WHERE entity_uid = %s AND run_uid = %s
+"""
 _OPEN_KEYS = "SELECT DISTINCT key_digest FROM rejected_rows WHERE entity_uid = %s AND key_digest IS NOT NULL"
 _FORGET_KEYS = """
 DELETE FROM rejected_rows WHERE entity_uid = %s AND run_uid <> %s AND key_digest = ANY (%s)
 """
+_FORGET_OF_RUN = "DELETE FROM rejected_rows WHERE entity_uid = %s AND run_uid = %s AND key_digest = ANY (%s)"
 _FORGET_OTHERS = "DELETE FROM rejected_rows WHERE entity_uid = %s AND run_uid <> %s"
 _COUNT = "SELECT count(*) FROM rejected_rows WHERE entity_uid = %s"
 _COUNT_ALL = """
@@ -74,10 +78,14 @@ class RunRejects:
 def keep_rejects(
     connection: psycopg.Connection, entity_uid: UUID, run_uid: UUID, rejects: Iterable[Reject], page: int
 ) -> None:
-    """Keeps the rejects of a page, in the caller's transaction; a row met before is kept once."""
-    rows = [_row(entity_uid, run_uid, reject, page) for reject in rejects]
+    """Keeps the rejects of a page, in the caller's transaction.
+
+    A row met before is kept once, and takes the place of what earlier runs met under its key.
+    """
+    rejects = list(rejects)
     with connection.cursor() as cursor:
-        cursor.executemany(_KEEP, rows)
+        cursor.executemany(_KEEP, [_row(entity_uid, run_uid, reject, page) for reject in rejects])
+    forget_mended(connection, entity_uid, run_uid, {key_digest(reject.key) for reject in rejects if reject.key})
 
 
 def _row(entity_uid: UUID, run_uid: UUID, reject: Reject, page: int) -> tuple[object, ...]:
@@ -92,9 +100,9 @@ def _storable(text: str) -> str:
     return text.replace("\0", "\\u0000").encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def count_run_rejects(connection: psycopg.Connection, run_uid: UUID) -> RunRejects:
+def count_run_rejects(connection: psycopg.Connection, entity_uid: UUID, run_uid: UUID) -> RunRejects:
     """The rejects of one run, each row once."""
-    row = connection.execute(_COUNT_OF_RUN, (run_uid,)).fetchone()
+    row = connection.execute(_COUNT_OF_RUN, (entity_uid, run_uid)).fetchone()
     return RunRejects(*row) if row else RunRejects(0, 0)
 
 
@@ -104,9 +112,15 @@ def open_keys(connection: psycopg.Connection, entity_uid: UUID) -> set[UUID]:
 
 
 def forget_mended(connection: psycopg.Connection, entity_uid: UUID, run_uid: UUID, keys: set[UUID]) -> None:
-    """Drops older rejects of rows that this run read well."""
+    """Drops the rejects that earlier runs met of these rows."""
     if keys:
         connection.execute(_FORGET_KEYS, (entity_uid, run_uid, list(keys)))
+
+
+def forget_replaced(connection: psycopg.Connection, entity_uid: UUID, run_uid: UUID, keys: set[UUID]) -> None:
+    """Drops the rejects of rows that this run met first, and read well later on."""
+    if keys:
+        connection.execute(_FORGET_OF_RUN, (entity_uid, run_uid, list(keys)))
 
 
 def forget_older(connection: psycopg.Connection, entity_uid: UUID, run_uid: UUID) -> None:
