@@ -46,9 +46,14 @@ def _where_there_is_one(outcome: SyncOutcome) -> dict[str, Any]:
     return {name: value for name, value in optional.items() if value is not None}
 
 
+def _sentence(outcome: SyncOutcome) -> str:
+    error = str(outcome.error)
+    return error if error.startswith(outcome.entity) else f"{outcome.entity}: {error}"
+
+
 def failure_of(failed: Sequence[SyncOutcome], tried: int) -> dg.Failure:
     """The failure of a run, naming each entity that failed and why, in one sentence each."""
-    sentences = [f"{outcome.entity}: {outcome.error}" for outcome in failed]
+    sentences = [_sentence(outcome) for outcome in failed]
     shown = sentences[:_NAMED_IN_FULL]
     if len(sentences) > len(shown):
         shown.append(f"and {len(sentences) - len(shown)} more; `syncflow runs --status failed` lists them")
