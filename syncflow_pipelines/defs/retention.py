@@ -5,8 +5,6 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 from dagster._core.storage.dagster_run import FINISHED_STATUSES
-from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable
-from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
 
 from syncflow_pipelines.config import Settings
 from syncflow_pipelines.database import open_database
@@ -78,9 +76,17 @@ def _delete(instance: dg.DagsterInstance, run_ids: Sequence[str]) -> None:
     for run_id in run_ids:
         instance.delete_run(run_id)
         instance.compute_log_manager.delete_logs(prefix=[run_id])
+    _delete_check_results(instance, run_ids)
+
+
+def _delete_check_results(instance: dg.DagsterInstance, run_ids: Sequence[str]) -> None:
+    """Deleting a run leaves the results of its asset checks behind."""
+    # Imported here: SQLAlchemy and Alembic would take half a second of every process that loads the definitions.
+    from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable
+    from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
+
     storage = instance.event_log_storage
     if run_ids and isinstance(storage, SqlEventLogStorage):
-        # Deleting a run leaves the results of its asset checks behind.
         executions = AssetCheckExecutionsTable
         with storage.index_connection() as connection:
             connection.execute(executions.delete().where(executions.c.run_id.in_(run_ids)))

@@ -11,6 +11,7 @@ import dagster as dg
 import pytest
 from dagster._core.definitions.freshness import TimeWindowFreshnessPolicy
 
+from benchmarks.load import LIMIT_S, measure_loading
 from syncflow_pipelines.config import ConnectorConfig, Settings
 from syncflow_pipelines.defs.build import build_definitions
 from syncflow_pipelines.defs.names import entity_key
@@ -62,6 +63,7 @@ sys.addaudithook(refuse)
 from syncflow_pipelines.definitions import defs
 repository = defs().get_repository_def()
 repository.load_all_definitions()
+assert not {"sqlalchemy", "alembic", "pandas", "fastapi", "rich"} & sys.modules.keys(), "half a second for nothing"
 print(*sorted(key.to_user_string() for key in repository.asset_graph.get_all_asset_keys()))
 """
 
@@ -225,3 +227,10 @@ def test_jobs_sensors_and_schedule() -> None:
     }
     (schedule,) = repository.schedule_defs
     assert schedule.default_status == dg.DefaultScheduleStatus.RUNNING
+
+
+@pytest.mark.slow
+def test_a_thousand_entities_load_in_under_three_seconds_of_processor_time() -> None:
+    figures = measure_loading((1000,), repeats=1)[1000]
+    assert (figures["assets"], figures["checks"]) == (1001, 3001)
+    assert figures["import_s"] + figures["definitions_s"] + figures["repository_s"] < LIMIT_S
