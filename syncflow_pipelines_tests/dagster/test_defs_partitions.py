@@ -65,7 +65,8 @@ def test_a_partition_that_fails_says_why_in_one_sentence(project: Project, insta
     project.world.store.break_entity("items", Fault(404))
     result = run(project, instance, "full_sync", "erp/items")
     assert not result.success
-    assert failure_text(result).startswith("erp/items: ")
+    assert failure_text(result).startswith("erp/items")
+    assert failure_text(result).count("erp/items") == 1
     assert "\n" not in failure_text(result)
 
 
