@@ -113,6 +113,8 @@ def test_an_added_column_is_filled_everywhere_a_dropped_one_kept_and_one_that_re
     change(world, "items", columns=(SITE, NUMBER, LABEL, QTY))
     assert [c.kind for c in world.discover().changes] == ["column_dropped"]
     world.store.update("items", [{"site": "A", "number": 0, "more": "changed meanwhile"}], row_version=None)
+    for number in (1, 2):
+        world.store.update("items", [{"site": "A", "number": number, "label": "later"}])
     world.sync("items")
     assert world.query("SELECT more FROM erp.items WHERE number = 0") == [("more 0",)]
 

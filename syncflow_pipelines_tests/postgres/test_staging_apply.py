@@ -101,10 +101,11 @@ def test_rows_are_settled_by_version_and_then_by_the_order_they_were_read_in(dat
 def test_a_row_changed_by_hand_is_mended_by_full_alone(database: Database) -> None:
     with loader(database, KEY, column("label", "CLOB")) as load:
         load.load(page(wire(1, label="x")))
-        load.connection.execute("UPDATE hostile.items SET label = 'by hand'")
-        assert load.load(page(wire(1, label="x")), strategy="hash").applied.updated == 0
-        assert load.load(page(wire(1, label="x")), strategy="full").applied.updated == 1
-        assert load.live("label") == {1: ("x",)}
+        for by_hand in ("'by hand'", "NULL"):
+            load.connection.execute(f"UPDATE hostile.items SET label = {by_hand}".encode())
+            assert load.load(page(wire(1, label="x")), strategy="hash").applied.updated == 0
+            assert load.load(page(wire(1, label="x")), strategy="full").applied.updated == 1
+            assert load.live("label") == {1: ("x",)}
 
 
 def test_equal_keys_in_other_spellings_are_one_row(database: Database) -> None:

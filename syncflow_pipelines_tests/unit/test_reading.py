@@ -132,22 +132,37 @@ def test_a_group_that_will_not_hold_still_is_read_again_and_the_rows_behind_it_a
     assert kept.rows == held(source)
 
 
+def test_a_group_that_grows_for_a_while_is_read_until_it_holds_still() -> None:
+    source = filled([1, 30, 2, 2])
+    fresh = count(-1, -1)
+
+    def one_more() -> None:
+        if len(source.requests) < 30:
+            source.rows[next(fresh)] = Row(2, "late")
+
+    source.happens = one_more
+    kept = Kept()
+    read = by_version(source, kept)
+    assert (read.complete, read.cursor) == (True, "3")
+    assert kept.rows == held(source)
+
+
 def test_changes_behind_a_long_group_do_not_unsettle_it() -> None:
     source = filled([10, 1])
     fresh = count(300_000)
 
-    def one_comes_at_the_end() -> None:
-        number = next(fresh)
-        if number < 300_012:
+    def one_takes_the_place_of_the_other_behind_it() -> None:
+        if len(source.requests) < 40:
             source.clock += 1
-            source.rows[number] = Row(source.clock, "new")
+            last = max(source.rows, key=lambda key: source.rows[key].version)
+            del source.rows[last]
+            source.rows[next(fresh)] = Row(source.clock, "new")
 
-    source.happens = one_comes_at_the_end
+    source.happens = one_takes_the_place_of_the_other_behind_it
     kept = Kept()
     read = by_version(source, kept)
-    assert (read.complete, read.ordered) == (True, True)
-    assert precedes("2", read.cursor)
-    assert kept.rows == held(source)
+    assert (read.complete, read.ordered, read.cursor) == (True, True, "1")
+    assert len(source.requests) < 10
 
 
 def test_a_source_that_changes_faster_than_it_is_read_does_not_hold_the_read_for_ever() -> None:
