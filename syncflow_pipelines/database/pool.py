@@ -22,6 +22,11 @@ CONNECT_TIMEOUT_S = 10
 _SESSION = """
 SELECT set_config('search_path', quote_ident(%s), false),
        set_config('TimeZone', 'UTC', false),
+       -- whatever the server or the role has for defaults: in these forms values are written and read
+       set_config('DateStyle', 'ISO, YMD', false),
+       set_config('client_encoding', 'UTF8', false),
+       -- a slow source is no reason to end a transaction
+       set_config('idle_in_transaction_session_timeout', '0', false),
        -- a machine that vanished must not hold its locks for the two hours that systems allow by default
        set_config('tcp_keepalives_idle', '60', false),
        set_config('tcp_keepalives_interval', '10', false),
@@ -198,4 +203,9 @@ def _refuse_old_server(connection: psycopg.Connection, url: str) -> None:
         raise DatabaseError(
             f"{describe(url)} is of version {major}, and SyncFlow needs {OLDEST_VERSION} or later; "
             "upgrade the server, or set SYNCFLOW_DATABASE_URL to another."
+        )
+    encoding = connection.info.parameter_status("server_encoding")
+    if encoding not in ("UTF8", None):
+        raise DatabaseError(
+            f"{describe(url)} is encoded in {encoding}, which cannot hold every text; create a database in UTF8."
         )

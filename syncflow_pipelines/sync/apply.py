@@ -23,6 +23,12 @@ _UPDATE = sql.SQL(
     "UPDATE {table} t SET {assignments}, _bridge_updated_at = now() "
     "FROM {stage} s WHERE {same_key} AND s._bridge_kind = 0 AND NOT t._bridge_deleted AND ({differs})"
 )
+_HASH_DIFFERS = sql.SQL("t._bridge_hash IS DISTINCT FROM s._bridge_hash")
+# Rows that were hashed under other columns, and are equal all the same.
+_REHASH = sql.SQL(
+    "UPDATE {table} t SET _bridge_hash = s._bridge_hash FROM {stage} s "
+    "WHERE {same_key} AND s._bridge_kind = 0 AND {hash_differs}"
+)
 _INSERT = sql.SQL(
     "INSERT INTO {table} ({columns}, _bridge_hash, _bridge_rowversion) "
     "SELECT {staged}, s._bridge_hash, s._bridge_rowversion FROM {stage} s WHERE s._bridge_kind = 0 "
@@ -66,12 +72,13 @@ class Target:
     def apply(self, strategy: Strategy) -> Applied:
         """Brings the table in step with the staged rows; rows that are equal are not touched.
 
-        `full` compares column by column, so that it also mends rows that were changed by hand; the other two
-        compare the stored hash.
+        Rows are compared column by column; but for `full`, which also mends rows that were changed by hand, only
+        where their hashes differ.
         """
         buried = self._run(_BURY)
         revived = self._run(_REVIVE, assignments=self._assignments())
         updated = self._run(_UPDATE, assignments=self._assignments(), differs=self._differs(strategy))
+        self._run(_REHASH, hash_differs=_HASH_DIFFERS)
         inserted = self._run(_INSERT, columns=self._list("{}"), staged=self._list("s.{}"))
         return Applied(inserted, updated + revived, revived, buried)
 
@@ -107,6 +114,6 @@ class Target:
         return sql.SQL(", ").join(sql.SQL("{0} = s.{0}").format(sql.Identifier(name)) for name in names)
 
     def _differs(self, strategy: Strategy) -> sql.Composed:
-        names = [*self._names, "_bridge_hash"] if strategy == "full" else ["_bridge_hash"]
-        tests = (sql.SQL("t.{0} IS DISTINCT FROM s.{0}").format(sql.Identifier(name)) for name in names)
-        return sql.SQL(" OR ").join(tests)
+        tests = [sql.SQL("t.{0} IS DISTINCT FROM s.{0}").format(sql.Identifier(name)) for name in self._names]
+        values = sql.SQL(" OR ").join(tests)
+        return values if strategy == "full" else sql.SQL("{} AND ({})").format(_HASH_DIFFERS, values)

@@ -9,7 +9,7 @@ import xxhash
 from syncflow_pipelines.sync.model import Column, EntitySpec
 from syncflow_pipelines.sync.pages import BadRow, Page, WireRow
 from syncflow_pipelines.sync.rowversion import order_key
-from syncflow_pipelines.sync.values import NULL, BadValue, Converter, converter, escaped
+from syncflow_pipelines.sync.values import NULL, BadValue, Converter, converter, escaped, exact
 
 ROW, TOMBSTONE, SEEN_ONLY = "0", "1", "2"
 """What a staged line is: a row, a deletion, or the key of a rejected row that is still at the source."""
@@ -77,7 +77,10 @@ class RowDecoder:
     """Turns the pages of one entity into batches. Holds no state between pages."""
 
     def __init__(self, spec: EntitySpec) -> None:
-        self._columns: list[tuple[Column, Converter]] = [(column, converter(column)) for column in spec.columns]
+        self._columns: list[tuple[Column, Converter]] = [
+            (column, exact(column) if column.identifier in spec.business_keys else converter(column))
+            for column in spec.columns
+        ]
         by_identifier = {column.identifier: (column, convert) for column, convert in self._columns}
         self._keys = [by_identifier[identifier] for identifier in spec.business_keys]
         self._aliases = {column.alias for column in spec.columns}

@@ -29,6 +29,7 @@ from syncflow_pipelines.sync.entities import (
 from syncflow_pipelines.sync.identifiers import identifier
 from syncflow_pipelines.sync.model import (
     Catalogue,
+    Column,
     DiscoveryReport,
     Entity,
     EntitySpec,
@@ -37,6 +38,7 @@ from syncflow_pipelines.sync.model import (
     Strategy,
     Table,
 )
+from syncflow_pipelines.sync.refusals import said_by
 from syncflow_pipelines.sync.runs import try_lock, unlock
 from syncflow_pipelines.sync.state import write_catalogue_state
 from syncflow_pipelines.sync.tables import TablePlan, apply_plan, plan_table, relax_keys
@@ -87,9 +89,10 @@ def discover(db: Database, connector: ConnectorConfig, settings: Settings, *, dr
         if dry_run:
             connection.rollback()
         else:
-            if not work.postponed:
-                connection.execute(_REMEMBER, (catalogue.digest, connector.name))
             write_catalogue_state(settings.home, connector.name, list_entities(connection, connector=connector.name))
+            if not work.postponed:
+                # Last, so that a discovery that ends before is asked for again.
+                connection.execute(_REMEMBER, (catalogue.digest, connector.name))
     return work.report(time.monotonic() - started)
 
 
@@ -147,7 +150,7 @@ class _Discovery:
         except psycopg.Error as failure:
             if self.connection.broken:
                 raise
-            reason = failure.diag.message_primary or type(failure).__name__
+            reason = said_by(failure)
             if (failure.sqlstate or "").startswith(_PASSING):
                 self._postpone(spec, f"cannot be followed just now, PostgreSQL says: {reason}; discover again")
             else:
@@ -205,7 +208,7 @@ class _Discovery:
         ]
         relax_keys(self.connection, record.table, set(entity.spec.business_keys) - set(spec.business_keys))
         owner = connector_uid(self.connection, self.connector.name)
-        refill = plan.refills or record.table != entity.table or _has_new_column(entity, spec)
+        refill = plan.refills or record.table != entity.table or _asks_for_every_row(entity.spec, spec)
         save_entity(self.connection, owner, replace(record, refill=refill), is_new=False)
         for change in changes:
             self._note(change)
@@ -315,10 +318,14 @@ def _in_known_order(spec: EntitySpec, known: EntitySpec) -> EntitySpec:
     return replace(spec, columns=tuple(columns))
 
 
-def _has_new_column(entity: Entity, spec: EntitySpec) -> bool:
-    """Whether a column is offered that was not before; in the table it may be from an earlier time."""
-    known = {column.identifier for column in entity.spec.columns}
-    return any(column.identifier not in known for column in spec.columns)
+def _asks_for_every_row(before: EntitySpec, after: EntitySpec) -> bool:
+    """Whether rows that did not change may come out otherwise: other keys, new columns, values that were refused."""
+    return before.business_keys != after.business_keys or not _meanings(after) <= _meanings(before)
+
+
+def _meanings(spec: EntitySpec) -> set[Column]:
+    """The columns, whatever is said about them for people."""
+    return {replace(column, description=None) for column in spec.columns}
 
 
 def _lifecycle(entity: Entity, record: EntityRecord) -> list[SchemaChange]:

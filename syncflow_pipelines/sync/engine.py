@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from typing import Literal
 from uuid import UUID
@@ -24,8 +24,9 @@ from syncflow_pipelines.errors import DatabaseError, EntityBusy, SchemaRefused, 
 from syncflow_pipelines.sync.entities import find_entity
 from syncflow_pipelines.sync.ingest import Ingest, Reading
 from syncflow_pipelines.sync.model import Counts, Entity, Strategy, SyncOutcome
+from syncflow_pipelines.sync.refusals import translated
 from syncflow_pipelines.sync.rejects import count_rejects
-from syncflow_pipelines.sync.runs import close_run, open_run, try_lock, unlock
+from syncflow_pipelines.sync.runs import back_off, close_run, open_run, try_lock, unlock
 from syncflow_pipelines.transport import SourceClient, open_source
 
 _LOG = logging.getLogger(__name__)
@@ -40,14 +41,6 @@ _HOLDER = (
 _SUCCEEDED = """
 UPDATE entities SET last_sync_at = now(), last_sync_status = 'success', last_rowversion = %s, last_run_uid = %s,
   consecutive_failures = 0, next_attempt_at = NULL, live_rows = %s, updated_at = now() WHERE uid = %s
-"""
-# The wait doubles with every failure in a row, from the entity's interval up to an hour or the interval.
-_FAILED = """
-UPDATE entities SET last_sync_status = 'failed', last_run_uid = %s, updated_at = now(),
-  consecutive_failures = consecutive_failures + 1,
-  next_attempt_at = now() + make_interval(secs => least(
-    sync_interval_seconds * power(2, least(consecutive_failures, 12)), greatest(sync_interval_seconds, 3600)))
-WHERE uid = %s
 """
 _CANCELLED = "UPDATE entities SET last_sync_status = 'failed', last_run_uid = %s, updated_at = now() WHERE uid = %s"
 
@@ -109,21 +102,27 @@ def sync_entity(
     What can go wrong with an entity does not raise: the outcome's status is `failed`, with one sentence and the
     error's class. `source` is shared by the entities of one connector; without it a client is opened.
     """
-    started = time.monotonic()
-    sync = _Sync(db, request, cancelled, progress)
+    with ExitStack() as stack:
+
+        def client() -> SourceClient:
+            return source or stack.enter_context(open_source(request.connector, settings, cancelled=cancelled))
+
+        return _sync(_Sync(db, request, cancelled, progress), client)
+
+
+def _sync(sync: "_Sync", client: Callable[[], SourceClient]) -> SyncOutcome:
+    started, request = time.monotonic(), sync.request
     try:
-        with ExitStack() as stack:
-            client = source or stack.enter_context(open_source(request.connector, settings, cancelled=cancelled))
-            outcome = sync.run(client)
+        outcome = sync.run(client)
     except SyncflowError as error:
         outcome = sync.failure(error)
     except psycopg.Error as error:
-        outcome = sync.failure(_translated(error))
+        outcome = sync.failure(translated(error))
     except Exception as error:  # noqa: BLE001 - the other entities of the run must not fall with this one
         _LOG.exception("%s", request.key)
         outcome = sync.failure(_unexpected(request.key, error))
     finally:
-        progress(Progress(request.key, "done"))
+        sync.progress(Progress(request.key, "done"))
     return replace(outcome, seconds=time.monotonic() - started)
 
 
@@ -154,7 +153,8 @@ def sync_entities(
 
         def work(request: SyncRequest) -> None:
             try:
-                ended.put(_one_of_many(db, settings, request, sources, is_over, progress))
+                sync = _Sync(db, request, is_over, progress)
+                ended.put(_sync(sync, lambda: sources.of(request.connector)))
             except BaseException as unexpected:  # noqa: BLE001 - handed to the caller's thread, which raises it
                 ended.put(unexpected)
 
@@ -165,18 +165,6 @@ def sync_entities(
             if isinstance(result, BaseException):
                 raise result
             yield result
-
-
-def _one_of_many(
-    db: Database, settings: Settings, request: SyncRequest, sources: "_Sources", cancelled: Cancelled, progress: Report
-) -> SyncOutcome:
-    if cancelled():
-        return _Sync(db, request, cancelled, progress).failure(SyncCancelled(f"{request.key} was not begun: cancelled"))
-    try:
-        source = sources.of(request.connector)
-    except SyncflowError as error:
-        return _Sync(db, request, cancelled, progress).failure(error)
-    return sync_entity(db, settings, request, source=source, cancelled=cancelled, progress=progress)
 
 
 class _Sources:
@@ -215,13 +203,15 @@ class _Sync:
             return "full"
         return self.request.strategy or (self.entity.strategy if self.entity else "full")
 
-    def run(self, source: SourceClient) -> SyncOutcome:
+    def run(self, client: Callable[[], SourceClient]) -> SyncOutcome:
+        if self.cancelled():
+            raise SyncCancelled(f"{self.request.key} was not begun: cancelled")
         with self.db.dedicated("syncflow sync") as connection:
             entity = self.entity = find_entity(connection, self.request.connector.name, self.request.slug)
-            connection.execute(_NOTICE_OUR_DEATH)
+            _notice_our_death(connection)
             self._lock(connection, entity)
             try:
-                return self._run_locked(connection, source)
+                return self._run_locked(connection, client)
             finally:
                 if not connection.closed:
                     unlock(connection, entity.uid)
@@ -253,10 +243,9 @@ class _Sync:
             self.progress(Progress(entity.key, "waiting"))
             time.sleep(LOCK_POLL_S)
 
-    def _run_locked(self, connection: psycopg.Connection, source: SourceClient) -> SyncOutcome:
+    def _run_locked(self, connection: psycopg.Connection, client: Callable[[], SourceClient]) -> SyncOutcome:
         # Read again under the lock: the sync before this one has moved the cursor.
         entity = self.entity = find_entity(connection, self.request.connector.name, self.request.slug)
-        _refuse_unsyncable(entity, self.strategy)
         self.run_uid = open_run(
             connection,
             entity.uid,
@@ -267,7 +256,8 @@ class _Sync:
             rowversion_start=None if self.request.full_refresh else entity.last_rowversion,
         )
         try:
-            return self._transfer(connection, source, entity, self.run_uid)
+            _refuse_unsyncable(entity, self.strategy)
+            return self._transfer(connection, client(), entity, self.run_uid)
         except BaseException as error:
             self._record_failure(connection, entity, self.run_uid, error)
             raise
@@ -316,16 +306,25 @@ class _Sync:
     ) -> None:
         """Closes the run's record; where the connection is gone too, the next sync does it."""
         shown = _shown(entity.key, error)
-        statement = _CANCELLED if isinstance(shown, SyncCancelled) else _FAILED
         try:
             with ExitStack() as stack:
                 if connection.closed:
                     connection = stack.enter_context(self.db.dedicated("syncflow sync"))
                 stack.enter_context(connection.transaction())
-                connection.execute(statement, (run_uid, entity.uid))
-                close_run(connection, run_uid, self.counts, rowversion_end=entity.last_rowversion, error=shown)
+                end = entity.last_rowversion
+                if not close_run(connection, run_uid, self.counts, rowversion_end=end, error=shown):
+                    return  # the sync was committed, and only PostgreSQL's answer was lost
+                if isinstance(shown, SyncCancelled):
+                    connection.execute(_CANCELLED, (run_uid, entity.uid))
+                else:
+                    back_off(connection, entity.uid, run_uid)
         except (psycopg.Error, DatabaseError) as failure:
             _LOG.warning("%s: its run record stays open for now: %s", entity.key, type(failure).__name__)
+
+
+def _notice_our_death(connection: psycopg.Connection) -> None:
+    with suppress(psycopg.errors.InvalidParameterValue):  # not every system's server can
+        connection.execute(_NOTICE_OUR_DEATH)
 
 
 def _refuse_unsyncable(entity: Entity, strategy: Strategy) -> None:
@@ -354,15 +353,7 @@ def _shown(key: str, error: BaseException) -> SyncflowError:
     if isinstance(error, SyncflowError):
         return error
     if isinstance(error, psycopg.Error):
-        return _translated(error)
+        return translated(error)
     if not isinstance(error, Exception):
         return SyncCancelled(f"{key} was interrupted; nothing of this sync was kept")
     return _unexpected(key, error)
-
-
-def _translated(error: psycopg.Error) -> SyncflowError:
-    """PostgreSQL's error as ours: what happened, never the row that it happened to."""
-    said = error.diag.message_primary or type(error).__name__
-    if isinstance(error, psycopg.OperationalError):
-        return DatabaseError(f"PostgreSQL ended the sync: {said}; nothing of it was kept, the next sync goes on")
-    return DatabaseError(f"PostgreSQL refused a statement of the sync: {said} ({error.sqlstate or 'no code'})")

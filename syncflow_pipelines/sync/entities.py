@@ -63,6 +63,7 @@ UPDATE entities SET api_name = %(api_name)s, description = %(description)s, delt
   sync_enabled = %(enabled)s, sync_interval_seconds = %(interval_s)s, schema_error = %(schema_error)s,
   is_present = true, gone_at = NULL, next_attempt_at = NULL, updated_at = now(),
   last_rowversion = CASE WHEN %(refill)s THEN NULL ELSE last_rowversion END,
+  live_rows = CASE WHEN %(refill)s THEN NULL ELSE live_rows END,
   last_sync_at = CASE WHEN %(refill)s THEN NULL ELSE last_sync_at END
 WHERE connector_uid = %(connector_uid)s AND slug = %(slug)s
 """
@@ -70,6 +71,7 @@ _MARK_REFUSED = """
 UPDATE entities SET schema_error = %(reason)s, is_present = true, gone_at = NULL, updated_at = now()
 WHERE uid = %(uid)s AND (schema_error IS DISTINCT FROM %(reason)s OR NOT is_present)
 """
+_FORGET_CURSOR = "UPDATE entities SET last_rowversion = NULL, live_rows = NULL, updated_at = now() WHERE uid = %s"
 _MARK_GONE = "UPDATE entities SET is_present = false, gone_at = now(), updated_at = now() WHERE uid = %s"
 
 
@@ -175,6 +177,11 @@ def save_entity(connection: psycopg.Connection, owner: UUID, record: EntityRecor
 def mark_refused(connection: psycopg.Connection, uid: UUID, reason: str) -> None:
     """Notes that the entity's columns cannot follow the source; everything else of it stays as it was."""
     connection.execute(_MARK_REFUSED, {"reason": reason, "uid": uid})
+
+
+def forget_cursor(connection: psycopg.Connection, uid: UUID) -> None:
+    """Lets the entity's next sync read every row."""
+    connection.execute(_FORGET_CURSOR, (uid,))
 
 
 def mark_gone(connection: psycopg.Connection, uid: UUID) -> None:

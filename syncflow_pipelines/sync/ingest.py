@@ -12,6 +12,7 @@ from syncflow_pipelines.config import ConnectorConfig
 from syncflow_pipelines.errors import EntityGone, SourceProtocolError, SuspiciousRead, SyncCancelled, TooManyRejects
 from syncflow_pipelines.sync.apply import Target
 from syncflow_pipelines.sync.decode import Batch, Reject, RowDecoder, key_digest
+from syncflow_pipelines.sync.entities import forget_cursor
 from syncflow_pipelines.sync.model import Counts, Entity, Strategy
 from syncflow_pipelines.sync.pages import Page, parse_page
 from syncflow_pipelines.sync.reading import WholeRead, read_by_version, read_whole
@@ -136,6 +137,8 @@ class Ingest:
         """Where to go on from; None where the table does not hold what the cursor says it does."""
         plan = ensure_table(self._connection, self._entity.spec, self._entity.table)
         if plan.refills or (self._entity.live_rows and self._target.is_empty()):
+            # Kept also where this sync is refused as a whole: the next one has to begin anew, too.
+            forget_cursor(self._connection, self._entity.uid)
             return None
         return self._entity.last_rowversion
 
@@ -147,7 +150,7 @@ class Ingest:
             reading = self._by_page(strategy, cursor)
             reading.notes.append("rows come without row versions, or not in their order, so the entity was read whole")
             return reading
-        reading = Reading(strategy, is_whole=whole and read.complete, cursor=read.cursor)
+        reading = Reading(strategy, is_whole=start is None and read.complete, cursor=read.cursor)
         if not whole and _is_behind(read.cursor, cursor):
             reading.cursor = cursor
         if not read.complete:
@@ -171,8 +174,11 @@ class Ingest:
             return
         self._staging.analyze()
         if self._target.count_missing():
-            self._pass()
+            again = self._pass()
             reading.notes.append("read twice, because rows seemed to be gone")
+            if again.hides_rows:
+                reading.is_whole = False
+                reading.notes.append("no row was marked deleted, because the source says that it has more than it sent")
 
     def _fetch(self, page: int, above: str | None = None) -> Page:
         query = [("page", str(page)), ("page_size", str(self._settings.page_size))]

@@ -58,9 +58,14 @@ class WholeRead:
     """Whether the source still said that rows follow when it had no more."""
 
     @property
+    def hides_rows(self) -> bool:
+        """Whether the source's own last word is that there are rows which it did not send."""
+        return self.promised_more or (self.total is not None and self.rows < self.total)
+
+    @property
     def settled(self) -> bool:
         """False where the source said that the entity moved, or rows hid, while it was read."""
-        return not (self.total_moved or self.promised_more or (self.total is not None and self.rows < self.total))
+        return not (self.total_moved or self.hides_rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +228,7 @@ class _VersionReader:
 
         Old rows often have none. Asked for every row, the source shows them on its last page.
         """
-        if self._pages == 1:
+        if self._pages == 1 or not self._full:
             return False
         self._base = None
         _, batch = self._read(self._passed // self._full + 1)

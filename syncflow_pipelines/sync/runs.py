@@ -31,8 +31,12 @@ UPDATE sync_runs SET completed_at = now(), status = 'failed', error_message = %s
   error_details = '{"type": "ProcessEnded"}'
 WHERE entity_uid = %s AND status = 'running' RETURNING uid
 """
-_DEAD_ENTITY = """
-UPDATE entities SET last_sync_status = 'failed', consecutive_failures = consecutive_failures + 1
+# The wait doubles with every failure in a row, from the entity's interval up to an hour or the interval.
+_BACK_OFF = """
+UPDATE entities SET last_sync_status = 'failed', last_run_uid = %s, updated_at = now(),
+  consecutive_failures = consecutive_failures + 1,
+  next_attempt_at = now() + make_interval(secs => least(
+    sync_interval_seconds * power(2, least(consecutive_failures, 12)), greatest(sync_interval_seconds, 3600)))
 WHERE uid = %s
 """
 _RUNNING = "SELECT DISTINCT entity_uid FROM sync_runs WHERE status = 'running'"
@@ -129,9 +133,9 @@ def close_run(
     rowversion_end: str | None = None,
     error: Exception | None = None,
     details: dict[str, Any] | None = None,
-) -> None:
-    """Records how a sync ended: well, or with the error."""
-    connection.execute(
+) -> bool:
+    """Records how a sync ended: well, or with the error. False where the record was closed before."""
+    closed = connection.execute(
         _CLOSE,
         {
             "uid": uid,
@@ -149,6 +153,12 @@ def close_run(
             "details": Jsonb(details) if details else None,
         },
     )
+    return closed.rowcount > 0
+
+
+def back_off(connection: psycopg.Connection, entity_uid: UUID, run_uid: UUID) -> None:
+    """Notes that the entity's sync failed, and when the next may be tried."""
+    connection.execute(_BACK_OFF, (run_uid, entity_uid))
 
 
 def close_dead_runs(connection: psycopg.Connection) -> int:
@@ -167,10 +177,10 @@ def close_dead_runs(connection: psycopg.Connection) -> int:
 
 def _bury(connection: psycopg.Connection, entity_uid: UUID) -> int:
     with connection.transaction():
-        closed = len(connection.execute(_DEAD, (PROCESS_ENDED, entity_uid)).fetchall())
-        if closed:
-            connection.execute(_DEAD_ENTITY, (entity_uid,))
-    return closed
+        closed = connection.execute(_DEAD, (PROCESS_ENDED, entity_uid)).fetchall()
+        for (run_uid,) in closed:
+            back_off(connection, entity_uid, run_uid)
+    return len(closed)
 
 
 def list_runs(

@@ -26,6 +26,7 @@ _AUDIT_COLUMNS = sql.SQL(
 )
 _CREATE = sql.SQL("CREATE TABLE {table} ({columns}, {audit}, CONSTRAINT {constraint} UNIQUE ({keys}))")
 _INDEX = sql.SQL("CREATE INDEX {name} ON {table} ({column})")
+_FORGET_HASHES = sql.SQL("UPDATE {table} SET _bridge_hash = NULL WHERE _bridge_hash IS NOT NULL")
 _COMMENT_COLUMN = sql.SQL("COMMENT ON COLUMN {table}.{column} IS {text}")
 _COMMENT_TABLE = sql.SQL("COMMENT ON TABLE {table} IS {text}")
 _ADD = sql.SQL("ALTER TABLE {table} ADD COLUMN {column} {type}")
@@ -133,6 +134,9 @@ def apply_plan(connection: psycopg.Connection, spec: EntitySpec, plan: TablePlan
         return ()
     changes = [_add(connection, spec, plan.table, column) for column in plan.add]
     changes += [_widen(connection, spec, plan.table, column, before) for column, before in plan.widen]
+    if changes:
+        # A row whose hash is not known is compared column by column when it is read again.
+        connection.execute(_FORGET_HASHES.format(table=_name(plan.table)))
     return tuple(changes)
 
 
@@ -142,10 +146,16 @@ def ensure_table(connection: psycopg.Connection, spec: EntitySpec, table: Table)
     Raises `SchemaRefused` where rows could not be kept.
     """
     plan = plan_table(connection, spec, table)
-    if plan.blocks:
+    if plan.blocks or any(_would_lose(change) for change in plan.refused):
         raise SchemaRefused("; ".join(change.message for change in plan.refused))
     apply_plan(connection, spec, plan)
     return plan
+
+
+def _would_lose(refused: SchemaChange) -> bool:
+    """Whether the column, as somebody altered it, no longer holds every value of the type that is known of it."""
+    types = (refused.after, refused.before)
+    return None not in types and widening(str(types[0]), str(types[1])) not in ("same", "widen")
 
 
 def relax_keys(connection: psycopg.Connection, table: Table, keys: Collection[str]) -> None:

@@ -1,7 +1,8 @@
 """One JSON literal → one field of `COPY … FROM STDIN` (text format), or the reason why not.
 
 Literals are converted without passing through a Python float, so that what comes out of PostgreSQL is
-what the source said. What PostgreSQL would round, cut or guess at is refused here instead.
+what the source said. What PostgreSQL would round, cut or guess at is refused here instead; but decimals of a second
+beyond the sixth, which many sources write and PostgreSQL rounds, are refused in business keys alone.
 """
 
 import base64
@@ -27,6 +28,7 @@ _NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,6})?\Z
 _DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _CLOCK = r"(?P<minute>[0-9]{2}:[0-9]{2})(?P<second>:[0-9]{2}([.,][0-9]+)?)?"
 _ZONE = r"(Z|z|[+-][0-9]{2}(:?[0-9]{2})?)"
+_BELOW_MICROSECONDS = re.compile(rb"[.,][0-9]{6}[0-9]*[1-9]")
 _DATE_ONLY = re.compile(rf"{_DATE}([T ]00:00(:00([.,]0+)?)?{_ZONE}?)?\Z")
 _COMPACT = re.compile(r"[0-9]{8}([0-9]{6})?\Z")
 _TIMESTAMP = re.compile(rf"(?P<day>{_DATE})([T ]{_CLOCK} ?(?P<zone>{_ZONE})?)?\Z")
@@ -70,6 +72,20 @@ def converter(column: Column) -> Converter:
     if name == "bytea":
         return _bytes(column.data_type)
     return _BY_TYPE.get(_without_precision(column.pg_type), _text)
+
+
+def exact(column: Column) -> Converter:
+    """The same for a business key, of which nothing may be lost: two rows could become one."""
+    convert = converter(column)
+    if not column.pg_type.startswith("time"):
+        return convert
+
+    def convert_exactly(literal: bytes) -> str:
+        if _BELOW_MICROSECONDS.search(literal):
+            raise BadValue("has more than six decimals of a second, which PostgreSQL would round in a business key")
+        return convert(literal)
+
+    return convert_exactly
 
 
 def _without_precision(pg_type: str) -> str:

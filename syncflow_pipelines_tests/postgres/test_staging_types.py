@@ -25,7 +25,7 @@ ZONES = st.integers(-15 * 60, 15 * 60).map(lambda minutes: timezone(timedelta(mi
 
 
 def decimals(digits: int, scale: int) -> st.SearchStrategy[Decimal]:
-    return st.integers(-(10**digits) + 1, 10**digits - 1).map(lambda units: Decimal(units).scaleb(-scale))
+    return st.integers(-(10**digits) + 1, 10**digits - 1).map(lambda units: Decimal(f"{units}E-{scale}"))
 
 
 def said(value: Any) -> bytes:

@@ -1,6 +1,7 @@
 """The root of the command line: help, exit codes, errors and signals."""
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -146,7 +147,7 @@ def test_a_reader_that_goes_away_is_no_error(in_empty_folder: Path) -> None:
         f"  - {{name: source{number:04}, base_url: 'http://127.0.0.1:9/{'x' * 80}'}}\n" for number in range(2000)
     )
     (in_empty_folder / "config" / "connectors.yaml").write_text(f"connectors:\n{connectors}")
-    command = f"{sys.executable} -m syncflow_pipelines.cli connectors --json | head -n 1"
+    command = f"{shlex.quote(sys.executable)} -m syncflow_pipelines.cli connectors --json | head -n 1"
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     finished = subprocess.run(command, shell=True, capture_output=True, text=True, env=environment)
     assert finished.stderr == ""

@@ -1,0 +1,26 @@
+"""What PostgreSQL said when it refused something, without the rows that it said it of."""
+
+import psycopg
+
+from syncflow_pipelines.errors import DatabaseError, SyncflowError
+
+_QUOTING = ("22", "P0", "XX")
+"""Classes of SQLSTATE whose messages quote values: data exceptions, what triggers raise, internal errors."""
+
+
+def said_by(error: psycopg.Error) -> str:
+    """The error's message; where that may hold a value, its SQLSTATE and what it names of the schema."""
+    state = error.sqlstate or ""
+    if error.diag.message_primary and not state.startswith(_QUOTING):
+        return error.diag.message_primary
+    places = (error.diag.constraint_name, error.diag.column_name, error.diag.table_name)
+    where = "".join(f" of {place}" for place in places if place)
+    return f"{type(error).__name__}{where} ({state or 'no SQLSTATE'})"
+
+
+def translated(error: psycopg.Error) -> SyncflowError:
+    """PostgreSQL's error as ours: what happened, never the row that it happened to."""
+    lost = isinstance(error, psycopg.OperationalError) and not isinstance(error, psycopg.errors.ProgramLimitExceeded)
+    if lost or (error.sqlstate or "").startswith("25P"):
+        return DatabaseError(f"PostgreSQL ended the sync: {said_by(error)}; nothing of it was kept")
+    return DatabaseError(f"PostgreSQL refused a statement of the sync: {said_by(error)}; nothing of it was kept")
