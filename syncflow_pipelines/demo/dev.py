@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from syncflow_pipelines.config import Settings, load_connectors
 from syncflow_pipelines.database import open_database
 from syncflow_pipelines.defs.launch import run_dev
-from syncflow_pipelines.demo.world import HOST, NoDemoConnector, free_port, running_demo_source
+from syncflow_pipelines.demo.world import HOST, NoDemoConnector, free_port, running_demo_source, taken_port
 from syncflow_pipelines.errors import SyncflowError
 from syncflow_pipelines.sync.discovery import discover
 from syncflow_pipelines.sync.state import read_catalogue_state
@@ -15,32 +15,41 @@ from syncflow_pipelines.sync.state import read_catalogue_state
 Tell = Callable[[str], None]
 
 
-def run_dev_world(settings: Settings, tell: Tell, *, port: int | None = None, with_source: bool = True) -> int:
+def run_dev_world(
+    settings: Settings, tell: Tell, *, port: int | None = None, with_source: bool = True, syncflow: str = "syncflow"
+) -> int:
     """Runs PostgreSQL, the demo source and Dagster's UI and daemon until SIGINT or SIGTERM; then 0.
 
     The UI is at `dagster_url`, or on a free port where that is taken; a `port` that is given must be free.
     The demo source is left out where no enabled connector follows it. Connectors that were never
     discovered are discovered first; one that is down is told and does not keep the rest from running.
+    `syncflow` is how a person types that command.
     All that was started has ended when this returns.
     """
     with ExitStack() as stack:
         stack.enter_context(open_database(settings))
         if with_source:
-            _start_source(stack, settings, tell)
+            _start_source(stack, settings, tell, syncflow)
         _discover_unknown(settings, tell)
         address = urlsplit(settings.dagster_url)
         host = address.hostname or HOST
-        port = free_port(address.port or 3000, host) if port is None else port
+        if port is None:
+            wanted = address.port or 3000
+            port = free_port(wanted, host)
+            if port != wanted:
+                tell(taken_port(wanted, "SYNCFLOW_DAGSTER_URL", f"http://{host}:{port}"))
         tell(f"Dagster's UI will be at http://{host}:{port} in some seconds; Ctrl-C ends everything")
         return run_dev(settings, host, port)
 
 
-def _start_source(stack: ExitStack, settings: Settings, tell: Tell) -> None:
+def _start_source(stack: ExitStack, settings: Settings, tell: Tell, syncflow: str) -> None:
     try:
         source = stack.enter_context(running_demo_source(settings))
     except NoDemoConnector:
         return  # nobody would read from it
-    tell(f"The demo source answers at {source.url}; change its rows: syncflow demo source --mutate")
+    tell(f"The demo source answers at {source.url}; change its rows: {syncflow} demo source --mutate")
+    if source.taken:
+        tell(source.taken)
 
 
 def _discover_unknown(settings: Settings, tell: Tell) -> None:

@@ -69,6 +69,8 @@ def run_main_job(settings: Settings, tell: Tell, rows: int = ROWS) -> DemoReport
         clock.tell(f"PostgreSQL runs ({'by its URL' if settings.database_url else 'embedded'})")
         with running_demo_source(settings, rows) as source:
             clock.tell(f"The demo source answers at {source.url}")
+            if source.taken:
+                tell(f"{source.taken} (while this runs)")
             return _MainJob(settings, database, source.connector.name, instance, clock).run()
 
 

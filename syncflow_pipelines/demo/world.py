@@ -27,6 +27,8 @@ class DemoSource:
 
     url: str
     connector: ConnectorConfig
+    taken: str | None = None
+    """What to tell where port 8007 is somebody else's."""
 
 
 @contextmanager
@@ -41,7 +43,7 @@ def running_demo_source(settings: Settings, rows: int = ROWS) -> Iterator[DemoSo
     with _named_in_environment(url):
         connector = _connector_of(settings, url)
         with running_source(settings.home, port, rows):
-            yield DemoSource(url, connector)
+            yield DemoSource(url, connector, None if port == PORT else taken_port(PORT, URL_VARIABLE, url))
 
 
 def require_demo_connector(settings: Settings) -> None:
@@ -69,6 +71,11 @@ def free_port(wanted: int, host: str = HOST) -> int:
         with closing(socket.create_server((host, 0))) as listener:
             return int(listener.getsockname()[1])
     return wanted
+
+
+def taken_port(wanted: int, variable: str, url: str) -> str:
+    """What lets other terminals find what runs at `url`, because its port of always is taken."""
+    return f"Port {wanted} is taken; in other terminals: export {variable}={url}"
 
 
 @contextmanager

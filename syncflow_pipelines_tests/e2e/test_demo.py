@@ -1,9 +1,11 @@
 """`syncflow demo`, as `make demo` calls it, on fewer rows."""
 
 import json
+import os
 import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,7 +27,8 @@ ROWS = "3000"
 def first_demo(shared_project: ProjectFolder) -> Iterator[subprocess.CompletedProcess[str]]:
     """The first demo of a folder, on a machine where somebody else has port 8007."""
     with listening(8007):
-        yield shared_project.syncflow("demo", "--rows", ROWS)
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        yield shared_project.syncflow("demo", "--rows", ROWS, PATH=path)
 
 
 def test_the_demo_prints_one_screen_and_ends_well(first_demo: subprocess.CompletedProcess[str]) -> None:
@@ -33,13 +36,17 @@ def test_the_demo_prints_one_screen_and_ends_well(first_demo: subprocess.Complet
     lines = first_demo.stdout.splitlines() + first_demo.stderr.splitlines()
     assert len(lines) <= 50
     assert any(line.startswith("All 10 tables equal the source") for line in lines)
-    assert any("dagster dev" in line for line in lines)
+    assert [line.split()[:2] for line in lines if line.endswith(("on its own", "without the source"))] == [
+        ["syncflow", "dev"],
+        ["dagster", "dev"],
+    ]
     assert [line for line in first_demo.stdout.splitlines() if len(line) > 125] == []
 
 
 def test_where_port_8007_is_taken_the_source_gets_another(first_demo: subprocess.CompletedProcess[str]) -> None:
     assert "The demo source answers at http://127.0.0.1:" in first_demo.stderr
     assert "http://127.0.0.1:8007" not in first_demo.stderr
+    assert "Port 8007 is taken; in other terminals: export DEMO_ERP_URL=http://127.0.0.1:" in first_demo.stderr
 
 
 def test_dagster_shows_the_assets_and_the_history_afterwards(

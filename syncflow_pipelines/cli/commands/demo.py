@@ -12,6 +12,7 @@ from syncflow_pipelines.cli.groups import DefaultGroup
 from syncflow_pipelines.cli.invocation import Invocation, pass_invocation
 from syncflow_pipelines.cli.outcomes import named_error
 from syncflow_pipelines.cli.output import Cell, print_json, print_table
+from syncflow_pipelines.cli.typed import typed
 from syncflow_pipelines.sync.runs import SyncRun
 
 if TYPE_CHECKING:
@@ -20,14 +21,8 @@ if TYPE_CHECKING:
 
 ROWS = 200_000
 COUNTS = ("fetched", "inserted", "updated", "unchanged", "deleted", "rejected", "seconds")
-NEXT = """\
-What to try next:
-  syncflow dev                               Dagster's UI, with the demo source running: it syncs on its own
-  dagster dev                                the same assets and history without the source (its syncs will fail)
-  syncflow entities                          what there is now
-  syncflow entities show erp/items --rows 5  what is in a table
-  syncflow runs erp/orders                   what the syncs of an entity did
-  config/connectors.yaml                     name your own source there"""
+LONGEST_ASIDE = 70
+"""A longer command has what it is for on the next line."""
 
 
 @click.group("demo", cls=DefaultGroup, default="run")
@@ -121,7 +116,28 @@ def _print(report: "DemoReport") -> None:
     print_table(changed, list(_second_rows(report)), title="\nAfter changes at the source, second sync")
     click.echo(f"\n{_verdict(report)}\n")
     if report.is_right:
-        click.echo(NEXT)
+        click.echo(_what_next())
+
+
+def _what_next() -> str:
+    syncflow, dagster = typed("syncflow"), typed("dagster")
+    one_asset = "asset materialize -m syncflow_pipelines.definitions --select 'key:\"erp/items\"'"
+    advice = {
+        f"{syncflow} dev": "Dagster's UI, with the demo source running: it syncs on its own",
+        f"{syncflow} entities": "what there is now",
+        f"{syncflow} entities show erp/items --rows 5": "what is in a table",
+        f"{syncflow} runs erp/orders": "what the syncs of an entity did",
+        f"{syncflow} demo source": "only the source, in a terminal of its own",
+        f"{dagster} dev": "the same UI; its syncs fail without the source",
+        f"{dagster} {one_asset}": "one sync by Dagster, with the source in another terminal",
+        "config/connectors.yaml": "name your own source there",
+    }
+    width = max(len(command) for command in advice if len(command) <= LONGEST_ASIDE)
+    lines = ["What to try next:"]
+    for command, purpose in advice.items():
+        aside = f"  {command:<{width}}" if len(command) <= width else f"  {command}\n  {'':<{width}}"
+        lines.append(f"{aside}  {purpose}")
+    return "\n".join(lines)
 
 
 def _mistakes(report: "DemoReport") -> list[str]:

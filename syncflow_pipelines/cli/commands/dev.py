@@ -3,6 +3,7 @@
 import click
 
 from syncflow_pipelines.cli.invocation import Invocation, pass_invocation
+from syncflow_pipelines.cli.typed import typed
 
 
 @click.command("dev")
@@ -22,4 +23,6 @@ def command(invocation: Invocation, no_demo: bool, port: int | None) -> int:
     """
     from syncflow_pipelines.demo.dev import run_dev_world
 
-    return run_dev_world(invocation.settings, invocation.note, port=port, with_source=not no_demo)
+    return run_dev_world(
+        invocation.settings, invocation.note, port=port, with_source=not no_demo, syncflow=typed("syncflow")
+    )
