@@ -67,6 +67,11 @@ def choose_connectors(configured: Iterable[ConnectorConfig], names: Iterable[str
     return tuple(known[name] for name in wanted) or tuple(one for one in known.values() if one.enabled)
 
 
+def undiscovered(connector: str) -> str:
+    """What to tell of a connector that is configured and of which no entity is known."""
+    return f"{connector} was not discovered yet; run: syncflow discover {connector}"
+
+
 def _instead(name: str, known: Iterable[str]) -> str:
     names = sorted(known)
     near = difflib.get_close_matches(name, names, n=1)

@@ -20,8 +20,12 @@ _WIDE = 10_000
 
 
 def print_json(record: Mapping[str, Any]) -> None:
-    """One line of JSON, flushed at once, so that a reader sees each result as it comes."""
-    click.echo(json.dumps(record, default=_plain))
+    """One line of JSON, flushed at once, so that a reader sees each result as it comes.
+
+    What cannot be printed is escaped, so that a line is a line and drives no terminal.
+    """
+    text = json.dumps(record, default=_plain, ensure_ascii=False)
+    click.echo(text if _is_sayable(text) else "".join(map(_escaped, text)))
     sys.stdout.flush()
 
 
@@ -98,14 +102,36 @@ def visible(text: str) -> str:
     return "".join(char if char.isprintable() or char == "\n" else ascii(char)[1:-1] for char in text)
 
 
+def counted(number: int, one: str, many: str) -> str:
+    """The number with its noun: `1 entity`, `2,000 entities`."""
+    return f"{number:,} {one if number == 1 else many}"
+
+
 def _is_numeric(cells: Iterable[Cell]) -> bool:
     known = [cell for cell in cells if cell is not None and cell != ""]
     return bool(known) and all(isinstance(cell, int | float) and not isinstance(cell, bool) for cell in known)
 
 
+def _is_sayable(text: str) -> bool:
+    return text.isprintable() and _fits_stdout(text)
+
+
+def _escaped(char: str) -> str:
+    return char if _is_sayable(char) else json.dumps(char)[1:-1]
+
+
+def _fits_stdout(text: str) -> bool:
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _plain(value: object) -> object:
     if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+        # A time without a zone is one of the source's own, which nobody may take for UTC.
+        return value.astimezone(UTC).isoformat().replace("+00:00", "Z") if value.tzinfo else value.isoformat()
     if isinstance(value, tuple | set | frozenset):
         return list(value)
     return value.hex() if isinstance(value, bytes) else str(value)

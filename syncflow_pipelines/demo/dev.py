@@ -63,4 +63,5 @@ def _discover_unknown(settings: Settings, tell: Tell) -> None:
             except SyncflowError as error:
                 tell(f"{connector.name} was not discovered: {error}")
             else:
-                tell(f"{connector.name}: {len(report.entities)} entities were discovered")
+                found = len(report.entities)
+                tell(f"{connector.name}: {found} {'entity was' if found == 1 else 'entities were'} discovered")

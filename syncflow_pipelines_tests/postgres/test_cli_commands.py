@@ -213,6 +213,42 @@ def test_an_unknown_connector_is_told_with_the_nearest_known(syncflow: Syncflow,
     assert said.err == "Error: no connector is called 'epr'; did you mean 'erp'?\n"
 
 
+def test_entities_of_an_unknown_connector_are_refused_as_its_sync_is(syncflow: Syncflow, source: str) -> None:
+    syncflow("discover")
+    said = syncflow("entities", "--connector", "exp")
+    assert (said.code, said.out) == (1, "")
+    assert said.err == "Error: no connector is called 'exp'; did you mean 'erp'?\n"
+    assert syncflow("sync", "--connector", "exp").err == said.err
+
+
+@pytest.mark.parametrize("arguments", [("--connector", "crm"), ("crm/customers",), ("erp/items", "crm/customers")])
+def test_a_connector_that_was_not_discovered_is_not_synced(
+    arguments: tuple[str, ...], syncflow: Syncflow, source: str, settings: Settings
+) -> None:
+    syncflow("discover")
+    add_connector(settings, "crm")
+    said = syncflow("sync", *arguments)
+    assert (said.code, said.out) == (1, "")
+    assert said.err == "Error: crm was not discovered yet; run: syncflow discover crm\n"
+    listed = syncflow("entities", "--connector", "crm")
+    assert (listed.code, listed.err) == (0, "crm was not discovered yet; run: syncflow discover crm\n")
+
+
+def test_entities_of_a_connector_that_has_left_the_file_say_so(
+    syncflow: Syncflow, source: str, settings: Settings
+) -> None:
+    syncflow("discover")
+    (settings.config_dir / "connectors.yaml").write_text("connectors: [{name: crm, base_url: 'http://127.0.0.1:9'}]")
+    said = syncflow("entities", "--connector", "erp")
+    assert said.code == 0
+    assert all(line.endswith("not in connectors.yaml") for line in said.out.splitlines()[1:])
+
+
+def add_connector(settings: Settings, name: str) -> None:
+    file = settings.config_dir / "connectors.yaml"
+    file.write_text(f"{file.read_text()}  - {{name: {name}, base_url: 'http://127.0.0.1:9'}}\n")
+
+
 def test_a_dry_run_of_a_discovery_writes_nothing(syncflow: Syncflow, source: str, settings: Settings) -> None:
     said = syncflow("discover", "--dry-run", "--json")
     assert said.code == 0
@@ -243,7 +279,7 @@ def test_disabled_entities_are_left_out_of_all_and_synced_by_name(
     file = settings.config_dir / "connectors.yaml"
     file.write_text(file.read_text() + "    entities:\n      items: {enabled: false}\n")
     said = syncflow("sync", "--all", "--json")
-    assert said.err == "Left out: 1 entities that are disabled or gone from the source.\n"
+    assert said.err == "Left out: 1 entity that is disabled or gone from the source.\n"
     assert "erp/items" not in {record["entity"] for record in said.records}
     assert syncflow("sync", "erp/items", "--json").records[0]["status"] == "success"
 

@@ -1,5 +1,6 @@
 """What commands print: tables for people, JSON for programs, log lines for neither."""
 
+import io
 import json
 import logging
 from datetime import UTC, datetime, timedelta, timezone
@@ -43,13 +44,30 @@ def test_times_are_shown_in_utc() -> None:
     assert as_text(told).plain == "2026-01-02 01:04:05Z"
 
 
-def test_json_is_one_line_and_pure_ascii(capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_is_one_line_that_drives_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     uid = UUID(int=1)
-    print_json({"uid": uid, "at": datetime(2026, 1, 2, tzinfo=UTC), "text": "ü\n\ud800", "many": (1, 2)})
+    print_json({"uid": uid, "at": datetime(2026, 1, 2, tzinfo=UTC), "text": "ü\n\ud800\x9b\u2028数", "many": (1, 2)})
     printed = capsys.readouterr().out
     assert printed.count("\n") == 1
-    assert printed.isascii()
-    assert json.loads(printed) == {"uid": str(uid), "at": "2026-01-02T00:00:00Z", "text": "ü\n\ud800", "many": [1, 2]}
+    assert '"ü\\n\\ud800\\u009b\\u2028数"' in printed
+    assert json.loads(printed) == {
+        "uid": str(uid),
+        "at": "2026-01-02T00:00:00Z",
+        "text": "ü\n\ud800\x9b\u2028数",
+        "many": [1, 2],
+    }
+
+
+def test_json_escapes_what_the_encoding_of_stdout_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    stdout = io.TextIOWrapper(io.BytesIO(), encoding="latin-1")
+    monkeypatch.setattr("sys.stdout", stdout)
+    print_json({"text": "ü数😀"})
+    assert stdout.buffer.getvalue().decode("latin-1") == '{"text": "ü\\u6570\\ud83d\\ude00"}\n'
+
+
+def test_a_time_without_a_zone_gets_none(capsys: pytest.CaptureFixture[str]) -> None:
+    print_json({"at": datetime(2026, 1, 2, 3, 4)})  # noqa: DTZ001 - which is the point
+    assert json.loads(capsys.readouterr().out) == {"at": "2026-01-02T03:04:00"}
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from rich.text import Text
 
 from syncflow_pipelines.cli.invocation import Invocation, pass_invocation
 from syncflow_pipelines.cli.names import ConnectorName, choose_connectors
-from syncflow_pipelines.cli.output import Cell, print_json, print_table
+from syncflow_pipelines.cli.output import Cell, counted, print_json, print_table
 from syncflow_pipelines.config import ConnectorConfig
 from syncflow_pipelines.database import Database, open_database
 from syncflow_pipelines.errors import SourceError
@@ -63,7 +63,7 @@ def _print(report: DiscoveryReport, as_json: bool) -> None:
         print_table(("entity", "what", "detail"), rows, wrap=("detail",))
     known = len(report.entities) - len(report.added)
     click.echo(
-        f"{report.connector}: {len(report.entities)} entities"
+        f"{report.connector}: {counted(len(report.entities), 'entity', 'entities')}"
         f" ({len(report.added)} added, {len(report.changed)} changed, {known} known before),"
         f" {len(report.gone)} gone, {len(report.refused)} refused, in {report.seconds:.1f} s"
     )

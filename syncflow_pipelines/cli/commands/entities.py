@@ -1,15 +1,18 @@
 """`syncflow entities`: what was discovered."""
 
+from collections.abc import Container
+
 import click
 
 from syncflow_pipelines.cli.groups import DefaultGroup
 from syncflow_pipelines.cli.invocation import Invocation, pass_invocation
-from syncflow_pipelines.cli.names import ConnectorName, EntityName
+from syncflow_pipelines.cli.names import ConnectorName, EntityName, choose_connectors, undiscovered
 from syncflow_pipelines.cli.outcomes import as_status
 from syncflow_pipelines.cli.output import Cell, print_facts, print_json, print_table
 from syncflow_pipelines.database import Database, open_database
 from syncflow_pipelines.sync.entities import find_entity, list_entities
 from syncflow_pipelines.sync.model import Column, Entity
+from syncflow_pipelines.sync.runs import list_runs
 
 
 @click.group("entities", cls=DefaultGroup, default="list")
@@ -31,14 +34,18 @@ def list_command(invocation: Invocation, connector: str | None, as_json: bool) -
     """List every entity with its table, its rows and its last sync."""
     with open_database(invocation.settings) as database, database.connection() as connection:
         entities = list_entities(connection, connector=connector)
+    if connector and not entities:  # one that connectors.yaml no longer names may still have some
+        choose_connectors(invocation.connectors, [connector])
+    configured = {one.name for one in invocation.connectors}
     if as_json:
         for entity in entities:
             print_json(_record(entity))
     elif entities:
         headings = ("entity", "strategy", "table", "live rows", "last sync", "status", "every s", "state")
-        print_table(headings, [_row(entity) for entity in entities], wrap=("table", "state"))
+        print_table(headings, [_row(entity, configured) for entity in entities], wrap=("table", "state"))
     else:
-        invocation.note("Nothing was discovered yet; run: syncflow discover")
+        nothing = "Nothing was discovered yet; run: syncflow discover"
+        invocation.note(undiscovered(connector) if connector else nothing)
     return 0
 
 
@@ -57,12 +64,16 @@ def show_command(invocation: Invocation, entity: tuple[str, str], rows: int | No
     with open_database(invocation.settings) as database:
         with database.connection() as connection:
             found = find_entity(connection, *entity)
+            failed = list_runs(connection, entity=found.key, status="failed", limit=1)
         if rows is not None:
             return _show_rows(database, found, rows, as_json)
+    error = failed[0].error_message if failed and found.last_sync_status == "failed" else None
     if as_json:
-        print_json({**_record(found), "columns": [_column_record(column) for column in found.spec.columns]})
+        columns = [_column_record(column) for column in found.spec.columns]
+        print_json({**_record(found), "last_error": error, "columns": columns})
         return 0
-    print_facts(_facts(found))
+    facts = _facts(found, {one.name for one in invocation.connectors})
+    print_facts({**facts, "last error": error} if error else facts)
     click.echo()
     headings = ("column", "type", "null", "key", "at the source", "its type", "description")
     print_table(headings, [_column_row(column) for column in found.spec.columns], wrap=("description",))
@@ -82,7 +93,7 @@ def _show_rows(database: Database, entity: Entity, limit: int, as_json: bool) ->
     return 0
 
 
-def _row(entity: Entity) -> tuple[Cell, ...]:
+def _row(entity: Entity, configured: Container[str]) -> tuple[Cell, ...]:
     return (
         entity.key,
         entity.strategy,
@@ -91,21 +102,26 @@ def _row(entity: Entity) -> tuple[Cell, ...]:
         entity.last_sync_at,
         as_status(entity.last_sync_status),
         entity.interval_s,
-        _state(entity),
+        _state(entity, configured),
     )
 
 
-def _state(entity: Entity) -> str:
+def _state(entity: Entity, configured: Container[str]) -> str:
+    if entity.connector not in configured:
+        return "not in connectors.yaml"
     if not entity.is_present:
         return "gone from the source"
     if entity.schema_error:
         return entity.schema_error
     if not entity.enabled:
         return "disabled"
-    return f"failed {entity.consecutive_failures} times" if entity.consecutive_failures else "ok"
+    failures = entity.consecutive_failures
+    if failures:
+        return "failed once" if failures == 1 else f"failed {failures} times"
+    return "ok"
 
 
-def _facts(entity: Entity) -> dict[str, Cell]:
+def _facts(entity: Entity, configured: Container[str]) -> dict[str, Cell]:
     return {
         "entity": entity.key,
         "name": entity.spec.name,
@@ -119,7 +135,7 @@ def _facts(entity: Entity) -> dict[str, Cell]:
         "row version": entity.last_rowversion,
         "every": f"{entity.interval_s} s",
         "next attempt": entity.next_attempt_at,
-        "state": _state(entity),
+        "state": _state(entity, configured),
     }
 
 

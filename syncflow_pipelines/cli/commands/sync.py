@@ -8,12 +8,13 @@ import click
 
 from syncflow_pipelines.cli.interrupts import cancel_on_signal
 from syncflow_pipelines.cli.invocation import Invocation, pass_invocation
-from syncflow_pipelines.cli.names import ConnectorName, EntityName, choose_connectors
+from syncflow_pipelines.cli.names import ConnectorName, EntityName, choose_connectors, undiscovered
 from syncflow_pipelines.cli.outcomes import named_error, print_outcomes
-from syncflow_pipelines.cli.output import print_json, print_table
+from syncflow_pipelines.cli.output import counted, print_json, print_table
 from syncflow_pipelines.cli.progress import sync_progress
 from syncflow_pipelines.config import ConnectorConfig
 from syncflow_pipelines.database import Database, open_database
+from syncflow_pipelines.errors import UnknownEntity
 from syncflow_pipelines.sync.engine import SyncRequest, sync_entities
 from syncflow_pipelines.sync.entities import find_entity, list_entities, register_connectors
 from syncflow_pipelines.sync.model import STRATEGIES, Entity, Strategy, SyncOutcome
@@ -91,11 +92,15 @@ def _choose(
     connectors = choose_connectors(configured.values(), names)
     with database.connection() as connection:
         register_connectors(connection, invocation.connectors)
+        known = {one.name: list_entities(connection, connector=one.name) for one in connectors}
+        for name in names:
+            if not known[name]:
+                raise UnknownEntity(undiscovered(name))
         if choice.named:
             wanted = dict.fromkeys(choice.named)
             found = [(configured[name], find_entity(connection, name, slug)) for name, slug in wanted]
         else:
-            found = [(one, entity) for one in connectors for entity in list_entities(connection, connector=one.name)]
+            found = [(one, entity) for one in connectors for entity in known[one.name]]
         if dry_run:
             connection.rollback()
     return found if choice.named else _ready(found, invocation)
@@ -106,7 +111,8 @@ def _ready(found: list[tuple[ConnectorConfig, Entity]], invocation: Invocation) 
     if not found:
         invocation.note("Nothing was discovered yet; run: syncflow discover")
     elif len(ready) < len(found):
-        invocation.note(f"Left out: {len(found) - len(ready)} entities that are disabled or gone from the source.")
+        left_out = counted(len(found) - len(ready), "entity that is", "entities that are")
+        invocation.note(f"Left out: {left_out} disabled or gone from the source.")
     return ready
 
 
