@@ -10,10 +10,12 @@ The configuration says nothing of the database: every process asks the settings 
 of `folder` where the configuration names one, and starts the embedded server if it is the first to come.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
+import psycopg
 from dagster import Bool, Field, StringSource
 from dagster._config.config_schema import UserConfigSchema
 from dagster._serdes import ConfigurableClassData
@@ -41,7 +43,8 @@ class SyncflowStorage(DagsterPostgresStorage):
         revive: Callable[[], object] | None = None,
     ) -> None:
         """`revive` starts a server again that was killed; it is called when no connection can be made."""
-        super().__init__(postgres_url, should_autocreate_tables, inst_data)
+        with _one_at_a_time(postgres_url):
+            super().__init__(postgres_url, should_autocreate_tables, inst_data)
         self._keep_a_connection(revive)
 
     @classmethod
@@ -80,6 +83,14 @@ class SyncflowStorage(DagsterPostgresStorage):
             event.listen(engine, "do_connect", _reviving(revive))
         for storage in (self._run_storage, self._event_log_storage, self._schedule_storage):
             storage._engine = engine
+
+
+@contextmanager
+def _one_at_a_time(url: str) -> Iterator[None]:
+    """Lets one process make Dagster's tables while the others wait: two that make one at once both fail."""
+    with psycopg.connect(url.replace("postgresql+psycopg2://", "postgresql://", 1), autocommit=True) as connection:
+        connection.execute("SELECT pg_advisory_lock(hashtextextended('syncflow dagster tables', 0))")
+        yield
 
 
 def _reviving(revive: Callable[[], object]) -> Callable[..., Any]:
