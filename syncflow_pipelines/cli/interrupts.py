@@ -4,9 +4,10 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
+INTERRUPTED = "Interrupted: nothing of the syncs that had not ended was kept; run the same command again"
 _PATIENCE_S = 5.0
 """How long the entities get to stop: a read that hangs in the network cannot be called back."""
 
@@ -27,7 +28,19 @@ def cancel_on_signal() -> Iterator[Callable[[], bool]]:
         for number, handler in before.items():
             signal.signal(number, handler)
     if asked.number is not None:
+        _tell()
         raise SystemExit(128 + asked.number)
+
+
+def _end(code: int) -> None:
+    _tell()
+    os._exit(code)
+
+
+def _tell() -> None:
+    # Past Python's own streams, which the code that the signal came into may be in the middle of.
+    with suppress(OSError):
+        os.write(2, f"{INTERRUPTED}\n".encode())
 
 
 class _Asked:
@@ -37,9 +50,9 @@ class _Asked:
 
     def take(self, number: int, _frame: FrameType | None) -> None:
         if self.number is not None:
-            os._exit(128 + number)
+            _end(128 + number)
         self.number = number
-        self._watchdog = threading.Timer(_PATIENCE_S, os._exit, (128 + number,))
+        self._watchdog = threading.Timer(_PATIENCE_S, _end, (128 + number,))
         self._watchdog.daemon = True
         self._watchdog.start()
 

@@ -1,8 +1,11 @@
 """Names of connectors and entities on the command line: choosing by them, and completing them."""
 
 import difflib
+import re
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import click
 from click.shell_completion import CompletionItem
@@ -35,6 +38,20 @@ class EntityName(EntityParameter):
         incomplete: str,
     ) -> list[CompletionItem]:
         return [CompletionItem(name) for name in _known_entities() if name.startswith(incomplete)]
+
+
+class RunName(NameParameter):
+    """The uid of a run, or its beginning; with its dashes, in small letters."""
+
+    name = "run"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        text = str(value).lower()
+        with suppress(ValueError):
+            return str(UUID(text))
+        if not re.fullmatch(r"[0-9a-f][0-9a-f-]{0,35}", text):
+            self.fail(f"'{value}' is not the beginning of a run's uid.", param, ctx)
+        return text
 
 
 class ConnectorName(NameParameter):

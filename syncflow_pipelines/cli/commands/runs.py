@@ -1,5 +1,6 @@
 """`syncflow runs`: what past syncs did."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from uuid import UUID
 
@@ -7,13 +8,15 @@ import click
 
 from syncflow_pipelines.cli.groups import DefaultGroup
 from syncflow_pipelines.cli.invocation import Invocation, pass_invocation
-from syncflow_pipelines.cli.names import EntityName
+from syncflow_pipelines.cli.names import EntityName, RunName
 from syncflow_pipelines.cli.outcomes import as_status
 from syncflow_pipelines.cli.output import Cell, print_facts, print_json, print_table
 from syncflow_pipelines.database import open_database
+from syncflow_pipelines.errors import UnknownEntity
 from syncflow_pipelines.sync.entities import find_entity
 from syncflow_pipelines.sync.runs import SyncRun, close_dead_runs, find_run, list_runs
 
+BEGIN_SO = "SELECT uid FROM sync_runs WHERE starts_with(uid::text, %(prefix)s) LIMIT 2"
 HEADINGS = (
     "run", "entity", "started", "status", "strategy", "by", "fetched", "inserted", "updated", "unchanged", "deleted",
     "rejected", "seconds",
@@ -28,7 +31,7 @@ def command() -> None:
       syncflow runs                         the newest of all entities
       syncflow runs erp/items               those of one entity
       syncflow runs --status failed         what went wrong lately
-      syncflow runs show 0198a6f2-...       one, with its error and its row versions
+      syncflow runs show 0198a6f2           one, with its error and its row versions
     """
 
 
@@ -51,25 +54,39 @@ def list_command(
             print_json(_record(run))
     elif runs:
         print_table(HEADINGS, [_row(run) for run in runs], wrap=("entity",))
+        if status == "failed":
+            invocation.note("syncflow runs show RUN tells why")
     else:
         invocation.note("No run matches." if status or entity else "Nothing was synced yet; run: syncflow sync --all")
     return 0
 
 
 @command.command("show")
-@click.argument("uid", type=click.UUID)
+@click.argument("uid", metavar="RUN", type=RunName())
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @pass_invocation
-def show_command(invocation: Invocation, uid: UUID, as_json: bool) -> int:
-    """Show one sync, with its error, its row versions and what else was noted."""
+def show_command(invocation: Invocation, uid: str, as_json: bool) -> int:
+    """Show one sync, with its error, its row versions and what else was noted.
+
+    RUN is the run's uid, or the beginning of it as far as no other run shares it.
+    """
     with open_database(invocation.settings) as database, database.connection() as connection:
         close_dead_runs(connection)
-        run = find_run(connection, uid)
+        run = find_run(connection, _whole(uid, connection.execute(BEGIN_SO, {"prefix": uid}).fetchall()))
     if as_json:
         print_json(_record(run))
     else:
         print_facts(_facts(run))
     return 0
+
+
+def _whole(prefix: str, found: Sequence[Sequence[UUID]]) -> UUID:
+    """The only uid that begins so. Raises `UnknownEntity`."""
+    if not found:
+        raise UnknownEntity(f"no run {prefix} is known; `syncflow runs` lists them")
+    if len(found) > 1:
+        raise UnknownEntity(f"several runs begin with {prefix}; write more of it, as `syncflow runs` lists them")
+    return found[0][0]
 
 
 def _row(run: SyncRun) -> tuple[Cell, ...]:
