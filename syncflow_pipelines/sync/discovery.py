@@ -75,6 +75,8 @@ def fetch_catalogue(connector: ConnectorConfig, settings: Settings) -> Catalogue
 def discover(db: Database, connector: ConnectorConfig, settings: Settings, *, dry_run: bool = False) -> DiscoveryReport:
     """Takes over what the source offers; with `dry_run`, only tells what it would do.
 
+    A dry run does everything and takes it back, so it holds the same locks on tables for a moment.
+
     Raises `SourceError` or `ConfigurationError`, and then everything stands as it was.
     """
     started = time.monotonic()

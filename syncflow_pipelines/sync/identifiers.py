@@ -9,7 +9,7 @@ import hashlib
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 MAX_BYTES = 63
 """What PostgreSQL keeps of a name (NAMEDATALEN - 1)."""
@@ -41,16 +41,6 @@ def identifier(name: str) -> str:
     return text if len(text.encode()) <= MAX_BYTES else _with_digest(text, name)
 
 
-def unique_identifiers(names: Sequence[str], reserved: Collection[str] = ()) -> list[str]:
-    """One identifier for each of the (different) names, in their order, no two alike and none reserved.
-
-    Where names fold to one identifier, only a name that is spelled like it keeps it; the others get a
-    digest of their own name. So what a name becomes does not depend on the order of the others, and no
-    name ever takes over the identifier that another had after a collision.
-    """
-    return _assigned(names, [identifier(name) for name in names], reserved)
-
-
 def column_identifiers(aliases: Sequence[str]) -> list[str]:
     """The columns' names for the aliases of one entity, in their order, all different.
 
@@ -59,7 +49,7 @@ def column_identifiers(aliases: Sequence[str]) -> list[str]:
     would be an audit column of SyncFlow or a system column of PostgreSQL gets `source` put before it: `_bridge_hash`
     becomes `source_bridge_hash`, `xmin` becomes `source_xmin`.
     """
-    return _assigned(aliases, [_column_identifier(alias) for alias in aliases], ())
+    return _assigned(aliases, [_column_identifier(alias) for alias in aliases])
 
 
 def _column_identifier(alias: str) -> str:
@@ -71,10 +61,13 @@ def _column_identifier(alias: str) -> str:
     return made if 0 < len(made.encode()) <= MAX_BYTES else _with_digest(made, alias)
 
 
-def _assigned(names: Sequence[str], wanted: Sequence[str], reserved: Collection[str]) -> list[str]:
-    """What each name gets of what it wants, or that with a digest of the name."""
+def _assigned(names: Sequence[str], wanted: Sequence[str]) -> list[str]:
+    """What each name gets of what it wants, or that with a digest of the name.
+
+    Where several want one identifier, only the name that is spelled like it gets it, whatever their order.
+    """
     claims = Counter(wanted)
-    taken = set(reserved)
+    taken: set[str] = set()
     result = [""] * len(names)
     for index, (name, want) in enumerate(zip(names, wanted, strict=True)):
         if want not in taken and (claims[want] == 1 or name == want):

@@ -57,10 +57,6 @@ class EntitySpec:
         """Whether the source can be asked for the rows above a row version."""
         return self.strategy == "rowversion" or self.rowversion_column is not None
 
-    @property
-    def key_columns(self) -> tuple[Column, ...]:
-        return tuple(self.column(identifier) for identifier in self.business_keys)
-
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -129,7 +125,8 @@ class Entity:
 class Counts:
     """What a sync did, in rows.
 
-    `fetched + missing == inserted + updated + unchanged + deleted + rejected`, always.
+    `fetched + missing == inserted + updated + unchanged + deleted + rejected` after a sync that succeeded. Of one that
+    was refused as a whole, only `fetched` and `rejected` are known.
     """
 
     fetched: int = 0
