@@ -13,10 +13,15 @@ import pytest
 from syncflow_pipelines.config import BearerAuth
 from syncflow_pipelines.demo.entity import SourceColumn, SourceEntity
 from syncflow_pipelines.demo.serving import serve_in_thread
+from syncflow_pipelines.demo.store import Fault
+from syncflow_pipelines.errors import SyncError
+from syncflow_pipelines.sync.decode import Batch
 from syncflow_pipelines.sync.entities import due_entities
 from syncflow_pipelines.sync.model import Counts
+from syncflow_pipelines.sync.pages import Page
+from syncflow_pipelines.sync.reading import read_by_version
 from syncflow_pipelines.sync.refusals import said_by
-from syncflow_pipelines.sync.runs import close_dead_runs, open_run
+from syncflow_pipelines.sync.runs import close_dead_runs, close_run, open_run
 from syncflow_pipelines_tests.postgres.world import World, row
 
 
@@ -200,3 +205,32 @@ def _holed(world: World) -> Iterator[str]:
 
     with serve_in_thread(app) as base_url:
         yield base_url
+
+
+def test_defaults_of_the_database_change_nothing(world: World) -> None:
+    world.offer("items")
+    world.store.insert("items", [row(n) for n in range(3)])
+    name = world.query("SELECT current_database()")[0][0]
+    for setting in ("datestyle = 'German'", "idle_in_transaction_session_timeout = '300ms'", "timezone = 'Asia/Tokyo'"):
+        _execute(world, f'ALTER DATABASE "{name}" SET {setting}')
+    world.discover()
+    world.store.break_entity("items", Fault(status=None, delay_s=1.0))
+    for _ in range(2):
+        assert world.sync("items").status == "success"
+    assert world.live("items") == world.expected("items")
+
+
+def test_an_empty_answer_that_promises_more_ends_the_read_of_an_entity_without_rows() -> None:
+    answers = iter([Page([], has_more=True), *(Page([], has_more=False) for _ in range(9))])
+    read = read_by_version(lambda page, above=None: next(answers), lambda page: Batch(), None, page_size=10)
+    assert read.cursor is None
+
+
+def test_a_record_is_closed_once(world: World) -> None:
+    world.offer("items")
+    world.discover()
+    outcome = world.sync("items")
+    assert outcome.run_uid is not None
+    with world.database.connection() as connection:
+        assert not close_run(connection, outcome.run_uid, Counts(), error=SyncError("too late"))
+    assert world.query("SELECT status, error_message FROM sync_runs") == [("success", None)]
