@@ -236,7 +236,7 @@ class _Discovery:
         return EntityRecord(spec, table, wanted.strategy or spec.strategy, wanted.enabled, wanted.interval_s)
 
     def _check_strategy(self, spec: EntitySpec, strategy: Strategy) -> None:
-        if strategy == "rowversion" and not spec.has_row_versions:
+        if not spec.can_be_synced_by(strategy):
             raise SchemaRefused(
                 f"{self.connector.name}/{spec.slug} is set to the strategy rowversion, but the source gives it no row "
                 "versions; set hash or full"

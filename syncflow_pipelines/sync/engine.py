@@ -330,7 +330,7 @@ def _notice_our_death(connection: psycopg.Connection) -> None:
 def _refuse_unsyncable(entity: Entity, strategy: Strategy) -> None:
     if entity.schema_error:
         raise SchemaRefused(f"{entity.key}: {entity.schema_error}")
-    if strategy == "rowversion" and not entity.spec.has_row_versions:
+    if not entity.spec.can_be_synced_by(strategy):
         raise SyncError(f"{entity.key} has no row versions; sync it with the strategy hash or full")
 
 

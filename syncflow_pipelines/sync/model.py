@@ -57,6 +57,10 @@ class EntitySpec:
         """Whether the source can be asked for the rows above a row version."""
         return self.strategy == "rowversion" or self.rowversion_column is not None
 
+    def can_be_synced_by(self, strategy: Strategy) -> bool:
+        """Whether the source gives what the strategy needs; every source serves `hash` and `full`."""
+        return strategy != "rowversion" or self.has_row_versions
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
