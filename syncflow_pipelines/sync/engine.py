@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import Literal
 from uuid import UUID
@@ -20,24 +20,18 @@ import psycopg
 
 from syncflow_pipelines.config import ConnectorConfig, Settings
 from syncflow_pipelines.database import Database
-from syncflow_pipelines.errors import DatabaseError, EntityBusy, SchemaRefused, SyncCancelled, SyncError, SyncflowError
+from syncflow_pipelines.errors import DatabaseError, SchemaRefused, SyncCancelled, SyncError, SyncflowError
 from syncflow_pipelines.sync.entities import find_entity
 from syncflow_pipelines.sync.ingest import Ingest, Reading
+from syncflow_pipelines.sync.locking import locked
 from syncflow_pipelines.sync.model import Counts, Entity, Strategy, SyncOutcome
 from syncflow_pipelines.sync.refusals import translated
 from syncflow_pipelines.sync.rejects import count_rejects
-from syncflow_pipelines.sync.runs import back_off, close_run, open_run, try_lock, unlock
+from syncflow_pipelines.sync.runs import back_off, close_run, open_run
 from syncflow_pipelines.transport import SourceClient, open_source
 
 _LOG = logging.getLogger(__name__)
 
-LOCK_POLL_S = 0.2
-
-# A backend that is busy with a long statement would else hold the lock of a dead process until it ends.
-_NOTICE_OUR_DEATH = "SET client_connection_check_interval = '1s'"
-_HOLDER = (
-    "SELECT started_at FROM sync_runs WHERE entity_uid = %s AND status = 'running' ORDER BY started_at DESC LIMIT 1"
-)
 _SUCCEEDED = """
 UPDATE entities SET last_sync_at = now(), last_sync_status = 'success', last_rowversion = %s, last_run_uid = %s,
   consecutive_failures = 0, next_attempt_at = NULL, live_rows = %s, updated_at = now() WHERE uid = %s
@@ -208,13 +202,9 @@ class _Sync:
             raise SyncCancelled(f"{self.request.key} was not begun: cancelled")
         with self.db.dedicated("syncflow sync") as connection:
             entity = self.entity = find_entity(connection, self.request.connector.name, self.request.slug)
-            _notice_our_death(connection)
-            self._lock(connection, entity)
-            try:
+            waits = self.request.wait_s
+            with locked(connection, entity, waits, cancelled=self.cancelled, waiting=lambda: self._waits(entity)):
                 return self._run_locked(connection, client)
-            finally:
-                if not connection.closed:
-                    unlock(connection, entity.uid)
 
     def failure(self, error: SyncflowError) -> SyncOutcome:
         """The outcome of a sync that did not end well."""
@@ -233,15 +223,8 @@ class _Sync:
             table=self.entity.table if self.entity else None,
         )
 
-    def _lock(self, connection: psycopg.Connection, entity: Entity) -> None:
-        deadline = time.monotonic() + self.request.wait_s
-        while not try_lock(connection, entity.uid):
-            if self.cancelled():
-                raise SyncCancelled(f"{entity.key} was cancelled while it waited for another sync of it")
-            if time.monotonic() >= deadline:
-                raise EntityBusy(_busy(connection, entity))
-            self.progress(Progress(entity.key, "waiting"))
-            time.sleep(LOCK_POLL_S)
+    def _waits(self, entity: Entity) -> None:
+        self.progress(Progress(entity.key, "waiting"))
 
     def _run_locked(self, connection: psycopg.Connection, client: Callable[[], SourceClient]) -> SyncOutcome:
         # Read again under the lock: the sync before this one has moved the cursor.
@@ -322,22 +305,11 @@ class _Sync:
             _LOG.warning("%s: its run record stays open for now: %s", entity.key, type(failure).__name__)
 
 
-def _notice_our_death(connection: psycopg.Connection) -> None:
-    with suppress(psycopg.errors.InvalidParameterValue):  # not every system's server can
-        connection.execute(_NOTICE_OUR_DEATH)
-
-
 def _refuse_unsyncable(entity: Entity, strategy: Strategy) -> None:
     if entity.schema_error:
         raise SchemaRefused(f"{entity.key}: {entity.schema_error}")
     if not entity.spec.can_be_synced_by(strategy):
         raise SyncError(f"{entity.key} has no row versions; sync it with the strategy hash or full")
-
-
-def _busy(connection: psycopg.Connection, entity: Entity) -> str:
-    row = connection.execute(_HOLDER, (entity.uid,)).fetchone()
-    since = f" since {row[0]:%H:%M:%S} UTC" if row else ""
-    return f"{entity.key} is being synced{since}; wait for that sync with --wait, or try again later"
 
 
 def _details(reading: Reading) -> dict[str, object]:
