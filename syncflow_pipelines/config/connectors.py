@@ -26,6 +26,7 @@ class EntityOverride:
     max_reject_ratio: float | None = None
     min_seen_ratio: float | None = None
     rowversion_overlap: int | None = None
+    history: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,7 @@ class EntitySettings:
     max_reject_ratio: float
     min_seen_ratio: float
     rowversion_overlap: int
+    history: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,8 @@ class ConnectorConfig:
     """A whole read that sees a smaller part of the live rows is not believed."""
     rowversion_overlap: int = 0
     """How far before its cursor a rowversion sync reads: seconds for times, units for counters."""
+    history: bool = False
+    """Whether every change of a row is kept in `record_changes`."""
     max_retry_after_s: float = 120.0
     """A longer `Retry-After` is not waited for."""
     ca_file: Path | None = None
@@ -98,6 +102,7 @@ class ConnectorConfig:
             max_reject_ratio=_either(override.max_reject_ratio, self.max_reject_ratio),
             min_seen_ratio=_either(override.min_seen_ratio, self.min_seen_ratio),
             rowversion_overlap=_either(override.rowversion_overlap, self.rowversion_overlap),
+            history=_either(override.history, self.history),
         )
 
 

@@ -84,6 +84,7 @@ class EntitySection(Section):
     max_reject_ratio: Ratio | None = None
     min_seen_ratio: Ratio | None = None
     rowversion_overlap: Overlap | None = None
+    history: Switch | None = None
 
 
 class ConnectorSection(Section):
@@ -102,6 +103,7 @@ class ConnectorSection(Section):
     max_reject_ratio: Ratio = 0.5
     min_seen_ratio: Ratio = 0.1
     rowversion_overlap: Overlap = 0
+    history: Switch = False
     max_retry_after_s: Annotated[float, number(0, 86_400)] = 120.0
     ca_file: FilePath | None = None
     service: Text | None = None
@@ -149,6 +151,7 @@ def _connector(said: ConnectorSection, settings: Settings) -> ConnectorConfig:
         max_reject_ratio=said.max_reject_ratio,
         min_seen_ratio=said.min_seen_ratio,
         rowversion_overlap=said.rowversion_overlap,
+        history=said.history,
         max_retry_after_s=said.max_retry_after_s,
         ca_file=_absolute(said.ca_file, settings),
         service=said.service,

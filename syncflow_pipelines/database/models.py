@@ -13,6 +13,7 @@ from sqlalchemy import (
     CheckConstraint,
     DateTime,
     ForeignKey,
+    Identity,
     Index,
     Integer,
     MetaData,
@@ -175,3 +176,28 @@ class SchemaChange(Model):
     after_type: Mapped[str | None]
     applied: Mapped[bool] = mapped_column(server_default=true())
     message: Mapped[str | None]
+
+
+class RecordChange(Model):
+    """What one sync did to one row of an entity's table, for entities with `history: true`."""
+
+    __tablename__ = "record_changes"
+    __table_args__ = (
+        CheckConstraint("operation IN ('insert', 'update', 'delete', 'revive')", name="operation"),
+        # By a hash of the key: a key may be longer than an index entry can be.
+        Index("record_changes_entity_uid_key_idx", "entity_uid", text("jsonb_hash_extended(business_key, 0)"), "id"),
+        Index(None, "run_uid"),
+        Index(None, "changed_at"),
+    )
+
+    uid = None  # type: ignore[assignment]
+    # No foreign keys: each would be looked up for every row, and the history outlives what it is about.
+    entity_uid: Mapped[UUID] = mapped_column(primary_key=True)
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    """Grows with every change of an entity."""
+    run_uid: Mapped[UUID]
+    changed_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    operation: Mapped[str] = mapped_column(String(10))
+    business_key: Mapped[dict[str, Any]]
+    old_values: Mapped[dict[str, Any] | None]
+    new_values: Mapped[dict[str, Any] | None]

@@ -24,6 +24,8 @@ SELECT set_config('search_path', quote_ident(%s), false),
        set_config('TimeZone', 'UTC', false),
        -- whatever the server or the role has for defaults: in these forms values are written and read
        set_config('DateStyle', 'ISO, YMD', false),
+       set_config('bytea_output', 'hex', false),
+       set_config('extra_float_digits', '1', false),
        set_config('client_encoding', 'UTF8', false),
        -- a slow source is no reason to end a transaction
        set_config('idle_in_transaction_session_timeout', '0', false),

@@ -10,6 +10,7 @@ from typing import LiteralString
 import psycopg
 from psycopg import sql
 
+from syncflow_pipelines.sync.history import History, Operation
 from syncflow_pipelines.sync.model import EntitySpec, Strategy, Table
 from syncflow_pipelines.sync.staging import NAME
 
@@ -21,7 +22,8 @@ _REVIVE = sql.SQL(
 )
 _UPDATE = sql.SQL(
     "UPDATE {table} t SET {assignments}, _bridge_updated_at = now() "
-    "FROM {stage} s WHERE {same_key} AND s._bridge_kind = 0 AND NOT t._bridge_deleted AND ({differs})"
+    "FROM {stage} s{row_before} WHERE {same_key} AND s._bridge_kind = 0 AND NOT t._bridge_deleted AND ({differs})"
+    "{same_row}"
 )
 _HASH_DIFFERS = sql.SQL("t._bridge_hash IS DISTINCT FROM s._bridge_hash")
 # Rows that were hashed under other columns, and are equal all the same.
@@ -30,7 +32,7 @@ _REHASH = sql.SQL(
     "WHERE {same_key} AND s._bridge_kind = 0 AND {hash_differs}"
 )
 _INSERT = sql.SQL(
-    "INSERT INTO {table} ({columns}, _bridge_hash, _bridge_rowversion) "
+    "INSERT INTO {table} AS t ({columns}, _bridge_hash, _bridge_rowversion) "
     "SELECT {staged}, s._bridge_hash, s._bridge_rowversion FROM {stage} s WHERE s._bridge_kind = 0 "
     "AND NOT EXISTS (SELECT FROM {table} t WHERE {same_key})"
 )
@@ -59,15 +61,16 @@ class Applied:
 
 
 class Target:
-    """The entity's table, as the staging table is applied to it."""
+    """The entity's table, as the staging table is applied to it; with a history, every change is recorded in it."""
 
-    def __init__(self, connection: psycopg.Connection, spec: EntitySpec, table: Table) -> None:
-        self._connection = connection
+    def __init__(
+        self, connection: psycopg.Connection, spec: EntitySpec, table: Table, history: History | None = None
+    ) -> None:
+        self._connection, self._history = connection, history
         self._names = [column.identifier for column in spec.columns]
         self._table = sql.Identifier(table.schema, table.name)
-        same_key = [sql.SQL("t.{0} = s.{0}").format(sql.Identifier(key)) for key in spec.business_keys]
-        self._same_key = sql.SQL(" AND ").join(same_key)
-        self._parts = {"table": self._table, "stage": _STAGE, "same_key": self._same_key}
+        self._keys = spec.business_keys
+        self._parts = {"table": self._table, "stage": _STAGE, "same_key": self._equal_keys("t", "s")}
 
     def apply(self, strategy: Strategy) -> Applied:
         """Brings the table in step with the staged rows; rows that are equal are not touched.
@@ -75,11 +78,11 @@ class Target:
         Rows are compared column by column; but for `full`, which also mends rows that were changed by hand, only
         where their hashes differ.
         """
-        buried = self._run(_BURY)
-        revived = self._run(_REVIVE, assignments=self._assignments())
-        updated = self._run(_UPDATE, assignments=self._assignments(), differs=self._differs(strategy))
-        self._run(_REHASH, hash_differs=_HASH_DIFFERS)
-        inserted = self._run(_INSERT, columns=self._list("{}"), staged=self._list("s.{}"))
+        buried = self._run("delete", _BURY)
+        revived = self._run("revive", _REVIVE, assignments=self._assignments())
+        updated = self._update(strategy)
+        self._connection.execute(_REHASH.format(**self._parts, hash_differs=_HASH_DIFFERS))
+        inserted = self._run("insert", _INSERT, columns=self._list("{}"), staged=self._list("s.{}"))
         return Applied(inserted, updated + revived, revived, buried)
 
     def count_missing(self) -> int:
@@ -89,7 +92,7 @@ class Target:
 
     def bury_missing(self) -> int:
         """Marks the live rows that were not staged as deleted; call it after `apply`."""
-        return self._run(_BURY_MISSING, missing=_MISSING.format(**self._parts))
+        return self._run("delete", _BURY_MISSING, missing=_MISSING.format(**self._parts))
 
     def is_empty(self) -> bool:
         """Whether the table holds no row at all, not even a deleted one."""
@@ -99,12 +102,27 @@ class Target:
         """Rows that are not marked deleted."""
         return self._count(_COUNT_LIVE.format(table=self._table))
 
-    def _run(self, statement: sql.SQL, **more: sql.Composable) -> int:
-        return self._connection.execute(statement.format(**self._parts, **more)).rowcount
+    def _update(self, strategy: Strategy) -> int:
+        before: dict[str, sql.Composable] = {"row_before": sql.SQL(""), "same_row": sql.SQL("")}
+        if self._history is not None:
+            # Joined to itself: before PostgreSQL 18 an UPDATE cannot return what a row was.
+            before["row_before"] = sql.SQL(", {} o").format(self._table)
+            before["same_row"] = sql.SQL(" AND {}").format(self._equal_keys("o", "s"))
+        return self._run("update", _UPDATE, assignments=self._assignments(), differs=self._differs(strategy), **before)
+
+    def _run(self, operation: Operation, statement: sql.SQL, **more: sql.Composable) -> int:
+        change = statement.format(**self._parts, **more)
+        if self._history is not None:
+            return self._history.record(operation, change)
+        return self._connection.execute(change).rowcount
 
     def _count(self, statement: sql.Composed) -> int:
         row = self._connection.execute(statement).fetchone()
         return int(row[0]) if row else 0
+
+    def _equal_keys(self, left: str, right: str) -> sql.Composed:
+        pairs = [(sql.Identifier(left, key), sql.Identifier(right, key)) for key in self._keys]
+        return sql.SQL(" AND ").join(sql.SQL("{} = {}").format(*pair) for pair in pairs)
 
     def _list(self, pattern: LiteralString) -> sql.Composed:
         return sql.SQL(", ").join(sql.SQL(pattern).format(sql.Identifier(name)) for name in self._names)

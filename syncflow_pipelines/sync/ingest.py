@@ -13,6 +13,7 @@ from syncflow_pipelines.errors import EntityGone, SourceProtocolError, Suspiciou
 from syncflow_pipelines.sync.apply import Target
 from syncflow_pipelines.sync.decode import Batch, Reject, RowDecoder, key_digest
 from syncflow_pipelines.sync.entities import forget_cursor
+from syncflow_pipelines.sync.history import History
 from syncflow_pipelines.sync.model import Counts, Entity, Strategy
 from syncflow_pipelines.sync.pages import Page, parse_page
 from syncflow_pipelines.sync.reading import WholeRead, read_by_version, read_whole
@@ -88,7 +89,8 @@ class Ingest:
         self._path = f"/api/v1/data/{quote(entity.spec.slug, safe='')}"
         self._decoder = RowDecoder(entity.spec)
         self._staging = Staging(connection, entity.spec, self._decoder)
-        self._target = Target(connection, entity.spec, entity.table)
+        history = History(connection, entity, run_uid) if self._settings.history else None
+        self._target = Target(connection, entity.spec, entity.table, history)
         self._open_rejects = open_keys(connection, entity.uid)
         self._mended: set[UUID] = set()
         self._rejected_now: set[UUID] = set()

@@ -41,6 +41,7 @@ EVERYTHING = """
         max_reject_ratio: 0
         min_seen_ratio: 1
         rowversion_overlap: 30
+        history: true
         max_retry_after_s: 0.5
         ca_file: /etc/ssl/erp.pem
         service: erp
@@ -57,6 +58,7 @@ EVERYTHING = """
             max_reject_ratio: 0.1
             min_seen_ratio: .5
             rowversion_overlap: 0
+            history: false
           items: {enabled: false}
           2024: {page_size: 7}
           nothing:
@@ -77,6 +79,7 @@ def test_the_shortest_form_has_defaults(project: Project) -> None:
         max_reject_ratio=0.5,
         min_seen_ratio=0.1,
         rowversion_overlap=0,
+        history=False,
         max_retry_after_s=120.0,
         ca_file=None,
         service=None,
@@ -99,12 +102,13 @@ def test_everything_can_be_said(project: Project) -> None:
         max_reject_ratio=0.0,
         min_seen_ratio=1.0,
         rowversion_overlap=30,
+        history=True,
         max_retry_after_s=0.5,
         ca_file=Path("/etc/ssl/erp.pem"),
         service="erp",
         enabled=False,
         entities={
-            "work orders": EntityOverride(True, 10, "hash", "other", "orders", 5, 1, 0.1, 0.5, 0),
+            "work orders": EntityOverride(True, 10, "hash", "other", "orders", 5, 1, 0.1, 0.5, 0, False),
             "items": EntityOverride(enabled=False),
             "2024": EntityOverride(page_size=7),
         },
@@ -115,8 +119,10 @@ def test_an_entity_has_what_its_override_says_and_else_what_its_connector_says(p
     connector = project.connector(
         EVERYTHING.replace("enabled: false\n        entities", "enabled: true\n        entities")
     )
-    assert connector.entity("work orders") == EntitySettings(True, 10, "hash", "other", "orders", 5, 1, 0.1, 0.5, 0)
-    assert connector.entity("unheard") == EntitySettings(True, 60, None, "sales", None, 250, 8, 0.0, 1.0, 30)
+    assert connector.entity("work orders") == EntitySettings(
+        True, 10, "hash", "other", "orders", 5, 1, 0.1, 0.5, 0, False
+    )
+    assert connector.entity("unheard") == EntitySettings(True, 60, None, "sales", None, 250, 8, 0.0, 1.0, 30, True)
     assert connector.entity("items").enabled is False
     assert connector.entity("2024").page_size == 7
 

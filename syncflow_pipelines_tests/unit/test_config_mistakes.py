@@ -102,7 +102,7 @@ def connector(line: str) -> str:
             (
                 "entities.orders.interval: found an unknown key, expected one of enabled, sync_interval_seconds, "
                 "strategy, target_schema, target_table, page_size, concurrency, max_reject_ratio, min_seen_ratio, "
-                "rowversion_overlap"
+                "rowversion_overlap, history"
             ),
         ),
         (
