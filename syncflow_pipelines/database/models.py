@@ -146,7 +146,12 @@ class RejectedRow(Model):
     """A row of the source that did not fit its table, kept whole."""
 
     __tablename__ = "rejected_rows"
-    __table_args__ = (UniqueConstraint("entity_uid", "row_digest"), Index(None, "entity_uid", "key_digest"))
+    __table_args__ = (
+        UniqueConstraint("entity_uid", "row_digest"),
+        CheckConstraint("status IN ('open', 'resolved', 'dropped')", name="status"),
+        Index(None, "entity_uid", "key_digest"),
+        Index("rejected_rows_open_idx", "entity_uid", postgresql_where=text("status = 'open'")),
+    )
 
     entity_uid: Mapped[UUID] = mapped_column(ForeignKey("entities.uid", ondelete="CASCADE"))
     run_uid: Mapped[UUID]
@@ -159,6 +164,10 @@ class RejectedRow(Model):
     reason: Mapped[str]
     raw: Mapped[str]
     page: Mapped[int | None]
+    status: Mapped[str] = mapped_column(String(20), server_default="open")
+    closed_at: Mapped[datetime | None]
+    closed_by: Mapped[str | None]
+    note: Mapped[str | None]
 
 
 class SchemaChange(Model):

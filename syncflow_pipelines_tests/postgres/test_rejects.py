@@ -13,7 +13,7 @@ from syncflow_pipelines.sync.engine import SyncRequest, sync_entity
 from syncflow_pipelines.sync.rejects import (
     MAX_VALUE_CHARACTERS,
     RejectedRow,
-    count_open_rejects,
+    count_rejects_by_entity,
     count_run_rejects,
     find_reject,
     forget_mended,
@@ -55,7 +55,7 @@ def test_a_reject_is_kept_with_everything_that_a_person_needs(items: World) -> N
     assert msgspec.json.decode(found.raw)["data"] == row(2, BAD)
     with items.database.connection() as connection:
         assert find_reject(connection, found.uid) == found
-        assert count_open_rejects(connection) == {"erp/items": 1}
+        assert count_rejects_by_entity(connection) == {"erp/items": 1}
         with pytest.raises(UnknownEntity, match="rejects list"):
             find_reject(connection, uuid4())
 

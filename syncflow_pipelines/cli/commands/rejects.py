@@ -10,7 +10,7 @@ from syncflow_pipelines.cli.names import EntityName
 from syncflow_pipelines.cli.output import Cell, print_facts, print_json, print_table
 from syncflow_pipelines.database import open_database
 from syncflow_pipelines.sync.entities import find_entity
-from syncflow_pipelines.sync.rejects import RejectedRow, count_open_rejects, find_reject, list_rejects
+from syncflow_pipelines.sync.rejects import RejectedRow, count_rejects_by_entity, find_reject, list_rejects
 
 
 @click.group("rejects", cls=DefaultGroup, default="list")
@@ -37,7 +37,7 @@ def list_command(invocation: Invocation, entity: tuple[str, str] | None, limit: 
     with open_database(invocation.settings) as database, database.connection() as connection:
         key = find_entity(connection, *entity).key if entity else None
         rejects = list_rejects(connection, entity=key, limit=limit)
-        counts = count_open_rejects(connection)
+        counts = count_rejects_by_entity(connection)
     if as_json:
         for reject in rejects:
             print_json(_record(reject))
