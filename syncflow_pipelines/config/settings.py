@@ -32,6 +32,8 @@ class Settings:
     dagster_url: str = "http://127.0.0.1:3000"
     """Of the webserver, without a trailing slash."""
     run_retention_days: int = 30
+    history_retention_days: int = 365
+    """Of `record_changes`."""
     http_proxy: str | None = None
     """With its scheme; may hold a password. So may `https_proxy`, the proxy for https:// addresses."""
     https_proxy: str | None = None
@@ -91,6 +93,7 @@ def load_settings(environ: Mapping[str, str] | None = None, cwd: Path | None = N
         log_file=folders.path("LOG_FILE", said.log_file) if said.log_file else None,
         dagster_url=said.dagster_url,
         run_retention_days=said.run_retention_days,
+        history_retention_days=said.history_retention_days,
         http_proxy=said.http_proxy,
         https_proxy=said.https_proxy,
         no_proxy=said.no_proxy,

@@ -194,7 +194,7 @@ class RecordChange(Model):
     __table_args__ = (
         CheckConstraint("operation IN ('insert', 'update', 'delete', 'revive')", name="operation"),
         # By a hash of the key: a key may be longer than an index entry can be.
-        Index("record_changes_entity_uid_key_idx", "entity_uid", text("jsonb_hash_extended(business_key, 0)"), "id"),
+        Index("record_changes_entity_uid_key_idx", "entity_uid", text("jsonb_hash_extended(business_key, 0)")),
         Index(None, "run_uid"),
         Index(None, "changed_at"),
     )
@@ -202,10 +202,10 @@ class RecordChange(Model):
     uid = None  # type: ignore[assignment]
     # No foreign keys: each would be looked up for every row, and the history outlives what it is about.
     entity_uid: Mapped[UUID] = mapped_column(primary_key=True)
+    changed_at: Mapped[datetime] = mapped_column(server_default=func.now(), primary_key=True)
     id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
     """Grows with every change of an entity."""
     run_uid: Mapped[UUID]
-    changed_at: Mapped[datetime] = mapped_column(server_default=func.now())
     operation: Mapped[str] = mapped_column(String(10))
     business_key: Mapped[dict[str, Any]]
     old_values: Mapped[dict[str, Any] | None]

@@ -8,6 +8,7 @@ from dagster._core.storage.dagster_run import FINISHED_STATUSES
 
 from syncflow_pipelines.config import Settings
 from syncflow_pipelines.database import open_database
+from syncflow_pipelines.sync.changes import purge_changes
 from syncflow_pipelines.sync.runs import purge_runs
 
 BATCH = 100
@@ -16,7 +17,10 @@ MOST_AT_ONCE = 20_000
 
 
 def retention_job(settings: Settings) -> dg.JobDefinition:
-    """Removes runs that ended more than `run_retention_days` ago, Dagster's and SyncFlow's own."""
+    """Removes runs that ended more than `run_retention_days` ago, Dagster's and SyncFlow's own, and older changes.
+
+    Recorded changes of rows have `history_retention_days` of their own.
+    """
 
     @dg.op(out=dg.Out(dg.Nothing))
     def forget_old_runs(context: dg.OpExecutionContext) -> None:
@@ -27,13 +31,24 @@ def retention_job(settings: Settings) -> dg.JobDefinition:
         runs = delete_old_runs(context.instance, before, except_run=context.run.run_id)
         context.log.info(f"Removed {syncs} sync runs and {runs} Dagster runs that ended before {before:%Y-%m-%d}.")
 
+    @dg.op(out=dg.Out(dg.Nothing))
+    def forget_old_changes(context: dg.OpExecutionContext) -> None:
+        days = settings.history_retention_days
+        with open_database(settings) as database:
+            changes = purge_changes(database, days)
+        context.log.info(f"Removed {changes} recorded changes of rows that are older than {days} days.")
+
     @dg.job(
         name="retention",
-        description=f"Removes the history that is older than {settings.run_retention_days} days.",
+        description=(
+            f"Removes runs that are older than {settings.run_retention_days} days, and recorded changes of rows that "
+            f"are older than {settings.history_retention_days}."
+        ),
         executor_def=dg.in_process_executor,
     )
     def job() -> None:
         forget_old_runs()
+        forget_old_changes()
 
     return job
 

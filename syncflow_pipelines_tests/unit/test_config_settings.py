@@ -16,6 +16,7 @@ def test_an_empty_environment_has_defaults(project: Project) -> None:
     assert settings == Settings(config_dir=project.folder / "config", home=project.folder / ".syncflow")
     assert (settings.schema, settings.default_sync_interval_s, settings.max_page_size) == ("bridge", 300, 1000)
     assert (settings.sync_worker_threads, settings.log_level, settings.run_retention_days) == (4, "INFO", 30)
+    assert settings.history_retention_days == 365
     assert settings.dagster_url == "http://127.0.0.1:3000"
     assert settings.database_url is None
 
@@ -31,6 +32,7 @@ def test_an_empty_environment_has_defaults(project: Project) -> None:
         ("LOG_LEVEL", "warn", "log_level", "WARNING"),
         ("SYNCFLOW_DAGSTER_URL", "HTTP://dagster:3000/", "dagster_url", "http://dagster:3000"),
         ("SYNCFLOW_RUN_RETENTION_DAYS", "7", "run_retention_days", 7),
+        ("SYNCFLOW_HISTORY_RETENTION_DAYS", "90", "history_retention_days", 90),
         ("HTTP_PROXY", "proxy:3128", "http_proxy", "http://proxy:3128"),
         ("http_proxy", "http://u:p@proxy:3128/", "http_proxy", "http://u:p@proxy:3128"),
         ("HTTPS_PROXY", "http://proxy:3128", "https_proxy", "http://proxy:3128"),

@@ -16,9 +16,9 @@ def upgrade() -> None:
     op.create_table(
         "record_changes",
         sa.Column("entity_uid", sa.Uuid(), primary_key=True),
+        sa.Column("changed_at", sa.DateTime(timezone=True), server_default=sa.func.now(), primary_key=True),
         sa.Column("id", sa.BigInteger(), sa.Identity(always=True), primary_key=True),
         sa.Column("run_uid", sa.Uuid(), nullable=False),
-        sa.Column("changed_at", sa.DateTime(timezone=True), server_default=sa.func.now(), nullable=False),
         sa.Column("operation", sa.String(10), nullable=False),
         sa.Column("business_key", postgresql.JSONB(), nullable=False),
         sa.Column("old_values", postgresql.JSONB()),
@@ -28,7 +28,7 @@ def upgrade() -> None:
     op.create_index(
         "record_changes_entity_uid_key_idx",
         "record_changes",
-        ["entity_uid", sa.text("jsonb_hash_extended(business_key, 0)"), "id"],
+        ["entity_uid", sa.text("jsonb_hash_extended(business_key, 0)")],
     )
     op.create_index("record_changes_run_uid_idx", "record_changes", ["run_uid"])
     op.create_index("record_changes_changed_at_idx", "record_changes", ["changed_at"])
