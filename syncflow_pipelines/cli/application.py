@@ -31,6 +31,7 @@ SUMMARIES = {
     "entities": "List what was discovered, or show one entity.",
     "sync": "Sync entities now, each by its strategy.",
     "runs": "List past syncs, or show one.",
+    "changes": "List what syncs changed in the rows of an entity with `history: true`.",
     "rejects": "List rows that could not be stored, or show one.",
     "config": "Check the configuration: connectors.yaml, the environment and .env.",
     "db": "Start, stop, migrate and find the database.",

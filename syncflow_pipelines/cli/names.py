@@ -4,6 +4,7 @@ import difflib
 import re
 from collections.abc import Iterable
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -16,8 +17,9 @@ from syncflow_pipelines.errors import ConfigurationError, SyncflowError, Unknown
 if TYPE_CHECKING:
     EntityParameter = click.ParamType[tuple[str, str]]
     NameParameter = click.ParamType[str]
+    MomentParameter = click.ParamType[datetime]
 else:  # older releases of click cannot be subscripted
-    EntityParameter = NameParameter = click.ParamType
+    EntityParameter = NameParameter = MomentParameter = click.ParamType
 
 
 class EntityName(EntityParameter):
@@ -52,6 +54,31 @@ class RunName(NameParameter):
         if not re.fullmatch(r"[0-9a-f][0-9a-f-]{0,35}", text):
             self.fail(f"'{value}' is not the beginning of a run's uid.", param, ctx)
         return text
+
+
+class KeyValue(EntityParameter):
+    """`column=value`, as a pair."""
+
+    name = "column=value"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
+        column, equals, text = str(value).partition("=")
+        if not (column and equals):
+            self.fail(f"'{value}' is no key; write column=value, as in part_no=A-100.", param, ctx)
+        return column, text
+
+
+class Moment(MomentParameter):
+    """A date or a time as ISO 8601 writes them; without a zone it is UTC."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        try:
+            moment = datetime.fromisoformat(str(value))
+        except ValueError:
+            self.fail(f"'{value}' is no time; write it as in 2026-01-31 or 2026-01-31T18:30:00Z.", param, ctx)
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 class ConnectorName(NameParameter):

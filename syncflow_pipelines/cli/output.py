@@ -24,7 +24,11 @@ def print_json(record: Mapping[str, Any]) -> None:
 
     What cannot be printed is escaped, so that a line is a line and drives no terminal.
     """
-    text = json.dumps(record, default=_plain, ensure_ascii=False)
+    print_json_text(json.dumps(record, default=_plain, ensure_ascii=False))
+
+
+def print_json_text(text: str) -> None:
+    """The same for JSON that is written already; `text` has no line breaks outside its strings."""
     click.echo(text if _is_sayable(text) else "".join(map(_escaped, text)))
     sys.stdout.flush()
 

@@ -195,7 +195,7 @@ class RecordChange(Model):
         CheckConstraint("operation IN ('insert', 'update', 'delete', 'revive')", name="operation"),
         # By a hash of the key: a key may be longer than an index entry can be.
         Index("record_changes_entity_uid_key_idx", "entity_uid", text("jsonb_hash_extended(business_key, 0)")),
-        Index(None, "run_uid"),
+        Index(None, "run_uid", "changed_at"),
         Index(None, "changed_at"),
     )
 

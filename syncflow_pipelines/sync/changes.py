@@ -27,7 +27,7 @@ _LIST = sql.SQL(
 _OF_ENTITY = sql.SQL("entity_uid = %(entity)s")
 # All changes of a run have one time, by which the primary key finds them.
 _OF_RUN = sql.SQL(
-    "run_uid = %(run)s AND changed_at = (SELECT changed_at FROM record_changes WHERE run_uid = %(run)s LIMIT 1)"
+    "run_uid = %(run)s AND changed_at = (SELECT max(changed_at) FROM record_changes WHERE run_uid = %(run)s)"
 )
 _OF_OPERATION = sql.SQL("operation = %(operation)s")
 _SINCE = sql.SQL("changed_at >= %(since)s")

@@ -61,6 +61,7 @@ ORDER BY r.started_at DESC, r.uid LIMIT %(limit)s
 """
 )
 _FIND = _SELECT + "WHERE r.uid = %s"
+_BEGIN_SO = "SELECT uid FROM sync_runs WHERE starts_with(uid::text, %s) LIMIT 2"
 
 PROCESS_ENDED = "the process ended before the sync did; nothing of it was kept, and the next sync goes on from before"
 
@@ -198,6 +199,16 @@ def find_run(connection: psycopg.Connection, uid: UUID) -> SyncRun:
     if found is None:
         raise UnknownEntity(f"no run {uid} is known; `syncflow runs` lists them")
     return found
+
+
+def run_beginning(connection: psycopg.Connection, beginning: str) -> UUID:
+    """The uid of the only run whose uid begins so. Raises `UnknownEntity`."""
+    found = connection.execute(_BEGIN_SO, (beginning,)).fetchall()
+    if not found:
+        raise UnknownEntity(f"no run {beginning} is known; `syncflow runs` lists them")
+    if len(found) > 1:
+        raise UnknownEntity(f"several runs begin with {beginning}; write more of it, as `syncflow runs` lists them")
+    return UUID(str(found[0][0]))
 
 
 def purge_runs(connection: psycopg.Connection, older_than_days: int) -> int:

@@ -1,8 +1,6 @@
 """`syncflow runs`: what past syncs did."""
 
-from collections.abc import Sequence
 from dataclasses import asdict
-from uuid import UUID
 
 import click
 
@@ -12,11 +10,9 @@ from syncflow_pipelines.cli.names import EntityName, RunName
 from syncflow_pipelines.cli.outcomes import as_status
 from syncflow_pipelines.cli.output import Cell, print_facts, print_json, print_table
 from syncflow_pipelines.database import open_database
-from syncflow_pipelines.errors import UnknownEntity
 from syncflow_pipelines.sync.entities import find_entity
-from syncflow_pipelines.sync.runs import SyncRun, close_dead_runs, find_run, list_runs
+from syncflow_pipelines.sync.runs import SyncRun, close_dead_runs, find_run, list_runs, run_beginning
 
-BEGIN_SO = "SELECT uid FROM sync_runs WHERE starts_with(uid::text, %(prefix)s) LIMIT 2"
 HEADINGS = (
     "run", "entity", "started", "status", "strategy", "by", "fetched", "inserted", "updated", "unchanged", "deleted",
     "rejected", "seconds",
@@ -72,21 +68,12 @@ def show_command(invocation: Invocation, uid: str, as_json: bool) -> int:
     """
     with open_database(invocation.settings) as database, database.connection() as connection:
         close_dead_runs(connection)
-        run = find_run(connection, _whole(uid, connection.execute(BEGIN_SO, {"prefix": uid}).fetchall()))
+        run = find_run(connection, run_beginning(connection, uid))
     if as_json:
         print_json(_record(run))
     else:
         print_facts(_facts(run))
     return 0
-
-
-def _whole(prefix: str, found: Sequence[Sequence[UUID]]) -> UUID:
-    """The only uid that begins so. Raises `UnknownEntity`."""
-    if not found:
-        raise UnknownEntity(f"no run {prefix} is known; `syncflow runs` lists them")
-    if len(found) > 1:
-        raise UnknownEntity(f"several runs begin with {prefix}; write more of it, as `syncflow runs` lists them")
-    return found[0][0]
 
 
 def _row(run: SyncRun) -> tuple[Cell, ...]:

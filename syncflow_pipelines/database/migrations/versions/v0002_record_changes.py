@@ -30,7 +30,7 @@ def upgrade() -> None:
         "record_changes",
         ["entity_uid", sa.text("jsonb_hash_extended(business_key, 0)")],
     )
-    op.create_index("record_changes_run_uid_idx", "record_changes", ["run_uid"])
+    op.create_index("record_changes_run_uid_changed_at_idx", "record_changes", ["run_uid", "changed_at"])
     op.create_index("record_changes_changed_at_idx", "record_changes", ["changed_at"])
 
 
