@@ -1,21 +1,31 @@
-"""A page's rows → lines for the staging table, and rejects for the rows that cannot be kept."""
+"""A page's rows → CSV lines for PostgreSQL, and rejects for the rows that cannot be kept.
 
+Most rows are written column by column (`page_csv.py`). One that is not plain is looked at alone, here.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
 import msgspec
 import xxhash
 
+from syncflow_pipelines.sync.csv_fields import NULL, quoted
 from syncflow_pipelines.sync.model import Column, EntitySpec
+from syncflow_pipelines.sync.page_csv import EncodedPage, PageEncoder
 from syncflow_pipelines.sync.pages import BadRow, Page, WireRow
-from syncflow_pipelines.sync.rowversion import order_key
-from syncflow_pipelines.sync.values import NULL, BadValue, Converter, converter, escaped, exact
+from syncflow_pipelines.sync.values import BadValue, Converter, converter, exact
 
-ROW, TOMBSTONE, SEEN_ONLY = "0", "1", "2"
+ROW, TOMBSTONE, SEEN_ONLY = b"0", b"1", b"2"
 """What a staged line is: a row, a deletion, or the key of a rejected row that is still at the source."""
 
 _RAW_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_JSON_NULL = b"null"
+
+_CONVERSION = 1
+"""Grows whenever rows are converted otherwise than before, so that each is compared once with what is kept of it."""
+
+_Fields = list[str | None]
+"""A row's columns as text."""
 
 MAX_VERSION_CHARACTERS = 500
 """A longer row version is none that could be asked for in a URL."""
@@ -38,23 +48,19 @@ class Reject:
     value: str | None = None
     """The refused literal, as it was sent."""
     key: tuple[str, ...] | None = None
-    """The business key as COPY fields; None where not even that could be read."""
-
-
-@dataclass(frozen=True, slots=True)
-class StagedRow:
-    """One line for the staging table, and the row that it came from."""
-
-    line: str
-    key: tuple[str, ...]
-    row: WireRow
+    """The business key as text; None where not even that could be read."""
 
 
 @dataclass(slots=True)
 class Batch:
     """What one page came to."""
 
-    rows: list[StagedRow] = field(default_factory=list)
+    rows: list[WireRow] = field(default_factory=list)
+    """The rows that are kept, tombstones included."""
+    lines: list[bytes] = field(default_factory=list)
+    """Of the same rows: their columns, hash and row version as CSV, without a line break at the end."""
+    kinds: list[bytes] = field(default_factory=list)
+    """What each line is, `ROW` or `TOMBSTONE`."""
     rejects: list[Reject] = field(default_factory=list)
     versions: list[str | None] = field(default_factory=list)
     """The row version of every row, in the source's order; None where there is none that can be read."""
@@ -62,7 +68,6 @@ class Batch:
     """A 64-bit digest of every row, in the same order: of its business key and kind, or of a whole rejected row."""
     unversioned: bool = False
     """Whether a row that could be read has no row version."""
-    unknown_names: set[str] = field(default_factory=set)
 
 
 class _Refused(Exception):
@@ -83,35 +88,96 @@ class RowDecoder:
         ]
         by_identifier = {column.identifier: (column, convert) for column, convert in self._columns}
         self._keys = [by_identifier[identifier] for identifier in spec.business_keys]
-        self._aliases = {column.alias for column in spec.columns}
         identifiers = [column.identifier for column in spec.columns]
         self._key_at = [identifiers.index(identifier) for identifier in spec.business_keys]
         self._indexed_at = None if spec.rowversion_column is None else identifiers.index(spec.rowversion_column)
-        self._blank = [NULL] * len(self._columns)
+        self._encoder = PageEncoder(spec, MAX_KEY_BYTES // _JSONB_GROWTH)
         # Rows hash alike only under the same columns, so that a new column changes every row once.
-        self._seed = xxhash.xxh64_intdigest(repr([(c.identifier, c.pg_type) for c in spec.columns]).encode())
+        shape = repr((_CONVERSION, [(column.identifier, column.pg_type) for column in spec.columns]))
+        self._seed = xxhash.xxh64_intdigest(shape.encode())
 
-    def decode(self, page: Page) -> Batch:
-        """The batch of a page: every row of it is either staged or rejected."""
+    @property
+    def unknown_names(self) -> set[str]:
+        """Names of columns that rows had so far, and that the catalogue does not name."""
+        return {_printable(name) for name in self._encoder.unknown}
+
+    def hashes(self, rows: Sequence[WireRow]) -> list[bytes]:
+        """16 bytes a row, that change whenever anything does that the source says of it but its row version.
+
+        A row that is spelled otherwise may have another hash, although it is equal; a deletion never has that of a row.
+        """
+        return [
+            xxhash.xxh3_128_digest(b"%b%b" % (row.data, row.oracle_keys), self._seed ^ bool(row.deleted))
+            for row in rows
+        ]
+
+    def decode(self, page: Page, hashes: Sequence[bytes] | None = None) -> Batch:
+        """The batch of a page: every row of it is either kept or rejected."""
+        hashes = self.hashes(page.rows) if hashes is None else hashes
         batch = Batch()
-        for row in page.rows:
-            self._take(row, batch)
+        if page.rows:
+            self._take_page(page.rows, _spelled_hashes(hashes), batch)
         for before, bad in enumerate(page.bad):
             self._take_unreadable(bad, bad.at + before, batch)
         return batch
 
-    def _take(self, row: WireRow, batch: Batch) -> None:
-        batch.versions.append(_usable(row.version))
-        batch.unversioned |= row.version is None
+    def _take_page(self, rows: Sequence[WireRow], hashes: Sequence[bytes], batch: Batch) -> None:
+        encoded = self._encoder.encode(rows)
+        batch.versions = [_usable(row.version) for row in rows]
+        batch.unversioned = None in batch.versions and any(row.version is None for row in rows)
+        versions = list(map(quoted, batch.versions))
+        lines = encoded.all_plain
+        if lines is None or (versions.count(NULL) and not batch.unversioned):
+            self._take_each(rows, hashes, encoded, versions, batch)
+            return
+        batch.rows = list(rows)
+        batch.lines = [b"%b,%b,%b" % parts for parts in zip(lines, hashes, versions, strict=True)]
+        batch.kinds = [ROW] * len(rows)
+        batch.digests = encoded.keys
+
+    def _take_each(
+        self,
+        rows: Sequence[WireRow],
+        hashes: Sequence[bytes],
+        encoded: EncodedPage,
+        versions: Sequence[bytes],
+        batch: Batch,
+    ) -> None:
+        plain = zip(rows, hashes, encoded.lines, encoded.keys, versions, strict=True)
+        for row, digest, line, key, version in plain:
+            if line is None or _usable(row.version) != row.version:
+                self._take_alone(row, digest, batch)
+            else:
+                batch.rows.append(row)
+                batch.lines.append(b"%b,%b,%b" % (line, digest, version))
+                batch.kinds.append(ROW)
+                batch.digests.append(key)
+
+    def _take_alone(self, row: WireRow, digest: bytes, batch: Batch) -> None:
         try:
-            staged = self._tombstone(row) if row.deleted else self._row(row, batch.unknown_names)
+            _check_version(row.version)
+            fields = self._tombstone(row) if row.deleted else self._row(row)
         except _Refused as refused:
             reject = self._reject(row, refused)
             batch.rejects.append(reject)
             batch.digests.append(_digest_of_reject(reject))
-        else:
-            batch.rows.append(staged)
-            batch.digests.append(xxhash.xxh64_intdigest("\t".join(staged.key).encode(), seed=1 if row.deleted else 0))
+            return
+        batch.rows.append(row)
+        batch.lines.append(self._line(fields, NULL if row.deleted else digest, row.version))
+        batch.kinds.append(TOMBSTONE if row.deleted else ROW)
+        key = ",".join(str(fields[at]) for at in self._key_at)
+        batch.digests.append(xxhash.xxh64_intdigest(key.encode(), seed=1 if row.deleted else 0))
+
+    def alone(self, row: WireRow) -> Batch:
+        """The batch of one row, converted value by value, as where PostgreSQL refused what was copied unread."""
+        batch = Batch()
+        self._take_alone(row, _spelled_hashes(self.hashes([row]))[0], batch)
+        return batch
+
+    def key(self, row: WireRow) -> tuple[str, ...] | None:
+        """The business key as text, each part from `data` or else from `oracle_keys`."""
+        fields = self._key_fields(row)
+        return None if None in fields else tuple(map(str, fields))
 
     def _take_unreadable(self, bad: BadRow, at: int, batch: Batch) -> None:
         reject = self._unreadable(bad)
@@ -119,75 +185,69 @@ class RowDecoder:
         batch.versions.insert(at, _usable(bad.row.version) if bad.row else None)
         batch.digests.insert(at, _digest_of_reject(reject))
 
-    def seen_only(self, reject: Reject) -> str | None:
+    def seen_only(self, reject: Reject) -> bytes | None:
         """The line that says that a rejected row is still at the source, or None without its key."""
-        return None if reject.key is None else self._key_line(reject.key, SEEN_ONLY, None)
+        return None if reject.key is None else self._line(self._key_alone(reject.key), NULL, None)
 
-    def refused_by_database(self, staged: StagedRow, column: str | None, reason: str) -> Reject:
+    def refused_by_database(self, row: WireRow, column: str | None, reason: str) -> Reject:
         """The reject for a row that passed the checks here and that PostgreSQL refused."""
-        return Reject(_raw_row(staged.row), reason, column, self._literal(staged.row, column), staged.key)
+        return Reject(_raw_row(row), reason, column, self._literal(row, column), self.key(row))
 
-    def _row(self, row: WireRow, unknown: set[str]) -> StagedRow:
+    def _row(self, row: WireRow) -> _Fields:
         data = _members(row.data, "data")
         fields = [_field(column, convert, data.get(column.alias)) for column, convert in self._columns]
         for at, (column, convert) in zip(self._key_at, self._keys, strict=True):
-            if fields[at] is NULL:
+            if fields[at] is None:
                 fields[at] = _field(column, convert, _members(row.oracle_keys, "oracle_keys").get(column.name))
-            if fields[at] is NULL:
+            if fields[at] is None:
                 raise _Refused("has no value in a business-key column", column.identifier)
-        if len(data) > len(self._columns) or not self._aliases.issuperset(data):
-            unknown.update(_printable(name) for name in set(data) - self._aliases)
         if self._indexed_at is not None:
             self._check_indexed(fields, [self._indexed_at])
-        key = self._checked_key(fields)
-        text = "\t".join(fields)
-        digest = xxhash.xxh3_128_hexdigest(text.encode(), seed=self._seed)
-        return StagedRow("\t".join((text, digest, *_tail(row.version, ROW))), key, row)
+        self._check_indexed(fields, self._key_at)
+        return fields
 
-    def _tombstone(self, row: WireRow) -> StagedRow:
-        key = self._key(row)
-        if key is None:
+    def _tombstone(self, row: WireRow) -> _Fields:
+        key = self._key_fields(row)
+        if None in key:
             raise _Refused("is a deletion without its business key")
-        line = self._key_line(key, TOMBSTONE, row.version)
-        self._checked_key(line.split("\t"))
-        return StagedRow(line, key, row)
+        fields = self._key_alone(key)
+        self._check_indexed(fields, self._key_at)
+        return fields
 
-    def _key_line(self, key: tuple[str, ...], kind: str, version: str | None) -> str:
-        fields = self._blank.copy()
+    def _key_alone(self, key: Sequence[str | None]) -> _Fields:
+        """The columns of a row of which nothing but the key matters."""
+        fields: _Fields = [None] * len(self._columns)
         for at, value in zip(self._key_at, key, strict=True):
             fields[at] = value
-        return "\t".join((*fields, NULL, *_tail(version, kind)))
+        return fields
 
-    def _checked_key(self, fields: list[str]) -> tuple[str, ...]:
-        self._check_indexed(fields, self._key_at)
-        return tuple(fields[at] for at in self._key_at)
+    def _line(self, fields: _Fields, digest: bytes, version: str | None) -> bytes:
+        return b",".join((*map(quoted, fields), digest, quoted(version)))
 
-    def _check_indexed(self, fields: list[str], positions: list[int]) -> None:
+    def _check_indexed(self, fields: _Fields, positions: list[int]) -> None:
         """Raises `_Refused` where the values are too long for an index: the whole table would refuse them."""
-        if sum(len(fields[at]) for at in positions) * _JSONB_GROWTH <= MAX_KEY_BYTES:
+        if sum(len(fields[at] or "") for at in positions) * _JSONB_GROWTH <= MAX_KEY_BYTES:
             return
-        size = sum(_size_in_index(self._columns[at][0], fields[at]) for at in positions)
+        size = sum(_size_in_index(self._columns[at][0], fields[at] or "") for at in positions)
         if size > MAX_KEY_BYTES:
             reason = f"is {size} bytes long in an indexed column, PostgreSQL indexes {MAX_KEY_BYTES} at most"
             raise _Refused(reason, self._columns[positions[0]][0].identifier)
 
-    def _key(self, row: WireRow) -> tuple[str, ...] | None:
-        """The business key as COPY fields, each from `data` or else from `oracle_keys`."""
+    def _key_fields(self, row: WireRow) -> _Fields:
         data, named = _readable_members(row.data), _readable_members(row.oracle_keys)
-        fields = [
+        return [
             _readable_field(column, convert, data.get(column.alias), named.get(column.name))
             for column, convert in self._keys
         ]
-        return None if any(field is NULL for field in fields) else tuple(fields)
 
     def _reject(self, row: WireRow, refused: _Refused) -> Reject:
         value = refused.literal.decode("utf-8", "backslashreplace") if refused.literal is not None else None
-        return Reject(_raw_row(row), refused.reason, refused.column, value, self._key(row))
+        return Reject(_raw_row(row), refused.reason, refused.column, value, self.key(row))
 
     def _unreadable(self, bad: BadRow) -> Reject:
         column = next((column.identifier for column, _ in self._columns if column.alias == bad.member), None)
         value = _spelled_out(bad.value) if bad.value is not None else None
-        return Reject(_spelled_out(bad.raw), bad.reason, column, value, self._key(bad.row) if bad.row else None)
+        return Reject(_spelled_out(bad.raw), bad.reason, column, value, self.key(bad.row) if bad.row else None)
 
     def _literal(self, row: WireRow, column: str | None) -> str | None:
         for known, _ in self._columns:
@@ -200,12 +260,23 @@ class RowDecoder:
 
 def key_digest(key: tuple[str, ...]) -> UUID:
     """A digest of a business key, by which a later good row finds the reject that it replaces."""
-    return UUID(xxhash.xxh3_128_hexdigest("\t".join(key).encode()))
+    return UUID(xxhash.xxh3_128_hexdigest("\t".join(map(_escaped, key)).encode()))
+
+
+def _escaped(text: str) -> str:
+    """The text without the character that stands between the parts of a key."""
+    return text.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")
 
 
 def row_digest(raw: str) -> UUID:
     """A digest of a rejected row, by which the same row is kept once."""
     return UUID(xxhash.xxh3_128_hexdigest(raw.encode("utf-8", "surrogatepass")))
+
+
+def _spelled_hashes(hashes: Sequence[bytes]) -> list[bytes]:
+    """The hashes as PostgreSQL reads a UUID."""
+    spelled = b"".join(hashes).hex().encode()
+    return [spelled[at : at + 32] for at in range(0, len(spelled), 32)]
 
 
 def _members(raw: msgspec.Raw, name: str) -> dict[str, msgspec.Raw]:
@@ -222,28 +293,33 @@ def _readable_members(raw: msgspec.Raw) -> dict[str, msgspec.Raw]:
         return {}
 
 
-def _readable_field(column: Column, convert: Converter, *candidates: msgspec.Raw | None) -> str:
-    """The field of the first candidate that has a good value, else `NULL`."""
+def _readable_field(column: Column, convert: Converter, *candidates: msgspec.Raw | None) -> str | None:
+    """The text of the first candidate that has a good value."""
     for raw in candidates:
         try:
             found = _field(column, convert, raw)
         except _Refused:
             continue
-        if found is not NULL:
+        if found is not None:
             return found
-    return NULL
+    return None
 
 
-def _field(column: Column, convert: Converter, raw: msgspec.Raw | None) -> str:
-    literal = bytes(raw) if raw is not None else _JSON_NULL
-    if literal == _JSON_NULL:
+def _field(column: Column, convert: Converter, raw: msgspec.Raw | None) -> str | None:
+    literal = bytes(raw) if raw is not None else NULL
+    if literal == NULL:
         if not column.is_nullable and not column.is_business_key:
             raise _Refused("is null in a column that the source declares not nullable", column.identifier, literal)
-        return NULL
+        return None
     try:
         return convert(literal)
     except BadValue as bad:
         raise _Refused(str(bad), column.identifier, literal) from bad
+
+
+def _check_version(version: str | None) -> None:
+    if version is not None and _usable(version) is None:
+        raise _Refused(f"its row_version holds a NUL character, or more than {MAX_VERSION_CHARACTERS} characters")
 
 
 def _usable(version: str | None) -> str | None:
@@ -251,16 +327,6 @@ def _usable(version: str | None) -> str | None:
     if version is None or len(version) > MAX_VERSION_CHARACTERS or "\0" in version:
         return None
     return version
-
-
-def _tail(version: str | None, kind: str) -> tuple[str, str, str]:
-    """The last fields of a staged line. Raises `_Refused` for a row version that cannot be used."""
-    if version is None:
-        return NULL, NULL, kind
-    order = order_key(_usable(version))
-    if order is None:
-        raise _Refused(f"its row_version holds a NUL character, or more than {MAX_VERSION_CHARACTERS} characters")
-    return escaped(version), escaped(order), kind
 
 
 def _size_in_index(column: Column, text: str) -> int:

@@ -1,6 +1,6 @@
 """Inside a sync's transaction: read the source into the staging table, then apply it to the entity's table."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Literal
 from urllib.parse import quote
@@ -11,7 +11,8 @@ import psycopg
 from syncflow_pipelines.config import ConnectorConfig
 from syncflow_pipelines.errors import EntityGone, SourceProtocolError, SuspiciousRead, SyncCancelled, TooManyRejects
 from syncflow_pipelines.sync.apply import Target
-from syncflow_pipelines.sync.decode import Batch, Reject, RowDecoder, key_digest
+from syncflow_pipelines.sync.batch_copy import Taken
+from syncflow_pipelines.sync.decode import Batch, RowDecoder, key_digest
 from syncflow_pipelines.sync.entities import forget_cursor
 from syncflow_pipelines.sync.history import History
 from syncflow_pipelines.sync.model import Counts, Entity, Strategy
@@ -94,7 +95,6 @@ class Ingest:
         self._open_rejects = open_keys(connection, entity.uid)
         self._mended: set[UUID] = set()
         self._rejected_now: set[UUID] = set()
-        self._unknown: set[str] = set()
         self._taken = self._pages = self._received_bytes = 0
         self._total: int | None = None
         self.cancelled: Callable[[], bool] = lambda: False
@@ -105,8 +105,9 @@ class Ingest:
         cursor = self._cursor()
         self._staging.create()
         by_version = strategy == "rowversion" or (strategy == "full" and self._entity.spec.has_row_versions)
-        reading = self._by_version(strategy, cursor) if by_version else self._by_page(strategy, cursor)
-        self._confirm_missing(reading)
+        with self._staging:
+            reading = self._by_version(strategy, cursor) if by_version else self._by_page(strategy, cursor)
+            self._confirm_missing(reading)
         self._staging.settle()
         reading.fetched = self._staging.count()
         rejects = count_run_rejects(self._connection, self._entity.uid, self._run_uid)
@@ -148,6 +149,7 @@ class Ingest:
         whole = strategy == "full"
         start = None if whole else rewind(cursor, self._settings.rowversion_overlap)
         read = read_by_version(self._fetch, self._take, start, page_size=self._settings.page_size)
+        self._sort_out_rejects(self._staging.flush())
         if not read.ordered:
             reading = self._by_page(strategy, cursor)
             reading.notes.append("rows come without row versions, or not in their order, so the entity was read whole")
@@ -168,7 +170,9 @@ class Ingest:
 
     def _pass(self) -> WholeRead:
         settings = self._settings
-        return read_whole(self._fetch, self._take, page_size=settings.page_size, concurrency=settings.concurrency)
+        read = read_whole(self._fetch, self._take, page_size=settings.page_size, concurrency=settings.concurrency)
+        self._sort_out_rejects(self._staging.flush())
+        return read
 
     def _confirm_missing(self, reading: Reading) -> None:
         """Reads once more where rows seem gone: page numbers can hide a row, two reads running hardly do."""
@@ -201,26 +205,28 @@ class Ingest:
         if self.cancelled():
             raise SyncCancelled(f"{self._entity.key} was cancelled; nothing of this sync was kept")
         batch = self._decoder.decode(page)
-        self._sort_out_rejects(batch, self._staging.add(batch), page.number)
-        if len(self._unknown) < SHOWN_NAMES:
-            self._unknown |= batch.unknown_names
+        self._sort_out_rejects(self._staging.put(batch, page.number))
         self._taken, self._pages = self._taken + page.size, self._pages + 1
         self._received_bytes += page.received_bytes
         self._total = page.total if page.total is not None else self._total
         self.report("reading", self._taken, self._total)
         return batch
 
-    def _sort_out_rejects(self, batch: Batch, rejects: list[Reject], page: int) -> None:
-        """Keeps the page's rejects, and notes which earlier ones it replaces by good rows."""
-        if self._open_rejects or self._rejected_now:
-            found = {key_digest(staged.key) for staged in batch.rows}
-            found -= {key_digest(reject.key) for reject in rejects if reject.key}
-            self._mended |= found & self._open_rejects
-            forget_replaced(self._connection, self._entity.uid, self._run_uid, found & self._rejected_now)
-            self._rejected_now -= found
-        if rejects:
-            keep_rejects(self._connection, self._entity.uid, self._run_uid, rejects, page)
-            self._rejected_now |= {key_digest(reject.key) for reject in rejects if reject.key}
+    def _sort_out_rejects(self, pages: Iterable[Taken]) -> None:
+        """Keeps the pages' rejects, and notes which earlier ones they replace by good rows."""
+        for taken in pages:
+            if self._open_rejects or self._rejected_now:
+                self._note_mended(taken)
+            if taken.rejects:
+                keep_rejects(self._connection, self._entity.uid, self._run_uid, taken.rejects, taken.page)
+                self._rejected_now |= {key_digest(reject.key) for reject in taken.rejects if reject.key}
+
+    def _note_mended(self, taken: Taken) -> None:
+        found = {key_digest(key) for key in map(self._decoder.key, taken.batch.rows) if key}
+        found -= {key_digest(reject.key) for reject in taken.rejects if reject.key}
+        self._mended |= found & self._open_rejects
+        forget_replaced(self._connection, self._entity.uid, self._run_uid, found & self._rejected_now)
+        self._rejected_now -= found
 
     def _check_rejects(self, reading: Reading) -> None:
         all_rows = reading.fetched + reading.rejected
@@ -261,8 +267,8 @@ class Ingest:
         return self._entity.live_rows + change
 
     def _note_unknown(self, reading: Reading) -> None:
-        if self._unknown:
-            names = ", ".join(sorted(self._unknown)[:SHOWN_NAMES])
+        if self._decoder.unknown_names:
+            names = ", ".join(sorted(self._decoder.unknown_names)[:SHOWN_NAMES])
             reading.notes.append(f"the source sends columns that its catalogue does not name: {names}")
 
 

@@ -34,17 +34,6 @@ def precedes(earlier: str | None, later: str | None) -> bool:
     return earlier < later
 
 
-def order_key(version: str | None) -> str | None:
-    """A text that sorts by code point as the row versions of one form compare.
-
-    Numbers are written as their length and digits, so that `9` sorts before `10` in SQL too.
-    """
-    if version is None:
-        return None
-    number = _number(version)
-    return f"{number.length:06d}{number.digits}" if number else version
-
-
 def rewind(version: str | None, overlap: int) -> str | None:
     """The row version `overlap` before this one: seconds for a time, units for a counter.
 

@@ -1,19 +1,21 @@
 """The staging table of one sync: a temporary table that holds what was read until it is applied."""
 
 from dataclasses import replace
+from types import TracebackType
+from typing import Self
 
 import psycopg
 from psycopg import sql
 
-from syncflow_pipelines.sync.decode import Batch, Reject, RowDecoder, StagedRow
+from syncflow_pipelines.sync.batch_copy import BatchCopy, Taken
+from syncflow_pipelines.sync.decode import ROW, SEEN_ONLY, Batch, Reject, RowDecoder
 from syncflow_pipelines.sync.model import EntitySpec
 
 NAME = "syncflow_stage"
 _STAGE = sql.Identifier("pg_temp", NAME)
 
 _CREATE = sql.SQL(
-    "CREATE TEMP TABLE {name} ({columns}, "
-    '_bridge_hash uuid, _bridge_rowversion text, _bridge_order text COLLATE "C", _bridge_kind smallint, '
+    "CREATE TEMP TABLE {name} ({columns}, _bridge_hash uuid, _bridge_rowversion text, _bridge_kind smallint, "
     "_bridge_seq bigint GENERATED ALWAYS AS IDENTITY (CACHE 1000)) ON COMMIT DROP"
 )
 _ROOM = sql.SQL("_bridge_room interval NOT NULL DEFAULT '0', _bridge_more_room interval NOT NULL DEFAULT '0'")
@@ -22,26 +24,46 @@ _ROOM = sql.SQL("_bridge_room interval NOT NULL DEFAULT '0', _bridge_more_room i
 _WIDE = 400
 """From so many columns on, a row can be wider than PostgreSQL's 8,160 bytes."""
 
-_COPY = sql.SQL("COPY {stage} ({columns}, _bridge_hash, _bridge_rowversion, _bridge_order, _bridge_kind) FROM STDIN")
-_KEEP_GREATEST = sql.SQL(
-    "DELETE FROM {stage} s USING ("
-    "  SELECT ctid, row_number() OVER ("
-    "    PARTITION BY {keys} ORDER BY _bridge_order DESC NULLS LAST, _bridge_seq DESC) AS n"
-    "  FROM {stage} WHERE _bridge_kind <> 2) d "
-    "WHERE s.ctid = d.ctid AND d.n > 1"
+_COPY = sql.SQL(
+    "COPY {stage} ({columns}, _bridge_hash, _bridge_rowversion, _bridge_kind) FROM STDIN (FORMAT csv, NULL 'null')"
 )
+_ORDER = sql.SQL(
+    "(CASE WHEN _bridge_rowversion ~ '^[0-9]+$' "
+    "  THEN lpad(length(ltrim(_bridge_rowversion, '0'))::text, 6, '0') || ltrim(_bridge_rowversion, '0') "
+    "WHEN _bridge_rowversion ~ '^0[xX][0-9a-fA-F]+$' "
+    "  THEN lpad(length(ltrim(substr(_bridge_rowversion, 3), '0'))::text, 6, '0') "
+    "    || lower(ltrim(substr(_bridge_rowversion, 3), '0')) "
+    'ELSE _bridge_rowversion END) COLLATE "C"'
+)
+"""Sorts as row versions of one form compare (see `rowversion.precedes`): numbers by their length first."""
+
+_REPEATED = sql.SQL(
+    "SELECT ctid, row_number() OVER (PARTITION BY {keys} ORDER BY {order} DESC NULLS LAST, _bridge_seq DESC) AS n "
+    "FROM {stage} WHERE _bridge_kind <> 2"
+)
+_KEEP_GREATEST = sql.SQL("DELETE FROM {stage} s USING ({repeated}) d WHERE s.ctid = d.ctid AND d.n > 1")
 _COUNT = sql.SQL("SELECT count(*) FROM {stage} WHERE _bridge_kind <> 2")
-_REFUSALS = (psycopg.DataError, psycopg.errors.ProgramLimitExceeded, psycopg.errors.StatementTooComplex)
-"""What PostgreSQL says of a value that it cannot keep; any other error ends the sync."""
 
 
 class Staging:
-    """Holds the rows of one sync, inside its transaction."""
+    """Holds the rows of one sync, inside its transaction.
+
+    Batches that were put stay on their way until `flush`; to be left (`with`) before the transaction ends.
+    """
 
     def __init__(self, connection: psycopg.Connection, spec: EntitySpec, decoder: RowDecoder) -> None:
         self._connection, self._spec, self._decoder = connection, spec, decoder
         names = sql.SQL(", ").join(sql.Identifier(column.identifier) for column in spec.columns)
-        self._copy = _COPY.format(stage=_STAGE, columns=names)
+        statement = _COPY.format(stage=_STAGE, columns=names)
+        self._copy = BatchCopy(connection, spec, decoder, statement, _terminated)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._copy.__exit__(kind, error, trace)
 
     def create(self) -> None:
         """Creates the table; it goes with the transaction."""
@@ -54,48 +76,33 @@ class Staging:
             columns.append(sql.Composed([_ROOM]))
         self._connection.execute(_CREATE.format(name=sql.Identifier(NAME), columns=sql.SQL(", ").join(columns)))
 
+    def clear(self) -> None:
+        """Forgets what was staged."""
+        self._connection.execute(sql.SQL("TRUNCATE {}").format(_STAGE))
+
     def add(self, batch: Batch) -> list[Reject]:
-        """Stages a page. The rejects that come out are the batch's, and those that PostgreSQL added."""
-        refused = self._copy_in([staged.line for staged in batch.rows])
-        rejects = batch.rejects + [self._refused(batch.rows[at], error) for at, error in refused]
-        return self._mark_seen(rejects)
+        """Stages a page at once. The rejects that come out are the batch's, and those that PostgreSQL added."""
+        return [reject for taken in (*self.put(batch, 1), *self.flush()) for reject in taken.rejects]
 
-    def _mark_seen(self, rejects: list[Reject]) -> list[Reject]:
+    def put(self, batch: Batch, page: int) -> list[Taken]:
+        """Stages a page soon; what comes out are the pages that are staged by now, with their rejects."""
+        return self._mark_seen(self._copy.put(batch, page))
+
+    def flush(self) -> list[Taken]:
+        """Stages the pages that were put and not staged yet."""
+        return self._mark_seen(self._copy.flush())
+
+    def _mark_seen(self, pages: list[Taken]) -> list[Taken]:
         """Stages the keys of the rejected rows; a key that PostgreSQL refuses, too, is none."""
-        lines = [self._decoder.seen_only(reject) for reject in rejects]
-        known = [at for at, line in enumerate(lines) if line is not None]
-        refused = {known[at] for at, _ in self._copy_in([line for line in lines if line is not None])}
-        return [replace(reject, key=None) if at in refused else reject for at, reject in enumerate(rejects)]
+        for taken in pages:
+            if taken.rejects:
+                taken.rejects = [self._marked(reject) for reject in taken.rejects]
+        return pages
 
-    def _copy_in(self, lines: list[str], first: int = 0) -> list[tuple[int, psycopg.Error]]:
-        """Copies the lines; where PostgreSQL refuses some, halves them until the bad ones stand alone.
-
-        Returns the positions of those, counted from `first`, and why.
-        """
-        if not lines:
-            return []
-        try:
-            self._write(lines)
-        except _REFUSALS as refusal:
-            if len(lines) == 1:
-                return [(first, refusal)]
-            middle = len(lines) // 2
-            return self._copy_in(lines[:middle], first) + self._copy_in(lines[middle:], first + middle)
-        return []
-
-    def _write(self, lines: list[str]) -> None:
-        with self._connection.transaction(), self._connection.cursor() as cursor, cursor.copy(self._copy) as copy:
-            copy.write("\n".join((*lines, "")))
-
-    def _refused(self, staged: StagedRow, refusal: psycopg.Error) -> Reject:
-        reason = _REASONS.get(refusal.sqlstate or "", "PostgreSQL refuses the value")
-        return self._decoder.refused_by_database(staged, self._column_at_fault(refusal.diag.context or ""), reason)
-
-    def _column_at_fault(self, context: str) -> str | None:
-        """The column that stands first in `COPY …, line 1, column NAME: "value"`; values may look like the rest."""
-        names = (column.identifier for column in self._spec.columns)
-        found = [(at, name) for name in names if (at := context.find(f", column {name}: ")) >= 0]
-        return min(found)[1] if found else None
+    def _marked(self, reject: Reject) -> Reject:
+        line = self._decoder.seen_only(reject)
+        refused = line is not None and not self._copy.takes(Batch(lines=[line], kinds=[SEEN_ONLY]))
+        return replace(reject, key=None) if refused else reject
 
     def settle(self) -> int:
         """Leaves one line a key, that of the greatest row version or else the last read.
@@ -103,7 +110,8 @@ class Staging:
         Returns how many lines were left out.
         """
         keys = sql.SQL(", ").join(sql.Identifier(key) for key in self._spec.business_keys)
-        left_out = self._connection.execute(_KEEP_GREATEST.format(stage=_STAGE, keys=keys)).rowcount
+        repeated = _REPEATED.format(stage=_STAGE, keys=keys, order=_ORDER)
+        left_out = self._connection.execute(_KEEP_GREATEST.format(stage=_STAGE, repeated=repeated)).rowcount
         self.analyze()
         return left_out
 
@@ -117,15 +125,7 @@ class Staging:
         return int(row[0]) if row else 0
 
 
-_REASONS = {
-    "22003": "is out of range",
-    "22007": "is not a date or time that PostgreSQL knows",
-    "22008": "is no moment of the calendar",
-    "22009": "is in no time zone",
-    "22P02": "is not a value of the column's type",
-    "22001": "is too long",
-    "22021": "is not valid Unicode",
-    "22P05": "holds a character that PostgreSQL cannot keep",
-    "54000": "is too large for PostgreSQL",
-    "54001": "is nested too deep for PostgreSQL",
-}
+def _terminated(batch: Batch) -> bytes:
+    if batch.kinds.count(ROW) == len(batch.kinds):
+        return b",0\n".join((*batch.lines, b""))
+    return b"".join(b"%b,%b\n" % pair for pair in zip(batch.lines, batch.kinds, strict=True))

@@ -1,4 +1,4 @@
-"""One JSON literal → one field of `COPY … FROM STDIN` (text format), or the reason why not.
+"""One JSON literal → the text that PostgreSQL reads it from, or the reason why not.
 
 Literals are converted without passing through a Python float, so that what comes out of PostgreSQL is
 what the source said. What PostgreSQL would round, cut or guess at is refused here instead; but decimals of a second
@@ -18,11 +18,7 @@ from syncflow_pipelines.sync.model import Column
 
 Converter = Callable[[bytes], str]
 
-NULL = "\\N"
-
 _STRING = msgspec.json.Decoder(str)
-_SPECIAL = re.compile(r"[\\\t\n\r]")
-_ESCAPES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"}
 _WHOLE = re.compile(r"[+-]?[0-9]{1,4000}\Z")
 _NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,6})?\Z")
 _DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
@@ -49,15 +45,8 @@ class BadValue(ValueError):
     """The literal cannot be kept in its column; `str()` says why, without the value."""
 
 
-def escaped(text: str) -> str:
-    """The text as a field of COPY's text format."""
-    if _SPECIAL.search(text):
-        return _SPECIAL.sub(lambda found: _ESCAPES[found[0]], text)
-    return text
-
-
 def converter(column: Column) -> Converter:
-    """The function that turns this column's literals (never `null`) into fields.
+    """The function that turns this column's literals (never `null`) into texts of its type.
 
     It raises `BadValue`.
     """
@@ -71,7 +60,7 @@ def converter(column: Column) -> Converter:
         return _numeric(*numbers) if numbers else _any_number
     if name == "bytea":
         return _bytes(column.data_type)
-    return _BY_TYPE.get(_without_precision(column.pg_type), _text)
+    return _BY_TYPE.get(_without_precision(column.pg_type), _scalar)
 
 
 def exact(column: Column) -> Converter:
@@ -108,16 +97,12 @@ def _scalar(literal: bytes) -> str:
     return text
 
 
-def _text(literal: bytes) -> str:
-    return escaped(_scalar(literal))
-
-
 def _varchar(length: int | None) -> Converter:
     def convert(literal: bytes) -> str:
         text = _scalar(literal)
         if length is not None and len(text) > length:
             raise BadValue(f"is {len(text)} characters long, the column holds {length}")
-        return escaped(text)
+        return text
 
     return convert
 
@@ -287,7 +272,7 @@ def _json(literal: bytes) -> str:
     if b"\\u0000" in literal and _NUL_IN_JSON.search(literal):
         raise BadValue("holds a NUL character, which PostgreSQL cannot keep")
     try:
-        return escaped(literal.decode("utf-8"))
+        return literal.decode("utf-8")
     except UnicodeDecodeError as cause:
         raise BadValue("is not valid Unicode") from cause
 
@@ -300,7 +285,7 @@ def _bytes(data_type: str) -> Converter:
         value = _decoded_bytes(_string(literal), length)
         if length is not None and len(value) > length:
             raise BadValue(f"is {len(value)} bytes long, the column holds {length}")
-        return "\\\\x" + value.hex()
+        return "\\x" + value.hex()
 
     return convert
 
@@ -319,7 +304,7 @@ def _decoded_bytes(text: str, length: int | None) -> bytes:
 
 
 _BY_TYPE: dict[str, Converter] = {
-    "text": _text,
+    "text": _scalar,
     "double precision": _float,
     "real": _float,
     "boolean": _boolean,

@@ -94,12 +94,12 @@ class Kept:
 
     def take(self, page: Page) -> Batch:
         batch = self._decoder.decode(page)
-        for staged in batch.rows:
-            key = int(staged.key[0])
-            before = self.rows.get(key)
-            if before is None or not precedes(staged.row.version, before[0]):
-                value = None if staged.row.deleted else json.loads(bytes(staged.row.data))["v"]
-                self.rows[key] = (staged.row.version, value)
+        for row in batch.rows:
+            (text,) = self._decoder.key(row) or ()
+            before = self.rows.get(int(text))
+            if before is None or not precedes(row.version, before[0]):
+                value = None if row.deleted else json.loads(bytes(row.data))["v"]
+                self.rows[int(text)] = (row.version, value)
         return batch
 
 

@@ -1,0 +1,133 @@
+"""A page's rows → CSV lines, column by column; a row that is not plain is left to be looked at alone."""
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+import msgspec
+import xxhash
+
+from syncflow_pipelines.sync.csv_fields import Fields, FieldWriter
+from syncflow_pipelines.sync.model import EntitySpec
+from syncflow_pipelines.sync.pages import WireRow
+
+ASKED_PAGES = 10
+"""On so many pages with columns that the catalogue does not name their names are looked up."""
+
+_NULL = msgspec.Raw(b"null")
+_RAW_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_Literals = tuple[msgspec.Raw, ...]
+_MALFORMED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedPage:
+    """The lines of a page."""
+
+    lines: Sequence[bytes | None]
+    """The columns of each row; None where it has to be looked at alone."""
+    keys: list[int]
+    """A 64-bit digest of each plain row's business key."""
+    all_plain: list[bytes] | None = None
+    """The same lines, where none is missing."""
+
+
+class PageEncoder:
+    """Writes the columns of pages of one entity."""
+
+    def __init__(self, spec: EntitySpec, longest_key: int) -> None:
+        """`longest_key`: bytes of the business key from which on a row is looked at alone."""
+        keys = set(spec.business_keys)
+        identifiers = [column.identifier for column in spec.columns]
+        self._writers = [FieldWriter(column, is_key=column.identifier in keys) for column in spec.columns]
+        self._key_at = [identifiers.index(key) for key in spec.business_keys]
+        self._indexed = [self._key_at]
+        if spec.rowversion_column is not None:
+            self._indexed.append([identifiers.index(spec.rowversion_column)])
+        self._longest_key = longest_key
+        self._aliases = {column.alias for column in spec.columns}
+        aliases = [column.alias for column in spec.columns]
+        self._exactly, self._leniently = _members(aliases, strict=True), _members(aliases, strict=False)
+        self._pages_to_ask = ASKED_PAGES
+        self.unknown: set[str] = set()
+        """Names in `data` that the catalogue does not have; looked for on the first such pages only."""
+
+    def encode(self, rows: Sequence[WireRow]) -> EncodedPage:
+        """The rows' columns as CSV, in the order of the rows."""
+        at = [position for position, row in enumerate(rows) if not row.deleted]
+        at, literals = self._decode(at, [rows[position].data for position in at])
+        if not at:
+            return EncodedPage([None] * len(rows), [0] * len(rows))
+        columns = [writer.fields(column) for writer, column in zip(self._writers, literals, strict=True)]
+        alone = self._not_plain(columns)
+        if len(at) == len(rows) and not alone:
+            lines = list(map(b",".join, zip(*columns, strict=True)))
+            return EncodedPage(lines, self._keys(columns), lines)
+        return self._with_gaps(len(rows), at, columns, alone)
+
+    def _with_gaps(self, size: int, at: Sequence[int], columns: Sequence[Fields], alone: set[int]) -> EncodedPage:
+        lines: list[bytes | None] = [None] * size
+        keys: list[int] = [0] * size
+        plain = [[field or b"" for field in column] for column in columns]
+        for order, (fields, key) in enumerate(zip(zip(*plain, strict=True), self._keys(plain), strict=True)):
+            if order not in alone:
+                lines[at[order]], keys[at[order]] = b",".join(fields), key
+        return EncodedPage(lines, keys)
+
+    def _decode(self, at: list[int], data: Sequence[msgspec.Raw]) -> tuple[list[int], Iterable[_Literals]]:
+        """Of the rows that can be read, the positions, and the literals column by column."""
+        members = self._exactly if self._pages_to_ask else self._leniently
+        try:
+            return at, zip(*map(members, data), strict=True)
+        except _MALFORMED:
+            self._pages_to_ask -= self._ask(data)
+        decoded = [(position, self._readable(row)) for position, row in zip(at, data, strict=True)]
+        rows = [(position, literals) for position, literals in decoded if literals is not None]
+        return [position for position, _ in rows], zip(*(literals for _, literals in rows), strict=True)
+
+    def _ask(self, data: Sequence[msgspec.Raw]) -> bool:
+        """Looks for names that the catalogue does not have; whether there are any."""
+        if self._pages_to_ask:
+            for row in data:
+                with suppress(*_MALFORMED):
+                    self.unknown |= _RAW_OBJECT.decode(row).keys() - self._aliases
+        return bool(self.unknown) and self._pages_to_ask > 0
+
+    def _readable(self, data: msgspec.Raw) -> _Literals | None:
+        try:
+            return self._leniently(data)
+        except _MALFORMED:
+            return None
+
+    def _not_plain(self, columns: Sequence[Fields]) -> set[int]:
+        """Positions of the rows of which some field is not plain, or too long for an index."""
+        alone = {row for column in columns if None in column for row, field in enumerate(column) if field is None}
+        for indexed in self._indexed:
+            longest = sum(max(map(_length, columns[at])) for at in indexed)
+            if longest > self._longest_key:
+                alone.update(range(len(columns[0])))
+        return alone
+
+    def _keys(self, columns: Sequence[Fields]) -> list[int]:
+        keys = zip(*(columns[at] for at in self._key_at), strict=True)
+        return [xxhash.xxh64_intdigest(b",".join(key)) for key in keys]
+
+
+def _length(field: bytes | None) -> int:
+    return 0 if field is None else len(field)
+
+
+def _members(aliases: Sequence[str], *, strict: bool) -> Callable[[msgspec.Raw], _Literals]:
+    """The function that takes `data` apart into literals, one a column in the columns' order."""
+    names = {f"c{position}": alias for position, alias in enumerate(aliases)}
+    fields = [(name, msgspec.Raw, _NULL) for name in names]
+    try:
+        struct = msgspec.defstruct("Members", fields, rename=names, forbid_unknown_fields=strict, gc=False)
+    except ValueError:  # no struct has a field with a quote in its name
+        return lambda data: _by_name(_RAW_OBJECT.decode(data), aliases)
+    decode = msgspec.json.Decoder(struct).decode
+    return lambda data: msgspec.structs.astuple(decode(data))
+
+
+def _by_name(members: dict[str, msgspec.Raw], aliases: Sequence[str]) -> _Literals:
+    return tuple(members.get(alias, _NULL) for alias in aliases)
