@@ -7,6 +7,7 @@ of exchanges that the sync took, where it was not killed.
 import json
 import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,38 @@ import psycopg
 from syncflow_pipelines.config import BearerAuth, ConnectorConfig, Settings
 from syncflow_pipelines.database import open_database
 from syncflow_pipelines.sync.engine import SyncRequest, sync_entity
+from syncflow_pipelines_tests.postgres.world import World
+
+ROOT = Path(__file__).parents[2]
+
+
+def run_child(
+    world: World, kill_at: int | None, when: str = "before", *, history: bool = False
+) -> dict[str, Any] | None:
+    """Syncs `items` in such a process. What it printed; None where it was killed, as it had to be."""
+    request = {
+        "home": str(world.settings.home),
+        "database_url": world.settings.database_url,
+        "base_url": world.connector.base_url,
+        "token_file": str(world.connector.auth.token_file),  # type: ignore[union-attr]
+        "slug": "items",
+        "history": history,
+        "kill_at": kill_at,
+        "when": when,
+    }
+    command = [sys.executable, "-m", "syncflow_pipelines_tests.postgres.killed_sync", json.dumps(request)]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, timeout=120)
+    if kill_at is None:
+        assert ended.returncode == 0, ended.stderr.decode()
+        return dict(json.loads(ended.stdout))
+    assert ended.returncode == -signal.SIGKILL, ended.stderr.decode()
+    return None
 
 
 def main(request: dict[str, Any]) -> None:
     settings = Settings(Path("config"), Path(request["home"]), database_url=request["database_url"])
     auth = BearerAuth(token_file=Path(request["token_file"]))
-    connector = ConnectorConfig(name="erp", base_url=request["base_url"], auth=auth)
+    connector = ConnectorConfig(name="erp", base_url=request["base_url"], auth=auth, history=request["history"])
     with open_database(settings) as database:
         exchanges = _count_exchanges(kill_at=request["kill_at"], when=request["when"])
         outcome = sync_entity(database, settings, SyncRequest(connector, request["slug"], wait_s=10))

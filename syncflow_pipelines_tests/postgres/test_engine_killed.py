@@ -1,39 +1,14 @@
 """A sync whose process is killed (-9) leaves the state of before or the state of after, never one between."""
 
-import json
-import signal
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from syncflow_pipelines.sync.runs import close_dead_runs, list_runs
+from syncflow_pipelines_tests.postgres.killed_sync import run_child
 from syncflow_pipelines_tests.postgres.world import World, row
 
-ROOT = Path(__file__).parents[2]
 POINTS = 10
-
-
-def _run_child(world: World, kill_at: int | None, when: str = "before") -> dict[str, Any] | None:
-    """What the child printed; None where it was killed, as it had to be."""
-    request = {
-        "home": str(world.settings.home),
-        "database_url": world.settings.database_url,
-        "base_url": world.connector.base_url,
-        "token_file": str(world.connector.auth.token_file),  # type: ignore[union-attr]
-        "slug": "items",
-        "kill_at": kill_at,
-        "when": when,
-    }
-    command = [sys.executable, "-m", "syncflow_pipelines_tests.postgres.killed_sync", json.dumps(request)]
-    ended = subprocess.run(command, cwd=ROOT, capture_output=True, timeout=120)
-    if kill_at is None:
-        assert ended.returncode == 0, ended.stderr.decode()
-        return dict(json.loads(ended.stdout))
-    assert ended.returncode == -signal.SIGKILL, ended.stderr.decode()
-    return None
 
 
 def _change(world: World, round_: int) -> None:
@@ -53,7 +28,7 @@ def test_killed_at_ten_points_of_a_sync_nothing_is_torn_and_the_next_sync_mends_
     world.discover()
     assert world.sync("items").status == "success"
     _change(world, 0)
-    whole = _run_child(world, None)
+    whole = run_child(world, None)
     assert whole is not None
     assert whole["status"] == "success"
     last, kept = whole["exchanges"], []
@@ -61,7 +36,7 @@ def test_killed_at_ten_points_of_a_sync_nothing_is_torn_and_the_next_sync_mends_
         _change(world, point + 1)
         rows_before, entity_before = world.live("items"), world.entity("items")
         kill_at = 1 + round((last - 2) * point / (POINTS - 1))  # the last one is the answer to COMMIT
-        _run_child(world, kill_at, "after" if point % 2 else "before")
+        run_child(world, kill_at, "after" if point % 2 else "before")
         _check_untorn(world, rows_before, entity_before.last_rowversion)
         kept.append(world.live("items") != rows_before)
         _check_history(world, is_new_state=kept[-1])
