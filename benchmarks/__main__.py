@@ -11,13 +11,17 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from benchmarks.figures import FULL_ROWS, QUICK_ROWS, Benchmark, Options, Outcome
+from benchmarks.latency import LATENCY
 from benchmarks.load import LOAD
 from benchmarks.machine import describe_machine
+from benchmarks.many import MANY
+from benchmarks.memory import MEMORY
 from benchmarks.processes import ChildFailed
+from benchmarks.rich import RICH
 from benchmarks.sync import SYNC
 from benchmarks.verification import RowsDiffer
 
-BENCHMARKS: tuple[Benchmark, ...] = (LOAD, SYNC)
+BENCHMARKS: tuple[Benchmark, ...] = (SYNC, MEMORY, LATENCY, MANY, RICH, LOAD)
 RESULTS = Path(__file__).parent / "results"
 _ROUNDS = 3
 

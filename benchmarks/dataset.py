@@ -4,6 +4,7 @@ A state is all rows of the source at one moment. Whoever serves it copies bytes 
 """
 
 import mmap
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -55,6 +56,10 @@ class State:
     def versions(self) -> Path:
         """The row versions in the order of the keys, as a NumPy array of whole numbers."""
         return self.folder / "versions.npy"
+
+    def remove(self) -> None:
+        """Frees what the files take; whoever serves them has to be given others."""
+        shutil.rmtree(self.folder)
 
 
 def render(folder: Path, flavour: Flavour, rows: int) -> State:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from benchmarks.dataset import Changed, State, change, every, render
 from benchmarks.figures import Benchmark, Options, Outcome, Timings, Verdict, shown, table
+from benchmarks.peers.dlt import Dlt
 from benchmarks.source.offer import Offer
 from benchmarks.workbench import Expected, How, Workbench, say, workbench
 
@@ -44,7 +45,7 @@ def measure_syncs(options: Options) -> Outcome:
         settings = bench.postgres.settings()
         for number in range(1, options.rounds + 1):
             say(f"Round {number} of {options.rounds}")
-            _round(bench, states, timings)
+            _round(bench, states, timings, with_peers=options.with_peers)
     return _outcome(options, timings, settings)
 
 
@@ -61,18 +62,23 @@ def _a_thousand(rows: int) -> Changed:
     return every(max(rows // CHANGED_BY_VERSION, 1), 5)
 
 
-def _round(bench: Workbench, states: _States, timings: Timings) -> None:
+def _round(bench: Workbench, states: _States, timings: Timings, *, with_peers: bool) -> None:
     """Every side once in every case."""
-    first = Offer.of(states.first)
-    bench.source.offer(first)
-    with bench.database("floor", _TEMPLATE) as floor:
-        timings.add(bench.floor(floor, FIRST_LOAD, first))
-    with bench.database("engine", _TEMPLATE) as syncflow:
+    _floor(bench, states, timings)
+    with bench.database("engine", _TEMPLATE) as engine, bench.database("peer") as peer:
+        dlt = Dlt.fresh(bench, peer) if with_peers else None
         for case, state, expected in _courses(states):
             offer = Offer.of(state)
             bench.source.offer(offer)
-            timings.add(bench.sync(syncflow, case, [offer], How("hash"), expected))
+            timings.add(bench.sync(engine, case, [offer], How("hash"), expected))
+            if dlt:
+                timings.add(dlt.load(case, offer))
     _syncs_by_version(bench, states, timings)
+
+
+def _floor(bench: Workbench, states: _States, timings: Timings) -> None:
+    with bench.database("floor", _TEMPLATE) as floor:
+        timings.add(bench.floor(floor, FIRST_LOAD, Offer.of(states.first)))
 
 
 def _courses(states: _States) -> list[tuple[str, State, Expected]]:
@@ -118,7 +124,8 @@ def _lines(timings: Timings, settings: dict[str, str]) -> list[str]:
         for case in cases
     ]
     headings = ["", "syncflow", "its engine", "dlt", "floor", "syncflow/floor", "dlt/syncflow"]
-    return [", ".join(f"{name} {value}" for name, value in settings.items()), *table(headings, rows)]
+    left_out = [] if timings.median(FIRST_LOAD, "dlt") else ["dlt was left out (--no-peers)"]
+    return [", ".join(f"{name} {value}" for name, value in settings.items()), *left_out, *table(headings, rows)]
 
 
 def _verdicts(timings: Timings) -> list[Verdict]:

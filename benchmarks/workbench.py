@@ -65,7 +65,7 @@ class Workbench:
 
         Without `expected`, the counts are not looked at; the rows are in any case.
         """
-        self.postgres.settle()
+        self.postgres.settle(database)
         request = {
             "do": "sync",
             "slugs": [offer.slug for offer in offers],
@@ -78,7 +78,7 @@ class Workbench:
             _check_counts(case, measured.report["outcomes"], expected)
         for offer in offers:
             self.verification.check(syncflow_table(database, offer), offer)
-        return _told(timing(case, "syncflow", measured))
+        return told(timing(case, "syncflow", measured))
 
     def floor(self, database: str, case: str, offer: Offer) -> Timing:
         """Times `COPY` of the offer's rows, all of its state, into the table that SyncFlow made, and verifies it."""
@@ -89,11 +89,11 @@ class Workbench:
             "table": [arrived.schema, arrived.table],
             "columns": [column.alias for column in COLUMNS[offer.flavour]],
         }
-        self.postgres.settle()
+        self.postgres.settle(database)
         measured = run_python("benchmarks.floor_child", request, child_environment())
         self.verification.check(arrived, offer)
         copied = measured.report["engine_s"]
-        return _told(Timing(case, "floor", copied, copied, measured.cpu_s, measured.report["peak_mib"]))
+        return told(Timing(case, "floor", copied, copied, measured.cpu_s, measured.report["peak_mib"]))
 
     def _syncflow(self, database_url: str, request: Mapping[str, Any]) -> Measured:
         where = {"home": str(self.folder / "home"), "base_url": self.source.base_url, "database_url": database_url}
@@ -123,7 +123,8 @@ def say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def _told(timed: Timing) -> Timing:
+def told(timed: Timing) -> Timing:
+    """The same timing, once whoever watches has seen it."""
     say(
         f"  {timed.case:24} {timed.side:9} {timed.seconds:8.2f} s, engine {timed.engine_s:8.2f} s, "
         f"processor {timed.cpu_s:7.2f} s, peak {timed.peak_mib:6.0f} MiB"
