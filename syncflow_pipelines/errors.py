@@ -3,11 +3,13 @@
     SyncflowError
     ├── ConfigurationError        mend a file or the environment            (exit code 2)
     ├── DatabaseError             look after PostgreSQL
+    │   └── TableInUse              somebody uses the table: end that, or try again later
     ├── SourceError               look after the source, or wait for it
     │   ├── SourceUnreachable       it is down, slow or torn: try again later
     │   ├── SourceRefused           it refused the token: replace the token
     │   ├── SourceProtocolError     it answered something that is not the contract
-    │   └── EntityGone              it no longer offers this entity
+    │   ├── EntityGone              it no longer offers this entity
+    │   └── SuspiciousCatalogue     it suddenly offers hardly any entity: confirm that, or mend it
     ├── SchemaRefused             decide what becomes of a column
     └── SyncError                 this sync ended without touching the table
         ├── EntityBusy              another sync holds the entity
@@ -44,6 +46,10 @@ class DatabaseError(SyncflowError):
     """PostgreSQL cannot be reached, started, migrated, or refused a statement."""
 
 
+class TableInUse(DatabaseError):
+    """A table cannot be altered, because somebody else has been using it for too long."""
+
+
 class SourceError(SyncflowError):
     """The source did not give what was asked of it."""
 
@@ -62,6 +68,10 @@ class SourceProtocolError(SourceError):
 
 class EntityGone(SourceError):
     """The source no longer offers the entity (404)."""
+
+
+class SuspiciousCatalogue(SourceError):
+    """The source offers so few of the known entities that marking the others as gone would be a mistake."""
 
 
 class SchemaRefused(SyncflowError):

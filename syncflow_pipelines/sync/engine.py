@@ -27,7 +27,9 @@ from syncflow_pipelines.sync.locking import locked
 from syncflow_pipelines.sync.model import Counts, Entity, Strategy, SyncOutcome
 from syncflow_pipelines.sync.refusals import translated
 from syncflow_pipelines.sync.rejects import count_rejects
+from syncflow_pipelines.sync.repair import repaired
 from syncflow_pipelines.sync.runs import back_off, close_run, open_run
+from syncflow_pipelines.sync.schema_changes import refill_reason
 from syncflow_pipelines.transport import SourceClient, open_source
 
 _LOG = logging.getLogger(__name__)
@@ -240,6 +242,7 @@ class _Sync:
         )
         try:
             _refuse_unsyncable(entity, self.strategy)
+            entity = self.entity = repaired(connection, entity)
             return self._transfer(connection, client(), entity, self.run_uid)
         except BaseException as error:
             self._record_failure(connection, entity, self.run_uid, error)
@@ -255,6 +258,8 @@ class _Sync:
             ingest.cancelled = self.cancelled
             ingest.report = lambda phase, rows, total: self.progress(Progress(entity.key, phase, rows, total))
             reading = ingest.read(self.strategy)
+            if reason := refill_reason(connection, entity):
+                reading.notes.insert(0, reason)
             try:
                 result = ingest.write(reading)
             except SyncError as error:

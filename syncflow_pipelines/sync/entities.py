@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 from uuid import UUID
 
@@ -12,7 +12,8 @@ from psycopg.types.json import Jsonb
 
 from syncflow_pipelines.config import ConnectorConfig
 from syncflow_pipelines.errors import UnknownEntity
-from syncflow_pipelines.sync.model import Column, Entity, EntitySpec, Strategy, Table
+from syncflow_pipelines.sync.model import Column, Entity, EntitySpec, SchemaChange, Strategy, Table
+from syncflow_pipelines.sync.schema_changes import record_change
 
 _SELECT = """
 SELECT e.uid, c.name AS connector, e.slug, e.api_name, e.description, e.delta_strategy, e.strategy, e.business_keys,
@@ -106,19 +107,41 @@ def register_connectors(connection: psycopg.Connection, connectors: Sequence[Con
     connection.execute(_RETIRE, ([connector.name for connector in connectors],))
 
 
-def register_connector(connection: psycopg.Connection, connector: ConnectorConfig) -> None:
-    """The same for one connector."""
+def register_connector(connection: psycopg.Connection, connector: ConnectorConfig) -> tuple[SchemaChange, ...]:
+    """The same for one connector; records the strategies that the configuration changed, and tells them."""
     connection.execute(_REGISTER, (connector.name, connector.base_url, connector.enabled))
-    for entity in list_entities(connection, connector=connector.name):
-        _reconfigure(connection, connector, entity)
+    entities = list_entities(connection, connector=connector.name)
+    for entity in entities:
+        _reconfigure(connection, entity, configured(connector, entity))
+    changes = overridden(connector, entities)
+    for change in changes:
+        record_change(connection, connector.name, change)
+    return changes
 
 
-def _reconfigure(connection: psycopg.Connection, connector: ConnectorConfig, entity: Entity) -> None:
+def configured(connector: ConnectorConfig, entity: Entity) -> Entity:
+    """The entity as the configuration has it now."""
     wanted = connector.entity(entity.spec.slug)
     strategy = wanted.strategy or entity.spec.strategy
-    if (wanted.enabled, wanted.interval_s, strategy) != (entity.enabled, entity.interval_s, entity.strategy):
-        values = {"uid": entity.uid, "enabled": wanted.enabled, "interval_s": wanted.interval_s, "strategy": strategy}
-        connection.execute(_RECONFIGURE, values)
+    return replace(entity, enabled=wanted.enabled, interval_s=wanted.interval_s, strategy=strategy)
+
+
+def overridden(connector: ConnectorConfig, entities: Sequence[Entity]) -> tuple[SchemaChange, ...]:
+    """The strategies that the configuration changes."""
+    pairs = ((entity, configured(connector, entity)) for entity in entities)
+    return tuple(
+        SchemaChange(
+            "strategy_changed", old.spec.slug, before=old.strategy, after=new.strategy, message="by the configuration"
+        )
+        for old, new in pairs
+        if old.strategy != new.strategy
+    )
+
+
+def _reconfigure(connection: psycopg.Connection, before: Entity, after: Entity) -> None:
+    if before != after:
+        values = {"enabled": after.enabled, "interval_s": after.interval_s, "strategy": after.strategy}
+        connection.execute(_RECONFIGURE, {"uid": after.uid, **values})
 
 
 def connector_uid(connection: psycopg.Connection, name: str) -> UUID:

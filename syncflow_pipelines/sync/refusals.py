@@ -7,6 +7,9 @@ from syncflow_pipelines.errors import DatabaseError, SyncflowError
 _QUOTING = ("22", "P0", "XX")
 """Classes of SQLSTATE whose messages quote values: data exceptions, what triggers raise, internal errors."""
 
+_PASSING = ("08", "40", "53", "55P03", "57", "58")
+"""SQLSTATEs of what may be over the next time: connection, deadlock, resources, lock, shutdown, system."""
+
 
 def said_by(error: psycopg.Error) -> str:
     """The error's message; where that may hold a value, its SQLSTATE and what it names of the schema."""
@@ -18,9 +21,24 @@ def said_by(error: psycopg.Error) -> str:
     return f"{type(error).__name__}{where} ({state or 'no SQLSTATE'})"
 
 
+def may_pass(error: psycopg.Error) -> bool:
+    """Whether the same may well succeed the next time."""
+    return (error.sqlstate or "").startswith(_PASSING)
+
+
 def translated(error: psycopg.Error) -> SyncflowError:
     """PostgreSQL's error as ours: what happened, never the row that it happened to."""
     lost = isinstance(error, psycopg.OperationalError) and not isinstance(error, psycopg.errors.ProgramLimitExceeded)
     if lost or (error.sqlstate or "").startswith("25P"):
         return DatabaseError(f"PostgreSQL ended the sync: {said_by(error)}; nothing of it was kept")
-    return DatabaseError(f"PostgreSQL refused a statement of the sync: {said_by(error)}; nothing of it was kept")
+    told = f"PostgreSQL refused a statement of the sync: {said_by(error)}; nothing of it was kept"
+    return DatabaseError(f"{told}{_remedy(error)}")
+
+
+def _remedy(error: psycopg.Error) -> str:
+    """What to do about something that somebody put on the table."""
+    if (error.sqlstate or "").startswith("23"):
+        return ": drop that constraint, or mend the rows at the source"
+    if isinstance(error, psycopg.errors.ProgramLimitExceeded) and "index" in (error.diag.message_primary or ""):
+        return ": drop that index, or make one on left(column, 500) or md5(column) instead"
+    return ""

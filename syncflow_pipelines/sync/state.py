@@ -15,6 +15,7 @@ from urllib.parse import quote, unquote
 
 import msgspec
 
+from syncflow_pipelines.config import ConnectorConfig
 from syncflow_pipelines.sync.model import Entity, Strategy
 
 VERSION = 1
@@ -90,6 +91,22 @@ def write_catalogue_state(home: Path, connector: str, entities: Iterable[Entity 
             return
     path.parent.mkdir(parents=True, exist_ok=True)
     _replace(path, content)
+
+
+def not_servable(entity: str) -> str:
+    """What is said of an entity (`connector/slug`) that is set to a strategy that its source cannot serve."""
+    return f"{entity} is set to the strategy rowversion, but the source gives it no row versions; set hash or full"
+
+
+def overrides_not_servable(home: Path, connectors: Iterable[ConnectorConfig]) -> list[str]:
+    """One sentence for each strategy of the configuration that the source, as last discovered, cannot serve."""
+    state = read_catalogue_state(home)
+    return [
+        not_servable(f"{connector.name}/{entity.slug}")
+        for connector in connectors
+        for entity in state.get(connector.name, ())
+        if connector.entity(entity.slug).strategy == "rowversion" and not entity.has_rowversion
+    ]
 
 
 def state_path(home: Path, connector: str) -> Path:

@@ -1,11 +1,9 @@
-"""Entity tables: created, grown with their entity, never dropped.
+"""Entity tables: created, grown with their entity, never dropped. Users' views, grants and indexes are left alone.
 
-What a table should become is worked out from the table as it is, so that one altered by hand or left by
-an earlier state is taken up where it stands. Users' views, grants and indexes are left alone.
+Whatever alters a table waits for it as `table_locks` says, and holds it no longer than the change takes.
 """
 
-from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import chain, count
 
 import psycopg
@@ -14,6 +12,10 @@ from psycopg import sql
 from syncflow_pipelines.errors import SchemaRefused
 from syncflow_pipelines.sync.identifiers import identifier
 from syncflow_pipelines.sync.model import Column, EntitySpec, SchemaChange, Table
+from syncflow_pipelines.sync.refusals import may_pass, said_by
+from syncflow_pipelines.sync.schema_changes import FILLED_NEXT
+from syncflow_pipelines.sync.table_locks import locked_table
+from syncflow_pipelines.sync.table_plans import TablePlan, not_widened, plan_table
 from syncflow_pipelines.sync.types import widening
 
 _AUDIT_COLUMNS = sql.SQL(
@@ -27,128 +29,104 @@ _AUDIT_COLUMNS = sql.SQL(
 _CREATE = sql.SQL("CREATE TABLE {table} ({columns}, {audit}, CONSTRAINT {constraint} UNIQUE ({keys}))")
 _INDEX = sql.SQL("CREATE INDEX {name} ON {table} ({column})")
 _FORGET_HASHES = sql.SQL("UPDATE {table} SET _bridge_hash = NULL WHERE _bridge_hash IS NOT NULL")
+# What a deferred trigger of somebody's has still to do would keep PostgreSQL from altering the table.
+_FIRE_TRIGGERS = "SET CONSTRAINTS ALL IMMEDIATE"
 _COMMENT_COLUMN = sql.SQL("COMMENT ON COLUMN {table}.{column} IS {text}")
 _COMMENT_TABLE = sql.SQL("COMMENT ON TABLE {table} IS {text}")
-_ADD = sql.SQL("ALTER TABLE {table} ADD COLUMN {column} {type}")
-_WIDEN = sql.SQL("ALTER TABLE {table} ALTER COLUMN {column} TYPE {type} USING {column}::{type}")
-
-_RELAX = sql.SQL("ALTER TABLE {table} ALTER COLUMN {column} DROP NOT NULL")
-
-_KIND = """
-SELECT c.relkind::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE n.nspname = %s AND c.relname = %s
-"""
-_COLUMNS = """
-SELECT a.attname, format_type(a.atttypid, a.atttypmod)
+_ALTER = sql.SQL("ALTER TABLE {table} {actions}")
+_ADD = sql.SQL("ADD COLUMN {column} {type}")
+_WIDEN = sql.SQL("ALTER COLUMN {column} TYPE {type}{collation} USING {column}::{type}")
+_RELAX = sql.SQL("ALTER COLUMN {column} DROP NOT NULL")
+# Altering a type sets the collation back to the type's own, if none is named.
+_COLLATIONS = """
+SELECT a.attname, s.nspname, l.collname
 FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE n.nspname = %s AND c.relname = %s AND a.attnum > 0 AND NOT a.attisdropped
+JOIN pg_type t ON t.oid = a.atttypid JOIN pg_collation l ON l.oid = a.attcollation
+JOIN pg_namespace s ON s.oid = l.collnamespace
+WHERE n.nspname = %s AND c.relname = %s AND a.attcollation <> t.typcollation
 """
-# Columns that an index only carries along (INCLUDE), and expressions, make nothing unique.
-_UNIQUE_KEYS = """
-SELECT array_agg(a.attname::text ORDER BY a.attname)
-FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-CROSS JOIN unnest(i.indkey) WITH ORDINALITY AS k (attnum, place)
-JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.attnum
-WHERE n.nspname = %s AND c.relname = %s AND i.indisunique AND i.indisvalid AND i.indpred IS NULL
-  AND i.indexprs IS NULL AND k.place <= i.indnkeyatts
-GROUP BY i.indexrelid
-"""
+_IS_NAMED = (
+    "SELECT 1 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = %s AND c.relname = %s"
+)
 _HAS_SCHEMA = "SELECT 1 FROM pg_namespace WHERE nspname = %s"
 # IF NOT EXISTS does not keep two from creating one schema at once.
 _ONE_SCHEMA_AT_A_TIME = "SELECT pg_advisory_xact_lock(hashtextextended('syncflow schemas', 0))"
-_AUDIT_NAMES = {
-    "_bridge_id", "_bridge_created_at", "_bridge_updated_at", "_bridge_hash", "_bridge_deleted", "_bridge_rowversion",
-}  # fmt: skip
-
-
-_TABLE_KINDS = ("r", "p")
-_OTHER_KINDS = {"v": "view", "m": "materialized view", "f": "foreign table", "i": "index", "S": "sequence", "c": "type"}
 
 
 @dataclass(frozen=True, slots=True)
-class TablePlan:
-    """What has to be done to a table so that it fits its entity."""
+class Altered:
+    """What became of a plan."""
 
-    table: Table
-    create: bool = False
-    add: tuple[Column, ...] = ()
-    widen: tuple[tuple[Column, str], ...] = ()
-    """Columns to widen, each with its type of before."""
+    changes: tuple[SchemaChange, ...] = ()
     refused: tuple[SchemaChange, ...] = ()
-    blocks: bool = False
-    """Whether a refusal is such that rows could not be kept: a sync has to wait for a person."""
-    existing: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def is_empty(self) -> bool:
-        return not (self.create or self.add or self.widen)
-
-    @property
-    def refills(self) -> bool:
-        """Whether rows that did not change have to be read again: for values new, refused so far, or spelled anew."""
-        return not self.is_empty
+    """Columns that were to grow, and that PostgreSQL keeps as they are for the sake of something else."""
 
 
-def plan_table(connection: psycopg.Connection, spec: EntitySpec, table: Table) -> TablePlan:
-    """Compares the table with the entity; changes nothing.
+def apply_plan(
+    connection: psycopg.Connection, spec: EntitySpec, plan: TablePlan, before: EntitySpec | None = None
+) -> Altered:
+    """Carries the plan out, inside the caller's transaction; `before` is what was known of the entity so far.
 
-    Raises `SchemaRefused` where a table of that name exists that is not SyncFlow's.
+    Raises `TableInUse`, and then nothing was altered.
     """
-    kind = connection.execute(_KIND, (table.schema, table.name)).fetchone()
-    if kind is None:
-        return TablePlan(table, create=True)
-    existing = columns_of(connection, table)
-    if kind[0] not in _TABLE_KINDS or not existing.keys() >= _AUDIT_NAMES:
-        what = "table" if kind[0] in _TABLE_KINDS else _OTHER_KINDS.get(kind[0], "relation")
-        raise SchemaRefused(
-            f"{what} {table} exists and is not SyncFlow's; rename it, or give the entity another target_table"
-        )
-    add = tuple(column for column in spec.columns if column.identifier not in existing)
-    compared = [
-        (column, existing[column.identifier], widening(existing[column.identifier], column.pg_type))
-        for column in spec.columns
-        if column.identifier in existing
-    ]
-    refused = [
-        _refusal(spec, table, column, before, how)
-        for column, before, how in compared
-        if how in ("narrow", "incompatible")
-    ]
-    keys_differ = sorted(spec.business_keys) not in unique_keys(connection, table)
-    if keys_differ:
-        refused.append(_keys_refusal(spec, table))
-    return TablePlan(
-        table,
-        add=add,
-        widen=tuple((column, before) for column, before, how in compared if how == "widen"),
-        refused=tuple(refused),
-        blocks=keys_differ or any(how == "incompatible" for _, _, how in compared),
-        existing=existing,
-    )
-
-
-def apply_plan(connection: psycopg.Connection, spec: EntitySpec, plan: TablePlan) -> tuple[SchemaChange, ...]:
-    """Carries the plan out and tells what changed. Raises `SchemaRefused` where PostgreSQL will not have it."""
     if plan.create:
         _create(connection, spec, plan.table)
-        return ()
-    changes = [_add(connection, spec, plan.table, column) for column in plan.add]
-    changes += [_widen(connection, spec, plan.table, column, before) for column, before in plan.widen]
-    if changes:
-        # A row whose hash is not known is compared column by column when it is read again.
-        connection.execute(_FORGET_HASHES.format(table=_name(plan.table)))
-    return tuple(changes)
+        return Altered()
+    if plan.is_empty:
+        return Altered()
+    if plan.add:
+        # Ahead of the lock: in a large table it takes a while.
+        _forget_hashes(connection, plan.table)
+    with locked_table(connection, plan.table):
+        _change(connection, plan.table, [_addition(column) for column in plan.add])
+        _change(connection, plan.table, [_RELAX.format(column=sql.Identifier(name)) for name in plan.relax])
+        altered = _widen(connection, spec, plan)
+        if not plan.add and _hashes_stand(before, altered.changes):
+            _forget_hashes(connection, plan.table)
+    for column in plan.add:
+        _comment_column(connection, plan.table, column)
+    return Altered((*changes_of(spec, TablePlan(plan.table, add=plan.add)), *altered.changes), altered.refused)
+
+
+def changes_of(spec: EntitySpec, plan: TablePlan) -> tuple[SchemaChange, ...]:
+    """What there is to tell of the plan once it has been carried out."""
+    added = [
+        SchemaChange("column_added", spec.slug, column.identifier, None, column.pg_type, message=FILLED_NEXT)
+        for column in plan.add
+    ]
+    widened = [
+        SchemaChange("column_widened", spec.slug, column.identifier, was, column.pg_type, message=FILLED_NEXT)
+        for column, was in plan.widen
+    ]
+    return (*added, *widened)
 
 
 def ensure_table(connection: psycopg.Connection, spec: EntitySpec, table: Table) -> TablePlan:
     """Makes the table fit the entity, inside the caller's transaction; tells what had to be done.
 
+    Raises `SchemaRefused` where rows could not be kept, and `TableInUse`.
+    """
+    plan = plan_known_table(connection, spec, table)
+    mend_table(connection, spec, plan)
+    return plan
+
+
+def mend_table(connection: psycopg.Connection, spec: EntitySpec, plan: TablePlan) -> tuple[SchemaChange, ...]:
+    """Carries out the plan of `plan_known_table` and tells what changed. Raises `SchemaRefused` and `TableInUse`."""
+    altered = apply_plan(connection, spec, plan, spec)
+    if altered.refused:
+        raise SchemaRefused("; ".join(change.message for change in altered.refused))
+    return altered.changes
+
+
+def plan_known_table(connection: psycopg.Connection, spec: EntitySpec, table: Table) -> TablePlan:
+    """The plan for the table of an entity that has not changed: what somebody altered by hand.
+
     Raises `SchemaRefused` where rows could not be kept.
     """
-    plan = plan_table(connection, spec, table)
+    plan = plan_table(connection, spec, table, before=spec)
     if plan.blocks or any(_would_lose(change) for change in plan.refused):
         raise SchemaRefused("; ".join(change.message for change in plan.refused))
-    apply_plan(connection, spec, plan)
     return plan
 
 
@@ -158,20 +136,18 @@ def _would_lose(refused: SchemaChange) -> bool:
     return None not in types and widening(str(types[0]), str(types[1])) not in ("same", "widen")
 
 
-def relax_keys(connection: psycopg.Connection, table: Table, keys: Collection[str]) -> None:
-    """Lets columns be null that are part of the business key no more."""
-    for key in sorted(columns_of(connection, table).keys() & set(keys)):
-        connection.execute(_RELAX.format(table=_name(table), column=sql.Identifier(key)))
+def _hashes_stand(before: EntitySpec | None, widened: tuple[SchemaChange, ...]) -> bool:
+    """Whether rows could have the hash that they had, so that their values would not be looked at."""
+    if before is None:
+        return bool(widened)
+    types = {(column.identifier, column.pg_type) for column in before.columns}
+    return any((change.column, change.after) in types for change in widened)
 
 
-def columns_of(connection: psycopg.Connection, table: Table) -> dict[str, str]:
-    """The table's columns and their types, as `format_type()` spells them; empty where there is none."""
-    return dict(connection.execute(_COLUMNS, (table.schema, table.name)).fetchall())
-
-
-def unique_keys(connection: psycopg.Connection, table: Table) -> list[list[str]]:
-    """The columns of each unique index of the table, sorted by name."""
-    return [names for (names,) in connection.execute(_UNIQUE_KEYS, (table.schema, table.name))]
+def _forget_hashes(connection: psycopg.Connection, table: Table) -> None:
+    """Lets every row be compared column by column when it is read again."""
+    connection.execute(_FORGET_HASHES.format(table=_name(table)))
+    connection.execute(_FIRE_TRIGGERS)
 
 
 def _create(connection: psycopg.Connection, spec: EntitySpec, table: Table) -> None:
@@ -200,7 +176,7 @@ def _create_schema(connection: psycopg.Connection, schema: str) -> None:
 def _free_name(connection: psycopg.Connection, schema: str, wanted: str) -> sql.Identifier:
     """The wanted name, or one like it: a table that was renamed away keeps the names of its indexes."""
     names = chain([wanted], (f"{wanted}_{number}" for number in count(2)))
-    free = (name for name in map(identifier, names) if not connection.execute(_KIND, (schema, name)).fetchone())
+    free = (name for name in map(identifier, names) if not connection.execute(_IS_NAMED, (schema, name)).fetchone())
     return sql.Identifier(next(free))
 
 
@@ -232,57 +208,50 @@ def _comment_column(connection: psycopg.Connection, table: Table, column: Column
         connection.execute(_COMMENT_COLUMN.format(**parts, text=sql.Literal(column.description)))
 
 
-def _add(connection: psycopg.Connection, spec: EntitySpec, table: Table, column: Column) -> SchemaChange:
-    type_ = sql.SQL(column.pg_type)
-    connection.execute(_ADD.format(table=_name(table), column=sql.Identifier(column.identifier), type=type_))
-    _comment_column(connection, table, column)
-    return SchemaChange("column_added", spec.slug, column.identifier, None, column.pg_type)
+def _change(connection: psycopg.Connection, table: Table, actions: list[sql.Composed]) -> None:
+    if actions:
+        connection.execute(_ALTER.format(table=_name(table), actions=sql.SQL(", ").join(actions)))
 
 
-def _widen(connection: psycopg.Connection, spec: EntitySpec, table: Table, column: Column, before: str) -> SchemaChange:
-    type_ = sql.SQL(column.pg_type)
+def _addition(column: Column) -> sql.Composed:
+    return _ADD.format(column=sql.Identifier(column.identifier), type=sql.SQL(column.pg_type))
+
+
+def _widen(connection: psycopg.Connection, spec: EntitySpec, plan: TablePlan) -> Altered:
+    """Widens the columns at once, so that the table is written anew once; one that cannot be widened stays as it is."""
+    if not plan.widen:
+        return Altered()
     try:
-        connection.execute(_WIDEN.format(table=_name(table), column=sql.Identifier(column.identifier), type=type_))
-    except (psycopg.errors.FeatureNotSupported, psycopg.errors.DependentObjectsStillExist) as cause:
-        raise SchemaRefused(
-            f"column {column.identifier} of {table} cannot grow from {before} to {column.pg_type}: "
-            f"{cause.diag.message_detail or cause.diag.message_primary}; drop what depends on it, discover again, "
-            "and create it anew"
-        ) from cause
-    return SchemaChange("column_widened", spec.slug, column.identifier, before, column.pg_type)
+        with connection.transaction():
+            _change(connection, plan.table, _widenings(connection, plan))
+    except psycopg.Error as refusal:
+        if may_pass(refusal):
+            raise
+        if len(plan.widen) == 1:
+            ((column, was),) = plan.widen
+            return Altered(refused=(not_widened(spec, plan.table, column, was, f"PostgreSQL says: {_why(refusal)}"),))
+        parts = [_widen(connection, spec, TablePlan(plan.table, widen=(one,))) for one in plan.widen]
+        changes = chain.from_iterable(part.changes for part in parts)
+        return Altered(tuple(changes), tuple(chain.from_iterable(part.refused for part in parts)))
+    return Altered(changes_of(spec, TablePlan(plan.table, widen=plan.widen)))
 
 
-def _refusal(spec: EntitySpec, table: Table, column: Column, before: str, how: str) -> SchemaChange:
-    what = "would narrow" if how == "narrow" else "would change incompatibly"
-    consequence = "the column stays as it is" if how == "narrow" else "the entity is not synced until this is settled"
-    return SchemaChange(
-        "column_refused",
-        spec.slug,
-        column.identifier,
-        before,
-        column.pg_type,
-        applied=False,
-        message=(
-            f"column {column.identifier} of {table} {what} from {before} to {column.pg_type}, so {consequence}; "
-            "to follow the source, alter the column's type yourself, or rename it away to have it filled anew, "
-            "and discover again"
-        ),
-    )
+def _widenings(connection: psycopg.Connection, plan: TablePlan) -> list[sql.Composed]:
+    found = connection.execute(_COLLATIONS, (plan.table.schema, plan.table.name)).fetchall()
+    collations = {name: sql.SQL(" COLLATE {}").format(sql.Identifier(schema, named)) for name, schema, named in found}
+    return [
+        _WIDEN.format(
+            column=sql.Identifier(column.identifier),
+            type=sql.SQL(column.pg_type),
+            collation=collations.get(column.identifier, sql.SQL("")),
+        )
+        for column, _ in plan.widen
+    ]
 
 
-def _keys_refusal(spec: EntitySpec, table: Table) -> SchemaChange:
-    keys = ", ".join(spec.business_keys)
-    return SchemaChange(
-        "keys_refused",
-        spec.slug,
-        after=keys,
-        applied=False,
-        message=(
-            f"table {table} has no unique constraint on the business key ({keys}) that the source now names; "
-            "rename the table away to have it filled anew, or put the constraint in the place of the old one yourself, "
-            "and discover again"
-        ),
-    )
+def _why(refusal: psycopg.Error) -> str:
+    detail = refusal.diag.message_detail if (refusal.sqlstate or "").startswith(("0A", "2B", "42")) else None
+    return f"{said_by(refusal)} ({detail})" if detail else said_by(refusal)
 
 
 def _name(table: Table) -> sql.Identifier:

@@ -6,10 +6,8 @@ from typing import Any, LiteralString
 import psycopg
 
 from syncflow_pipelines.sync.model import Column, EntitySpec, SchemaChange, Table
-from syncflow_pipelines.sync.tables import (
-    apply_plan,
-    plan_table,
-)
+from syncflow_pipelines.sync.table_plans import plan_table
+from syncflow_pipelines.sync.tables import apply_plan
 
 ITEMS = Table("erp", "items")
 AUDIT = {
@@ -40,7 +38,8 @@ def ensure(connection: psycopg.Connection, spec: EntitySpec = SPEC, table: Table
     """Plans and applies, as discovery does."""
     with connection.transaction():
         plan = plan_table(connection, spec, table)
-        return (*apply_plan(connection, spec, plan), *plan.refused)
+        altered = apply_plan(connection, spec, plan)
+        return (*altered.changes, *plan.refused, *altered.refused)
 
 
 def with_type(name: str, pg_type: str) -> EntitySpec:

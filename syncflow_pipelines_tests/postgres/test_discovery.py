@@ -235,24 +235,35 @@ def test_new_keys_stop_the_entity_until_the_table_has_them(world: World) -> None
     ]
 
 
-def test_a_view_on_a_column_that_would_grow_is_named_and_the_others_go_on(world: World) -> None:
+def test_a_view_on_a_column_that_would_grow_is_named_and_everything_else_goes_on(world: World) -> None:
     for slug in ("a_first", "items", "z_last"):
         world.offer(slug, "hash")
+    world.store.insert("items", [row(1)])
     world.discover()
+    world.sync("items")
     do(world, "CREATE VIEW erp.labels AS SELECT label FROM erp.items")
     wider = replace(LABEL, data_type="CLOB")
     for slug in ("a_first", "items", "z_last"):
         change(world, slug, columns=(SITE, NUMBER, wider, QTY, SourceColumn("MORE", "CLOB")))
+    world.store.put("items", [{**row(2, "y" * 41), "more": "m"}, {**row(3), "more": "m"}])
     report = world.discover()
-    assert sorted(report.changed) == ["a_first", "z_last"]
-    (reason,) = report.refused.values()
-    for word in ("column label of erp.items", "view erp.labels", "drop what depends on it, discover again"):
-        assert word in reason
-    assert "more" not in types(world, "items")
-    assert [c for c in report.changes if c.entity == "items"] == []
+    assert sorted(report.changed) == ["a_first", "items", "z_last"]
+    assert list(report.refused) == ["items"]
+    for word in ("column label of erp.items stays", "view erp.labels", "drop what depends on it, discover again"):
+        assert word in report.refused["items"]
+    assert [(c.kind, c.column) for c in report.changes if c.entity == "items"] == [
+        ("column_refused", "label"),
+        ("column_added", "more"),
+    ]
+    assert world.discover().changed == ()
+    assert len(recorded(world, "column_refused")) == 1
+    outcome = world.sync("items")
+    assert (outcome.status, outcome.counts.inserted, outcome.counts.rejected) == ("success", 1, 1)
     do(world, "DROP VIEW erp.labels")
-    assert world.discover().changed == ("items",)
-    assert world.sync("items").status == "success"
+    report = world.discover()
+    assert (report.changed, report.refused) == (("items",), {})
+    assert world.sync("items").open_rejects == 0
+    assert world.live("items")["A", 2]["label"] == "y" * 41
 
 
 def test_columns_in_another_order_are_no_change_and_rows_stay_as_they_are(world: World) -> None:

@@ -5,10 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-import pytest
-
 from syncflow_pipelines.demo.entity import SourceColumn
-from syncflow_pipelines.sync import discovery
 from syncflow_pipelines.sync.discovery import discover
 from syncflow_pipelines.sync.entities import list_entities
 from syncflow_pipelines.sync.runs import try_lock
@@ -65,18 +62,18 @@ def test_an_entity_that_is_being_synced_follows_the_next_time(world: World) -> N
     assert world.query("SELECT catalogue_digest <> %s FROM connectors", digest) == [(True,)]
 
 
-def test_a_table_that_somebody_reads_for_long_is_left_for_the_next_time(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(discovery, "_WAIT_FOR_LOCKS", "SET LOCAL lock_timeout = '100ms'")
+def test_a_table_that_somebody_reads_for_long_is_left_for_the_next_time(world: World) -> None:
     world.offer("items", "hash")
     world.discover()
     change(world, "items", columns=(SITE, NUMBER, LABEL, QTY, SourceColumn("MORE", "CLOB")))
     with world.database.connection() as reader:
+        reader.execute("SET application_name = 'a long report'")
         reader.execute("SELECT * FROM erp.items")
         report = world.discover()
+        reader.execute("RESET application_name")
+        who = f"process {reader.info.backend_pid} (a long report, user "
     assert (report.changed, report.refused) == ((), {})
-    assert "lock timeout" in report.findings[0].message
+    assert f"table erp.items cannot be altered just now, because {who}" in report.findings[0].message
     assert world.entity("items").schema_error is None
     assert world.sync("items").status == "success"
     assert world.discover().changed == ("items",)

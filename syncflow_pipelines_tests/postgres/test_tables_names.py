@@ -10,7 +10,7 @@ import pytest
 from syncflow_pipelines.database import Database
 from syncflow_pipelines.sync.identifiers import identifier
 from syncflow_pipelines.sync.model import Table
-from syncflow_pipelines.sync.tables import (
+from syncflow_pipelines.sync.table_plans import (
     columns_of,
     plan_table,
 )

@@ -18,9 +18,10 @@ from syncflow_pipelines.sync.model import DiscoveryReport, SchemaChange
 @click.command("discover")
 @click.argument("names", nargs=-1, metavar="[CONNECTOR]...", type=ConnectorName())
 @click.option("--dry-run", is_flag=True, help="Tell what would change; write nothing.")
+@click.option("--accept-gone", is_flag=True, help="Believe a catalogue that lost all or most of its entities.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a connector.")
 @pass_invocation
-def command(invocation: Invocation, names: tuple[str, ...], dry_run: bool, as_json: bool) -> int:
+def command(invocation: Invocation, names: tuple[str, ...], dry_run: bool, accept_gone: bool, as_json: bool) -> int:
     """Ask the sources what they offer; make and follow the tables.
 
     \b
@@ -30,13 +31,15 @@ def command(invocation: Invocation, names: tuple[str, ...], dry_run: bool, as_js
 
     New columns are added and types widened where that is safe. A change that would lose data is
     refused for that entity, with what to do about it; an entity that the source no longer offers
-    is marked and its table stays. Exits 1 if a source did not answer or a change was refused.
+    is marked and its table stays. A catalogue that suddenly offers none of its entities, or less than
+    half of many, is not believed without --accept-gone. Exits 1 if a source did not answer or a
+    change was refused.
     """
     failed = False
     chosen = choose_connectors(invocation.connectors, names)
     with open_database(invocation.settings) as database:
         for connector in chosen:
-            report = _discover(database, connector, invocation, dry_run)
+            report = _discover(database, connector, invocation, dry_run, accept_gone)
             failed = failed or report is None or bool(report.refused)
             if report is not None:
                 _print(report, as_json)
@@ -44,10 +47,10 @@ def command(invocation: Invocation, names: tuple[str, ...], dry_run: bool, as_js
 
 
 def _discover(
-    database: Database, connector: ConnectorConfig, invocation: Invocation, dry_run: bool
+    database: Database, connector: ConnectorConfig, invocation: Invocation, dry_run: bool, accept_gone: bool
 ) -> DiscoveryReport | None:
     try:
-        return discover(database, connector, invocation.settings, dry_run=dry_run)
+        return discover(database, connector, invocation.settings, dry_run=dry_run, accept_gone=accept_gone)
     except SourceError as error:
         # One source that is down keeps nobody from asking the next.
         click.echo(f"Error: {connector.name}: {error}", err=True)

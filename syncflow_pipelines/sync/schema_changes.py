@@ -1,0 +1,80 @@
+"""The record of how tables and their sources came apart and together: `bridge.schema_changes`."""
+
+import psycopg
+
+from syncflow_pipelines.sync.model import Entity, SchemaChange
+
+FILLED_NEXT = "the next sync reads every row for it"
+"""What is said of a change after which rows come out otherwise, though they did not change at the source."""
+
+_RECORD = """
+INSERT INTO schema_changes (connector_uid, slug, kind, column_name, before_type, after_type, applied, message)
+VALUES ((SELECT uid FROM connectors WHERE name = %s), %s, %s, %s, %s, %s, %s, %s)
+"""
+_KNOWN_REFUSAL = """
+SELECT 1 FROM schema_changes WHERE connector_uid = (SELECT uid FROM connectors WHERE name = %s) AND slug = %s
+AND kind = %s AND column_name IS NOT DISTINCT FROM %s AND after_type IS NOT DISTINCT FROM %s AND NOT applied LIMIT 1
+"""
+_DROPPED = """
+SELECT DISTINCT column_name FROM schema_changes
+WHERE connector_uid = (SELECT uid FROM connectors WHERE name = %s) AND slug = %s AND kind = 'column_dropped'
+"""
+# Nothing is changed while a sync runs: both hold the entity's lock.
+_SINCE_LAST_SUCCESS = """
+SELECT s.kind, s.column_name FROM schema_changes s
+JOIN connectors c ON c.uid = s.connector_uid AND c.name = %s
+WHERE s.slug = %s AND s.applied AND s.kind IN ('column_added', 'column_widened', 'entity_returned')
+  AND s.happened_at > (SELECT max(r.started_at) FROM sync_runs r WHERE r.entity_uid = %s AND r.status = 'success')
+ORDER BY s.happened_at, s.kind, s.column_name
+"""
+_SHOWN = 10
+"""Columns that a note names."""
+
+
+def record_change(connection: psycopg.Connection, connector: str, change: SchemaChange) -> None:
+    """Records the change, in the caller's transaction."""
+    values = (change.entity, change.kind, change.column, change.before, change.after, change.applied)
+    connection.execute(_RECORD, (connector, *values, change.message or None))
+
+
+def record_refusal(connection: psycopg.Connection, connector: str, change: SchemaChange) -> None:
+    """Records the refusal, unless the same one stands there from an earlier discovery."""
+    if not is_recorded(connection, connector, change):
+        record_change(connection, connector, change)
+
+
+def is_recorded(connection: psycopg.Connection, connector: str, refusal: SchemaChange) -> bool:
+    """Whether the same refusal was recorded before."""
+    key = (connector, refusal.entity, refusal.kind, refusal.column, refusal.after)
+    return connection.execute(_KNOWN_REFUSAL, key).fetchone() is not None
+
+
+def dropped_columns(connection: psycopg.Connection, connector: str, slug: str) -> set[str]:
+    """Columns that the source had at some time; the table still has them, unless somebody dropped them."""
+    return {name for (name,) in connection.execute(_DROPPED, (connector, slug))}
+
+
+def refill_reason(connection: psycopg.Connection, entity: Entity) -> str | None:
+    """Why a sync has every row to fill or to compare, as a note.
+
+    None where nothing changed since the last good sync, and before the first one, of which nothing is to be explained.
+    """
+    found = connection.execute(_SINCE_LAST_SUCCESS, (entity.connector, entity.spec.slug, entity.uid)).fetchall()
+    kinds = {kind for kind, _ in found}
+    said = [
+        f"{_named([name for kind, name in found if kind == wanted])} {word}"
+        for wanted, word in (("column_added", "added"), ("column_widened", "widened"))
+        if wanted in kinds
+    ]
+    if "entity_returned" in kinds:
+        said.append("the entity returned to its source")
+    return f"every row was read and compared, because {' and '.join(said)}" if said else None
+
+
+def _named(columns: list[str]) -> str:
+    names = list(dict.fromkeys(columns))
+    shown = ", ".join(names[:_SHOWN])
+    if len(names) == 1:
+        return f"column {shown} was"
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return f"columns {shown}{more} were"
