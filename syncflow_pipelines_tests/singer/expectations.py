@@ -57,8 +57,8 @@ EXPECTATIONS: Mapping[str, Expectation] = {
     "duplicate_records": Expectation(
         {"test_duplicate_records": Kept("id integer, metric integer", 2, {"1": {"metric": 100}, "2": {"metric": 20}})}
     ),
-    # PostgreSQL cannot keep a NUL. target-postgres fails with the whole stream (and took them out of its own copy of
-    # it), others drop the character; SyncFlow keeps every other row, and the one with the NUL whole as a reject.
+    # PostgreSQL cannot keep a NUL. target-postgres fails with the whole stream, and has a copy without them for its own
+    # tests; SyncFlow keeps every other row, and the one with the NUL whole as a reject.
     "encoded_string_data": Expectation(
         {
             "test_strings": Kept(

@@ -15,7 +15,7 @@ from starlette.routing import Route
 from syncflow_pipelines.sync.model import Strategy
 from syncflow_pipelines_tests.singer.streams import ActivateVersion, Message, Record, Schema
 
-MAX_PAGE_SIZE = "1000"
+DEFAULT_PAGE_SIZE = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +166,7 @@ def build_app(source: SingerSource) -> Starlette:
         slug, query = request.path_params["slug"], request.query_params
         if slug not in source.offers:
             return Response('{"detail": "There is no such entity."}', 404)
-        page, size = int(query.get("page", "1")), int(query.get("page_size", MAX_PAGE_SIZE))
+        page, size = int(query.get("page", 1)), int(query.get("page_size", DEFAULT_PAGE_SIZE))
         body = source.page(slug, page, size, query.get("rowversion_gt"))
         return Response(body, media_type="application/json")
 
