@@ -32,7 +32,7 @@ SUMMARIES = {
     "sync": "Sync entities now, each by its strategy.",
     "runs": "List past syncs, or show one.",
     "changes": "List what syncs changed in the rows of an entity with `history: true`.",
-    "rejects": "List rows that could not be stored, or show one.",
+    "rejects": "List rows that could not be stored; try them again, or drop them.",
     "config": "Check the configuration: connectors.yaml, the environment and .env.",
     "db": "Start, stop, migrate and find the database.",
 }

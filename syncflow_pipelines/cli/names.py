@@ -16,10 +16,11 @@ from syncflow_pipelines.errors import ConfigurationError, SyncflowError, Unknown
 
 if TYPE_CHECKING:
     EntityParameter = click.ParamType[tuple[str, str]]
+    EntityOrRejectParameter = click.ParamType[tuple[str, str] | UUID]
     NameParameter = click.ParamType[str]
     MomentParameter = click.ParamType[datetime]
 else:  # older releases of click cannot be subscripted
-    EntityParameter = NameParameter = MomentParameter = click.ParamType
+    EntityParameter = EntityOrRejectParameter = NameParameter = MomentParameter = click.ParamType
 
 
 class EntityName(EntityParameter):
@@ -40,6 +41,32 @@ class EntityName(EntityParameter):
         incomplete: str,
     ) -> list[CompletionItem]:
         return [CompletionItem(name) for name in _known_entities() if name.startswith(incomplete)]
+
+
+class EntityOrReject(EntityOrRejectParameter):
+    """`connector/slug`, or the uid of a rejected row."""
+
+    name = "entity or reject"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str] | UUID:
+        with suppress(ValueError):
+            return UUID(str(value))
+        connector, slash, slug = str(value).partition("/")
+        if not (connector and slash and slug):
+            self.fail(
+                f"'{value}' is neither an entity nor a reject; write connector/entity, or a reject's whole uid.",
+                param,
+                ctx,
+            )
+        return connector, slug
+
+    def shell_complete(
+        self,
+        ctx: click.Context,
+        param: click.Parameter,
+        incomplete: str,
+    ) -> list[CompletionItem]:
+        return EntityName().shell_complete(ctx, param, incomplete)
 
 
 class RunName(NameParameter):

@@ -1,6 +1,6 @@
 """Tells Dagster of syncs that it did not run, so that its assets show them too."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -32,18 +32,34 @@ def report_outcomes(outcomes: Iterable[SyncOutcome], home: Path) -> int:
     return len(good)
 
 
+def report_open_rejects(open_rejects: Mapping[str, int], home: Path) -> None:
+    """Records how many rejected rows are open now, by `connector/slug`; nothing happens without an instance."""
+    folder = instance_folder(home)
+    if folder is None or not open_rejects:
+        return
+    with dg.DagsterInstance.from_config(str(folder)) as instance:
+        for entity, count in open_rejects.items():
+            instance.report_runless_asset_event(_rejects_check(_key(entity), count))
+
+
 def _report(instance: dg.DagsterInstance, outcome: SyncOutcome) -> None:
-    connector, _, slug = outcome.entity.partition("/")
-    key = entity_key(connector, slug)
+    key = _key(outcome.entity)
     instance.report_runless_asset_event(dg.AssetMaterialization(key, metadata=metadata_of(outcome)))
-    instance.report_runless_asset_event(
-        AssetCheckEvaluation(
-            asset_key=key,
-            check_name=REJECTS,
-            passed=outcome.open_rejects == 0,
-            severity=AssetCheckSeverity.WARN,
-            metadata={"count": outcome.open_rejects},
-        )
+    instance.report_runless_asset_event(_rejects_check(key, outcome.open_rejects))
+
+
+def _key(entity: str) -> dg.AssetKey:
+    connector, _, slug = entity.partition("/")
+    return entity_key(connector, slug)
+
+
+def _rejects_check(key: dg.AssetKey, count: int) -> AssetCheckEvaluation:
+    return AssetCheckEvaluation(
+        asset_key=key,
+        check_name=REJECTS,
+        passed=count == 0,
+        severity=AssetCheckSeverity.WARN,
+        metadata={"count": count},
     )
 
 

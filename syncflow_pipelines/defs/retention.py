@@ -9,6 +9,7 @@ from dagster._core.storage.dagster_run import FINISHED_STATUSES
 from syncflow_pipelines.config import Settings
 from syncflow_pipelines.database import open_database
 from syncflow_pipelines.sync.changes import purge_changes
+from syncflow_pipelines.sync.rejects import purge_rejects
 from syncflow_pipelines.sync.runs import purge_runs
 
 BATCH = 100
@@ -27,6 +28,7 @@ def retention_job(settings: Settings) -> dg.JobDefinition:
         days = settings.run_retention_days
         with open_database(settings) as database, database.connection() as connection:
             syncs = purge_runs(connection, days)
+            purge_rejects(connection, days)
         before = datetime.now(UTC) - timedelta(days=days)
         runs = delete_old_runs(context.instance, before, except_run=context.run.run_id)
         context.log.info(f"Removed {syncs} sync runs and {runs} Dagster runs that ended before {before:%Y-%m-%d}.")

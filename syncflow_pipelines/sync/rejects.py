@@ -48,7 +48,7 @@ _COUNT = "SELECT count(*) FROM rejected_rows WHERE entity_uid = %s AND status = 
 _COUNT_ALL = """
 SELECT c.name || '/' || e.slug, count(*) FROM rejected_rows r
 JOIN entities e ON e.uid = r.entity_uid JOIN connectors c ON c.uid = e.connector_uid
-WHERE r.status = %s GROUP BY 1 ORDER BY 1
+WHERE %(status)s::text IS NULL OR r.status = %(status)s GROUP BY 1 ORDER BY 1
 """
 _SELECT = """
 SELECT r.uid, c.name || '/' || e.slug AS entity, r.run_uid, r.first_seen_at, r.last_seen_at, r.column_name, r.value,
@@ -193,9 +193,9 @@ def count_rejects(connection: psycopg.Connection, entity_uid: UUID) -> int:
     return int(row[0]) if row else 0
 
 
-def count_rejects_by_entity(connection: psycopg.Connection, status: Status = "open") -> dict[str, int]:
-    """`connector/slug` to the number of rejected rows, entities without any left out."""
-    return dict(connection.execute(_COUNT_ALL, (status,)).fetchall())
+def count_rejects_by_entity(connection: psycopg.Connection, status: Status | None = "open") -> dict[str, int]:
+    """`connector/slug` to the number of rejected rows, entities without any left out; a status of None counts all."""
+    return dict(connection.execute(_COUNT_ALL, {"status": status}).fetchall())
 
 
 def list_rejects(

@@ -13,6 +13,7 @@ from syncflow_pipelines.sync.engine import SyncRequest, sync_entity
 from syncflow_pipelines.sync.rejects import (
     MAX_VALUE_CHARACTERS,
     RejectedRow,
+    close_rejects,
     count_rejects_by_entity,
     count_run_rejects,
     find_reject,
@@ -21,6 +22,7 @@ from syncflow_pipelines.sync.rejects import (
     keep_rejects,
     list_rejects,
     open_keys,
+    purge_rejects,
 )
 from syncflow_pipelines_tests.postgres.world import World, row
 
@@ -169,6 +171,23 @@ def test_a_later_run_replaces_what_was_kept_under_a_key(world: World, entity_uid
         assert {found.raw for found in list_rejects(connection)} == {"new"}
         forget_replaced(connection, entity_uid, run, keys)
         assert list_rejects(connection) == ()
+
+
+def test_what_was_closed_is_removed_in_time_and_what_is_open_stays(world: World, entity_uid: UUID) -> None:
+    with world.database.connection() as connection:
+        keep_rejects(connection, entity_uid, uuid4(), [Reject(raw, "because") for raw in ("a", "b", "c", "d")], 1)
+        uids = {found.raw: found.uid for found in list_rejects(connection)}
+        assert close_rejects(connection, [uids["a"]], "resolved", by="me", note=None) == 1
+        assert close_rejects(connection, [uids["a"], uids["b"], uids["c"]], "dropped", by="me", note="why") == 2
+        connection.execute("UPDATE rejected_rows SET last_seen_at = last_seen_at - interval '99 days'")
+        connection.execute("UPDATE rejected_rows SET closed_at = closed_at - interval '31 days' WHERE raw <> 'c'")
+        assert count_rejects_by_entity(connection) == {"erp/items": 1}
+        assert count_rejects_by_entity(connection, None) == {"erp/items": 4}
+        assert purge_rejects(connection, 30) == 2
+        assert {found.raw: found.status for found in list_rejects(connection, status=None)} == {
+            "c": "dropped",
+            "d": "open",
+        }
 
 
 def test_a_row_mended_while_it_is_read_is_no_reject(world: World) -> None:
