@@ -14,7 +14,7 @@ _RECORDED = """
 SELECT c.run_uid, c.operation, c.business_key::text, c.old_values::text, c.new_values::text
 FROM record_changes c JOIN entities e ON e.uid = c.entity_uid WHERE e.slug = %s ORDER BY c.id
 """
-_LIVE = sql.SQL("SELECT to_jsonb(t)::text FROM {} t WHERE NOT _bridge_deleted")
+_LIVE = sql.SQL("SELECT to_jsonb(t.*)::text FROM {} t WHERE NOT _bridge_deleted")
 
 
 class Change(NamedTuple):
