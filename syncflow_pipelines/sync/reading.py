@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import dropwhile
+from itertools import count, dropwhile
 from typing import Protocol
 
 import numpy as np
@@ -86,7 +86,7 @@ def read_whole(fetch: Fetch, take: Take, *, page_size: int, concurrency: int) ->
     course = _Course(page_size)
     first = fetch(1)
     if not course.ends_with(first, take(first)):
-        with _pages_ahead(fetch, concurrency, _expected_pages(first, page_size)) as following:
+        with _pages_ahead(fetch, concurrency, first, page_size) as following:
             for page in following:
                 if course.ends_with(page, take(page)):
                     break
@@ -145,23 +145,39 @@ class _Course:
         return True
 
 
-def _expected_pages(first: Page, page_size: int) -> int | None:
-    return None if first.total is None else -(-first.total // min(page_size, max(first.size, 1)))
+def _expected_pages(first: Page, page_size: int) -> int:
+    """How many pages can be read ahead: none where the source does not tell its total."""
+    return 0 if first.total is None else -(-first.total // min(page_size, max(first.size, 1)))
+
+
+def _is_older(total: int | None, total_in_front: int | None) -> bool:
+    """Whether a page of that total may show an older state than the page in front of it."""
+    return total is None or total_in_front is None or total < total_in_front
 
 
 @contextmanager
-def _pages_ahead(fetch: Fetch, concurrency: int, expected: int | None) -> Iterator[Iterator[Page]]:
-    """Pages 2, 3, … in order, requested ahead; beyond the expected last page, one at a time."""
+def _pages_ahead(fetch: Fetch, concurrency: int, first: Page, page_size: int) -> Iterator[Iterator[Page]]:
+    """Pages 2, 3, … in order, requested ahead; beyond the expected last page, one at a time.
+
+    A page that was answered before the one in front of it may lack a row that an insert has moved from the one to the
+    other. Its total, smaller than that of the page in front, tells; it is then fetched again.
+    """
+    expected = _expected_pages(first, page_size)
     pool = ThreadPoolExecutor(max_workers=concurrency, thread_name_prefix="syncflow-page")
     waiting: deque[Future[Page]] = deque()
 
     def pages() -> Iterator[Page]:
-        number = 2
-        while True:
-            while len(waiting) < (concurrency if expected is None or number <= expected else 1):
-                waiting.append(pool.submit(fetch, number))
-                number += 1
-            yield waiting.popleft().result()
+        asked, total = 1, first.total
+        for number in count(2):
+            was_ahead = bool(waiting)
+            while len(waiting) < (concurrency if asked < expected else 1):
+                asked += 1
+                waiting.append(pool.submit(fetch, asked))
+            page = waiting.popleft().result()
+            if was_ahead and _is_older(page.total, total):
+                page = fetch(number)
+            total = page.total
+            yield page
 
     try:
         yield pages()
@@ -273,8 +289,6 @@ class _VersionReader:
         """Reads the group until a pass brings nothing new."""
         forwards = self._pass_forwards(version, page, batch)
         fits_on_a_page = forwards.is_last and len(forwards.digests) <= page.size
-        if fits_on_a_page and forwards.is_whole and page.size < self._page_size:
-            return _Group(True, is_last=True, fits_on_a_page=True, rows=page.size)  # all of it came in one answer
         seen, is_settled = forwards.digests, False
         for _ in range(GROUP_PASSES):
             again, is_whole = self._pass_backwards(version, forwards.pages)

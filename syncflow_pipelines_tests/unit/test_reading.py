@@ -98,6 +98,19 @@ def test_reading_on_where_nothing_changed_costs_one_request() -> None:
     assert source.requests == [(1, cursor)]
 
 
+@pytest.mark.parametrize(("tells_more", "leaves"), [(True, "update"), (False, "vanish")])
+def test_a_row_that_moves_to_the_page_before_is_found_where_the_source_caps_its_pages(
+    tells_more: bool, leaves: str
+) -> None:
+    source = filled([2, 1], cap=2, tells_more=tells_more, tells_total=False)
+    before = held(source)
+    unrest = source.happens = Unrest(source, [[], [Event(leaves, 0, True)]], 2)
+    kept = Kept()
+    by_version(source, kept, size=3)
+    still = {key: row for key, row in before.items() if key not in unrest.touched}
+    assert {key: kept.rows.get(key) for key in still} == still
+
+
 def test_a_row_that_comes_late_with_the_last_version_is_found_by_the_next_read() -> None:
     source = filled([1, 1, 2])
     kept = Kept()
@@ -216,8 +229,27 @@ def test_no_more_requests_are_under_way_than_allowed(concurrency: int, tells: tu
     read = read_whole(gate, kept.take, page_size=4, concurrency=concurrency)
     assert kept.rows == held(source)
     assert gate.now == 0
-    assert gate.most == concurrency
+    assert gate.most == (concurrency if tells[1] else 1)  # without a total, nothing would tell pages out of turn
     assert read.rows == 50
+
+
+@pytest.mark.parametrize("tells_total", [True, False])
+def test_an_insert_between_answers_out_of_turn_hides_no_row(tells_total: bool) -> None:
+    source = Source({10 * n: Row(1, "x") for n in range(20)}, tells_total=tells_total)
+    fetch, third = source.fetch(4), threading.Event()
+
+    def out_of_turn(page: int, above: str | None = None) -> Page:
+        if page == 2:
+            third.wait(0.2)  # does not come where pages are asked for one after the other
+            source.rows[45] = Row(2, "new")
+        found = fetch(page, above)
+        if page == 3:
+            third.set()
+        return found
+
+    before, kept = set(source.rows), Kept()
+    read_whole(out_of_turn, kept.take, page_size=4, concurrency=2)
+    assert before <= set(kept.rows)
 
 
 @pytest.mark.parametrize("tells_more", [True, False])
