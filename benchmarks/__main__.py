@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from benchmarks.figures import FULL_ROWS, QUICK_ROWS, Benchmark, Options, Outcome
+from benchmarks.history import HISTORY
 from benchmarks.latency import LATENCY
 from benchmarks.load import LOAD
 from benchmarks.machine import describe_machine
@@ -21,7 +22,7 @@ from benchmarks.rich import RICH
 from benchmarks.sync import SYNC
 from benchmarks.verification import RowsDiffer
 
-BENCHMARKS: tuple[Benchmark, ...] = (SYNC, MEMORY, LATENCY, MANY, RICH, LOAD)
+BENCHMARKS: tuple[Benchmark, ...] = (SYNC, MEMORY, LATENCY, MANY, RICH, HISTORY, LOAD)
 RESULTS = Path(__file__).parent / "results"
 _ROUNDS = 3
 
@@ -47,7 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("\n".join(f"{benchmark.name:10} {benchmark.what}" for benchmark in BENCHMARKS))
         return 0
     chosen = _chosen(parser, given.names)
-    signal.signal(signal.SIGTERM, _end)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _end)
     machine = describe_machine()
     print("\n".join(f"{name:20} {value}" for name, value in machine.items()))
     try:
@@ -55,9 +57,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (RowsDiffer, ChildFailed) as failure:
         print(f"\nNothing is told of this run: {failure}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print("\nInterrupted; nothing was kept.", file=sys.stderr)
-        return 130
     _keep(given.results, machine, outcomes)
     missed = [verdict for outcome in outcomes.values() for verdict in outcome.verdicts if not verdict.is_met]
     return 1 if given.strict and missed else 0
@@ -107,7 +106,7 @@ def _options(given: argparse.Namespace) -> Options:
 
 
 def _measure(benchmark: Benchmark, options: Options) -> Outcome:
-    rows = f": {options.rows:,} rows, {options.rounds} rounds" if benchmark.has_rows else ""
+    rows = f": {options.rows:,} rows, rounds: {options.rounds}" if benchmark.has_rows else ""
     print(f"\n{benchmark.name}{rows}", flush=True)
     outcome = benchmark.run(options)
     print("\n".join((*outcome.lines, *map(str, outcome.verdicts))), flush=True)
@@ -134,6 +133,10 @@ def _json(outcome: Outcome) -> dict[str, Any]:
 
 
 def _end(number: int, _frame: object) -> NoReturn:
+    """Leaves every `with` block on the way out; nobody who is impatient then can keep it from being tidied up."""
+    for ignored in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ignored, signal.SIG_IGN)
+    print("\nInterrupted: everything is being ended, and nothing was kept.", file=sys.stderr)
     raise SystemExit(128 + number)
 
 

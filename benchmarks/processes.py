@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -47,7 +48,13 @@ def run_measured(command: Sequence[str], environment: Mapping[str, str]) -> Meas
     """Runs the command, whose last line of output is a JSON object. Raises `ChildFailed`."""
     began = time.perf_counter()
     process = subprocess.Popen(
-        command, cwd=REPOSITORY, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
+        command,
+        cwd=REPOSITORY,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
     try:
         assert process.stdout
@@ -58,9 +65,15 @@ def run_measured(command: Sequence[str], environment: Mapping[str, str]) -> Meas
         process.returncode = os.waitstatus_to_exitcode(status)
     finally:
         if process.returncode is None:
-            process.kill()
-            with suppress(ChildProcessError):
-                process.wait()
+            _end(process)
     if process.returncode != 0:
         raise ChildFailed(f"{' '.join(command[:3])} ended with {process.returncode}: {output[-_SHOWN_CHARACTERS:]}")
     return Measured(seconds, used.ru_utime + used.ru_stime, json.loads(output.strip().rpartition("\n")[2]))
+
+
+def _end(process: "subprocess.Popen[str]") -> None:
+    """Ends the process and all that it started: they are a session of their own."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    with suppress(ChildProcessError):
+        process.wait()

@@ -1,7 +1,6 @@
 """The source as a process of its own: takes orders on its standard input, a JSON object a line, and ends with it."""
 
 import json
-import signal
 import sys
 from typing import Any
 
@@ -10,8 +9,6 @@ from benchmarks.source.server import Server
 
 
 def main() -> None:
-    # A Ctrl-C is for the process that gives the orders; it closes our input.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     server = Server()
     try:
         _say({"base_url": server.base_url})

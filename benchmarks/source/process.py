@@ -60,6 +60,7 @@ def running_source() -> Iterator[Source]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
+        start_new_session=True,  # a Ctrl-C is for the process that gives the orders
     )
     try:
         with process:
