@@ -39,6 +39,7 @@ def _where_there_is_one(outcome: SyncOutcome) -> dict[str, Any]:
         "dagster/row_count": outcome.live_rows,
         "dagster/table_name": str(outcome.table) if outcome.table else None,
         "run": str(outcome.run_uid) if outcome.run_uid else None,
+        "recorded_changes": outcome.recorded_changes,
         "rowversion_start": outcome.rowversion_start,
         "rowversion_end": outcome.rowversion_end,
         "notes": dg.MetadataValue.md("\n".join(f"- {note}" for note in outcome.notes)) if outcome.notes else None,

@@ -284,6 +284,7 @@ class _Sync:
             live_rows=result.live_rows,
             table=entity.table,
             open_rejects=open_rejects,
+            recorded_changes=result.recorded_changes,
             pages=reading.pages,
             received_bytes=reading.received_bytes,
             notes=tuple(reading.notes),

@@ -72,6 +72,8 @@ class Written:
     counts: Counts
     cursor: str | None
     live_rows: int
+    recorded_changes: int | None
+    """None without a history."""
 
 
 class Ingest:
@@ -134,7 +136,8 @@ class Ingest:
             missing=missing,
         )
         live = self._live_rows(reading, applied.inserted + applied.revived - counts.deleted)
-        return Written(counts, reading.cursor, live)
+        recorded = counts.inserted + counts.updated + counts.deleted if self._settings.history else None
+        return Written(counts, reading.cursor, live, recorded)
 
     def _cursor(self) -> str | None:
         """Where to go on from; None where the table does not hold what the cursor says it does."""

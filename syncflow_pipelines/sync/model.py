@@ -164,6 +164,8 @@ class SyncOutcome:
     table: Table | None = None
     open_rejects: int = 0
     """Rejected rows of the entity that nobody has dealt with, older ones included."""
+    recorded_changes: int | None = None
+    """Rows put into `record_changes`; None where the entity has no history."""
     pages: int = 0
     """Pages read from the source."""
     received_bytes: int = 0
