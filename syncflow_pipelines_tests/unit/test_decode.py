@@ -1,6 +1,7 @@
 """How a page's rows become lines for the staging table, and what of them is rejected."""
 
 import json
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -8,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from syncflow_pipelines.sync.decode import MAX_KEY_BYTES, Batch, RowDecoder, key_digest
+from syncflow_pipelines.sync.decode import MAX_KEY_BYTES, ROW, SEEN_ONLY, TOMBSTONE, Batch, RowDecoder, key_digest
 from syncflow_pipelines.sync.model import Column, EntitySpec
 from syncflow_pipelines.sync.pages import parse_page
+from syncflow_pipelines_tests.unit.csv_lines import Line, read_line
 
 
 def column(
@@ -41,39 +43,59 @@ def wire(data: Any = None, keys: Any = None, **more: Any) -> bytes:
     return json.dumps({"data": given, "oracle_keys": {} if keys is None else keys, **more}).encode()
 
 
+def staged(batch: Batch) -> list[Line]:
+    assert len(batch.rows) == len(batch.lines)
+    return [read_line(line, kind) for line, kind in zip(batch.lines, batch.kinds, strict=True)]
+
+
+def only(batch: Batch) -> Line:
+    (line,) = staged(batch)
+    assert batch.rejects == []
+    return line
+
+
+def key_of(line: Line) -> tuple[str | None, str | None]:
+    return line.columns[3], line.columns[1]
+
+
 def decode(*rows: bytes, decoder: RowDecoder = DECODER) -> Batch:
     return decoder.decode(parse_page(b'{"rows":[' + b",".join(rows) + b"]}"))
 
 
 def test_a_row_becomes_a_line_in_the_order_of_the_columns() -> None:
-    batch = decode(wire({"site": "A\tB", "number": 7, "label": None, "qty": 1.5}, row_version="9"))
-    (staged,) = batch.rows
-    fields = staged.line.split("\t")
-    assert fields[:4] == [r"\N", "7", "1.5", r"A\tB"]
-    assert fields[5:] == ["9", "0000019", "0"]
-    assert staged.key == (r"A\tB", "7")
-    assert (batch.rejects, batch.versions, batch.unversioned, batch.unknown_names) == ([], ["9"], False, set())
+    batch = decode(wire({"site": 'A\t"B', "number": 7, "label": None, "qty": 1.5}, row_version="9"))
+    line = only(batch)
+    assert line.columns == [None, "7", "1.5", 'A\t"B']
+    assert (line.version, line.kind) == ("9", ROW)
+    assert re.fullmatch("[0-9a-f]{32}", line.digest or "")
+    assert DECODER.key(batch.rows[0]) == ('A\t"B', "7")
+    assert (batch.rejects, batch.versions, batch.unversioned) == ([], ["9"], False)
 
 
-def test_text_that_looks_like_null_is_not_null() -> None:
-    (staged,) = decode(wire({"site": "A", "number": 1, "label": r"\N", "qty": 1})).rows
-    assert staged.line.startswith("\\\\N\t")
+@pytest.mark.parametrize("text", ["null", r"\N", "", "NULL", '"null"'])
+@pytest.mark.parametrize("other", [{}, {"qty": "1"}])
+def test_text_that_looks_like_null_is_not_null(text: str, other: dict[str, Any]) -> None:
+    row = wire({"site": "A", "number": 1, "label": text, "qty": 1, **other}, row_version="null")
+    line = only(decode(row))
+    assert line.columns[0] == text
+    assert line.version == "null"
+    assert only(DECODER.alone(decode(row).rows[0])) == line
 
 
 def test_a_missing_member_is_null() -> None:
-    (staged,) = decode(wire({"site": "A", "number": 1, "qty": 1})).rows
-    assert staged.line.startswith("\\N\t")
+    line = only(decode(wire({"site": "A", "number": 1, "qty": 1})))
+    assert line.columns[0] is None
 
 
 @pytest.mark.parametrize("data", [{"label": "x", "qty": 1}, {"site": None, "number": None, "qty": 1}])
 def test_a_key_that_data_does_not_hold_is_taken_from_oracle_keys(data: dict[str, Any]) -> None:
-    (staged,) = decode(wire(data, {"SITE": "A", "NUMBER": "07"})).rows
-    assert staged.key == ("A", "7")
+    batch = decode(wire(data, {"SITE": "A", "NUMBER": "07"}))
+    assert key_of(only(batch)) == DECODER.key(batch.rows[0]) == ("A", "7")
 
 
 def test_data_wins_over_oracle_keys() -> None:
-    (staged,) = decode(wire(None, {"SITE": "Z", "NUMBER": 99})).rows
-    assert staged.key == ("A", "1")
+    batch = decode(wire(None, {"SITE": "Z", "NUMBER": 99}))
+    assert key_of(only(batch)) == DECODER.key(batch.rows[0]) == ("A", "1")
 
 
 @pytest.mark.parametrize(
@@ -84,7 +106,6 @@ def test_data_wins_over_oracle_keys() -> None:
         (wire({"site": "A", "number": 1, "qty": "many"}), "is not a number", "qty", '"many"'),
         (wire({"site": "A", "number": 1, "qty": [1]}), "object or array", "qty", "[1]"),
         (wire({"site": "A", "number": 1, "qty": 1, "label": "a\0"}), "NUL", "label", '"a\\u0000"'),
-        (wire({"site": "A", "number": 2**31, "qty": 1}), "out of range", "number", "2147483648"),
         (wire({"number": 1, "qty": 1}), "no value in a business-key column", "site", None),
         (wire([1]), "its data is not an object", None, None),
         (wire({"qty": 1}, [1]), "its oracle_keys is not an object", None, None),
@@ -96,7 +117,6 @@ def test_data_wins_over_oracle_keys() -> None:
         (wire(None, deleted=1), "not a row of the contract", None, None),
         (b'{"data":{"site":"A","number":1,"qty":NaN,"label":"x"}}', "not a row of the contract", "qty", "NaN"),
         (b'{"data":{"site":"A","number":1,"qty":1,"label":"\\ud800"}}', "not a row", "label", '"\\ud800"'),
-        (b'{"data":{"site":"A","number":1,"qty":1,"label":"\xff"}}', "not valid Unicode", "label", '"\\xff"'),
         (b'{"data":{"site":"A","number":1,"qty":1,"other":NaN}}', "not a row of the contract", None, "NaN"),
     ],
 )
@@ -111,6 +131,25 @@ def test_a_row_that_cannot_be_kept_is_one_reject_and_the_others_are_staged(
     assert len(batch.versions) == len(batch.digests) == 3
     assert batch.versions[0] == "1"
     assert batch.versions[2] == "2"
+
+
+@pytest.mark.parametrize(
+    ("row", "reason", "at", "value"),
+    [
+        (wire({"site": "A", "number": 2**31, "qty": 1}), "out of range", "number", "2147483648"),
+        (wire({"site": "A", "number": 1, "qty": 10**9}), "10 digits before the point", "qty", "1000000000"),
+        (b'{"data":{"site":"A","number":1,"qty":1,"label":"\xff"}}', "not valid Unicode", "label", '"\\xff"'),
+    ],
+)
+def test_a_row_that_postgresql_refuses_is_rejected_with_its_column_once_it_is_looked_at_alone(
+    row: bytes, reason: str, at: str, value: str
+) -> None:
+    (left_to_postgresql,) = decode(row).rows
+    alone = DECODER.alone(left_to_postgresql)
+    (reject,) = alone.rejects
+    assert reason in reject.reason
+    assert (reject.column, reject.value) == (at, value)
+    assert (alone.rows, alone.lines, alone.kinds) == ([], [], [])
 
 
 def test_a_reject_holds_the_whole_row_and_its_key() -> None:
@@ -138,9 +177,9 @@ def test_the_key_of_a_rejected_row_is_found_wherever_it_can_be_read(row: bytes, 
     line = DECODER.seen_only(reject)
     assert (line is None) == (key is None)
     if line and key:
-        fields = line.split("\t")
-        assert (fields[3], fields[1], fields[-1]) == (*key, "2")
-        assert set(fields) == {r"\N", *key, "2"}
+        seen = read_line(line, SEEN_ONLY)
+        assert key_of(seen) == key
+        assert (seen.columns[0], seen.columns[2], seen.digest, seen.version) == (None,) * 4
 
 
 @pytest.mark.parametrize(
@@ -156,9 +195,9 @@ def test_the_key_of_a_rejected_row_is_found_wherever_it_can_be_read(row: bytes, 
 )
 def test_a_tombstone_needs_no_more_than_its_key(row: bytes) -> None:
     batch = decode(row)
-    assert batch.rejects == []
-    assert batch.rows[0].key == ("A", "1")
-    assert batch.rows[0].line.endswith("\t1")
+    line = only(batch)
+    assert key_of(line) == DECODER.key(batch.rows[0]) == ("A", "1")
+    assert (line.kind, line.digest, line.columns[0]) == (TOMBSTONE, None, None)
 
 
 def test_rows_without_a_row_version_are_told_from_rows_whose_version_cannot_be_read() -> None:
@@ -168,6 +207,14 @@ def test_rows_without_a_row_version_are_told_from_rows_whose_version_cannot_be_r
     for unreadable in (wire(row_version="\0"), wire(row_version=1.5), b"17"):
         batch = decode(unreadable)
         assert (batch.unversioned, batch.versions) == (False, [None])
+
+
+@pytest.mark.xfail(strict=True, reason="the page is taken as a whole where a row has no version at all")
+def test_a_version_that_cannot_be_kept_is_refused_beside_rows_without_one() -> None:
+    for unusable in ("a\0b", "9" * 501):
+        batch = decode(wire(), wire(row_version=unusable), wire(row_version="1"))
+        assert [reject.reason for reject in batch.rejects if "row_version" in reject.reason]
+        assert (len(batch.lines), batch.unversioned, batch.versions) == (2, True, [None, None, "1"])
 
 
 def test_versions_of_bad_rows_stand_where_the_rows_stood() -> None:
@@ -180,7 +227,11 @@ def test_versions_of_bad_rows_stand_where_the_rows_stood() -> None:
 
 def test_columns_that_the_catalogue_does_not_name_are_told_in_printable_words() -> None:
     row = wire({"site": "A", "number": 1, "qty": 1, "a\0b": 1, "größe": 2, "x" * 500: 3})
-    assert decode(row).unknown_names == {r"a\x00b", "größe", "x" * 100}
+    decoder = RowDecoder(SPEC)
+    decode(wire(), decoder=decoder)
+    assert decoder.unknown_names == set()
+    decode(row, decoder=decoder)
+    assert decoder.unknown_names == {r"a\x00b", "größe", "x" * 100}
 
 
 def test_a_row_version_column_that_no_index_could_hold_is_refused() -> None:
@@ -225,9 +276,11 @@ def test_every_row_is_either_staged_or_rejected(
     batch = decode(wire(data, keys, row_version=version, deleted=deleted))
     assert len(batch.rows) + len(batch.rejects) == 1
     assert len(batch.versions) == len(batch.digests) == 1
-    for staged in batch.rows:
-        assert len(staged.line.split("\t")) == len(SPEC.columns) + 4
-        assert "\n" not in staged.line
+    for line in staged(batch):
+        assert len(line.columns) == len(SPEC.columns)
+        left_to_postgresql = DECODER.alone(batch.rows[0]).rejects
+        assert left_to_postgresql or key_of(line) == DECODER.key(batch.rows[0])
+        assert (line.kind == TOMBSTONE) == (deleted is True)
     for reject in batch.rejects:
         assert json.loads(reject.raw)["data"] == data
 
@@ -235,15 +288,39 @@ def test_every_row_is_either_staged_or_rejected(
 @settings(max_examples=100, derandomize=True, deadline=None)
 @given(st.text("ab\t\n\\N", max_size=4), st.text("ab\t\n\\N", max_size=4))
 def test_equal_rows_hash_alike_and_others_do_not(one: str, other: str) -> None:
-    def hashed(site: str, label: str) -> str:
-        return decode(wire({"site": site, "number": 1, "label": label, "qty": 1})).rows[0].line.split("\t")[4]
+    def hashed(site: str, label: str) -> str | None:
+        return only(decode(wire({"site": site, "number": 1, "label": label, "qty": 1}))).digest
 
     assert (hashed(one, other) == hashed(other, one)) == (one == other)
 
 
+def test_the_hash_of_a_row_is_that_of_what_the_source_said_but_for_its_version() -> None:
+    def hashed(data: bytes, keys: bytes = b"{}", more: bytes = b"") -> bytes:
+        page = parse_page(b'{"rows":[{"data":%b,"oracle_keys":%b%b}]}' % (data, keys, more))
+        return DECODER.hashes(page.rows)[0]
+
+    data = b'{"site":"A","number":1,"qty":1}'
+    first = hashed(data)
+    assert len(first) == 16
+    assert hashed(data, more=b',"row_version":"7"') == hashed(data, more=b',"deleted":null') == first
+    others = [
+        hashed(data, b'{"SITE":"A"}'),
+        hashed(data, more=b',"deleted":true'),
+        hashed(data.replace(b"1}", b"1.0}")),
+        hashed(data.replace(b"}", b',"more":1}')),
+    ]
+    assert len({first, *others}) == 5
+
+
+def test_a_row_keeps_its_hash_where_it_is_looked_at_alone() -> None:
+    batch = decode(wire(), wire(None, {"SITE": "A"}))
+    for row, line in zip(batch.rows, staged(batch), strict=True):
+        assert only(DECODER.alone(row)) == line
+
+
 def test_a_new_column_or_type_changes_every_hash_once() -> None:
-    def hashed(spec: EntitySpec) -> str:
-        return decode(wire(), decoder=RowDecoder(spec)).rows[0].line.split("\t")[-4]
+    def hashed(spec: EntitySpec) -> str | None:
+        return only(decode(wire(), decoder=RowDecoder(spec))).digest
 
     wider = replace(SPEC, columns=(*SPEC.columns[:2], column("qty", "numeric(14,3)"), SPEC.columns[3]))
     longer = replace(SPEC, columns=(*SPEC.columns, column("more")))
@@ -254,5 +331,8 @@ def test_a_new_column_or_type_changes_every_hash_once() -> None:
 def test_key_digests_depend_on_the_key_alone() -> None:
     (good,) = decode(wire({"site": "A", "number": 1, "qty": 1})).rows
     (bad,) = decode(wire({"site": "A", "number": "1", "qty": "many"})).rejects
+    key = DECODER.key(good)
+    assert key is not None
     assert bad.key is not None
-    assert key_digest(good.key) == key_digest(bad.key)
+    assert key_digest(key) == key_digest(bad.key)
+    assert key_digest(("a\tb", "c")) != key_digest(("a", "b\tc"))
