@@ -1,5 +1,5 @@
 """`python -m syncflow_pipelines.cli` is `syncflow`."""
 
-from syncflow_pipelines.cli.application import main
+from syncflow_pipelines.cli import main
 
 main()

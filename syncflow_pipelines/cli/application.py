@@ -2,18 +2,16 @@
 
 import contextlib
 import os
-import signal
 import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
-from typing import NoReturn
 
 import click
 
 from syncflow_pipelines import __version__
 from syncflow_pipelines.cli.groups import LazyGroup
+from syncflow_pipelines.cli.interrupts import code_of_interruption
 from syncflow_pipelines.cli.invocation import Invocation
 from syncflow_pipelines.errors import ConfigurationError, SyncflowError
 
@@ -21,7 +19,6 @@ FAILED = 1
 USAGE = 2
 FLAGS = frozenset({"-v", "-vv", "--verbose", "-q", "--quiet", "--debug"})
 """Global flags, which may stand behind the command too."""
-INTERRUPTED = 128 + signal.SIGINT
 
 SUMMARIES = {
     "demo": "Run the whole job once against a demo source, and check the result.",
@@ -83,14 +80,6 @@ def application(
             os.environ[variable] = str(folder.resolve())  # noqa: TID251 - written, not read
 
 
-def main() -> NoReturn:
-    """Run the command that `sys.argv` names, and exit with its code."""
-    signal.signal(signal.SIGTERM, _exit_by_signal)
-    if hasattr(signal, "SIGHUP"):
-        signal.signal(signal.SIGHUP, _exit_by_signal)
-    sys.exit(run(sys.argv[1:]))
-
-
 def run(arguments: Sequence[str]) -> int:
     """The exit code of `syncflow *arguments`; errors are told on stderr, never raised."""
     invocation = Invocation()
@@ -101,7 +90,7 @@ def run(arguments: Sequence[str]) -> int:
         error.show()
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        return INTERRUPTED
+        return code_of_interruption()
     except BrokenPipeError:
         _forget_stdout()
         return FAILED
@@ -135,8 +124,3 @@ def _forget_stdout() -> None:
     # Whoever read our output has gone; without this the interpreter complains when it flushes at exit.
     with contextlib.suppress(OSError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _exit_by_signal(number: int, _frame: FrameType | None) -> None:
-    # Raised, so that every `with` on the way out stops what it started.
-    raise SystemExit(128 + number)

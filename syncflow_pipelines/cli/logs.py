@@ -27,12 +27,20 @@ def configure_logging(settings: "Settings", verbosity: int) -> None:
         file = logging.FileHandler(settings.log_file, encoding="utf-8")
         file.setLevel(chosen)
         handlers.append(file)
+    for handler in handlers:
+        handler.addFilter(_is_no_interruption)
     logging.basicConfig(level=min(handler.level for handler in handlers), format=FORMAT, handlers=handlers, force=True)
 
 
 def _is_news(record: logging.LogRecord) -> bool:
     """Whether the command does not tell it anyway: what became of each entity, it does."""
     return record.levelno > logging.WARNING or not record.name.startswith(TOLD_BY_COMMANDS)
+
+
+def _is_no_interruption(record: logging.LogRecord) -> bool:
+    """Whether it is about something else than a signal that came into a library's code, which passes it on."""
+    kind = record.exc_info[0] if record.exc_info else None
+    return kind is None or not issubclass(kind, KeyboardInterrupt)
 
 
 def _console_level(chosen: int, verbosity: int) -> int:

@@ -62,9 +62,11 @@ def erp_token(home: Path) -> str:
     path = token_path(home)
     with _only_builder(home):
         if not path.exists():
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with open(descriptor, "w", encoding="ascii") as file:
+            draft = path.with_suffix(".draft")
+            draft.unlink(missing_ok=True)
+            with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
                 file.write(secrets.token_urlsafe(32) + "\n")
+            draft.replace(path)
     token = path.read_text("ascii").strip()
     if not token:
         raise ConfigurationError(f"{path} is empty: remove it and a new token is made")

@@ -2,10 +2,11 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from uuid import uuid4
 
 import dagster as dg
-from dagster._core.events import RunFailureReason
 
 from syncflow_pipelines.config import Settings
 from syncflow_pipelines.database import Database, open_database
@@ -29,6 +30,9 @@ QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 DEMO_TAG = "syncflow/demo"
 """On the demo's runs: which step of it they are."""
 MANY_RUNS = 1000
+CANCEL_POLL_S = 0.2
+
+_UNDER_WAY = (dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,14 +126,30 @@ class _MainJob:
         return tuple(runs)
 
     def _materialise(self, keys: Sequence[dg.AssetKey], name: str) -> dg.ExecuteInProcessResult:
-        """A run of this process that materialises the assets, as they are defined by now; it may have failed."""
+        """A run of this process that materialises the assets, as they are defined by now; it may have failed.
+
+        It has a thread of its own: in the main thread Dagster takes every signal for itself, and loses some.
+        """
         job = build_definitions(load_world(self.settings)).resolve_implicit_global_asset_job_def()
-        result = job.execute_in_process(
-            QUIET, self.instance, raise_on_error=False, asset_selection=keys, tags={DEMO_TAG: name}
-        )
-        if any(map(_was_interrupted, result.all_events)):
-            raise KeyboardInterrupt
-        return result
+        run_id = str(uuid4())
+        with ThreadPoolExecutor(1, thread_name_prefix="syncflow-demo") as thread:
+            running = thread.submit(
+                job.execute_in_process, QUIET, self.instance, raise_on_error=False, asset_selection=keys,
+                run_id=run_id, tags={DEMO_TAG: name},
+            )  # fmt: skip
+            try:
+                return running.result()
+            except KeyboardInterrupt:
+                self._cancel(run_id, running)
+                raise
+
+    def _cancel(self, run_id: str, running: Future[dg.ExecuteInProcessResult]) -> None:
+        """Asks the run to end, and returns once it has. Where it had not begun, its start unsays the first time."""
+        while not running.done():
+            run = self.instance.get_run_by_id(run_id)
+            if run is not None and run.status in _UNDER_WAY:
+                self.instance.report_run_canceling(run)
+            wait([running], timeout=CANCEL_POLL_S)
 
 
 def _reason(result: dg.ExecuteInProcessResult) -> str | None:
@@ -138,12 +158,6 @@ def _reason(result: dg.ExecuteInProcessResult) -> str | None:
         if event.is_step_failure and (said := event.step_failure_data.user_failure_data):
             return said.description
     return None
-
-
-def _was_interrupted(event: dg.DagsterEvent) -> bool:
-    # Dagster takes the signal for itself, and tells of it only here.
-    is_failure = event.event_type == dg.DagsterEventType.RUN_FAILURE
-    return is_failure and event.job_failure_data.failure_reason == RunFailureReason.UNEXPECTED_TERMINATION
 
 
 @dataclass(slots=True)

@@ -41,8 +41,15 @@ def running_source(home: Path, port: int = 0, rows: int = ROWS, seed: int = SEED
     does. Raises `ConfigurationError` where the port is taken, `SyncflowError` where it does not start.
     """
     ensure_erp(home, rows, seed)
+    with served(home, listen("127.0.0.1", port)) as url:
+        yield url
+
+
+@contextmanager
+def served(home: Path, listener: socket.socket) -> Iterator[str]:
+    """The same for an ERP that is built, on a listening socket, which becomes the child's."""
     log = home / "demo" / "erp.log"
-    with listen("127.0.0.1", port) as listener:
+    with listener:
         url = base_url(listener)
         child = _start(home, listener, log)
     try:

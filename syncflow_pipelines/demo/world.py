@@ -7,8 +7,9 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
 from syncflow_pipelines.config import ConnectorConfig, Settings, load_connectors
-from syncflow_pipelines.demo.erp import ROWS
-from syncflow_pipelines.demo.server import running_source
+from syncflow_pipelines.demo.erp import ROWS, ensure_erp
+from syncflow_pipelines.demo.server import served
+from syncflow_pipelines.demo.serving import base_url, listen
 from syncflow_pipelines.errors import ConfigurationError
 
 PORT = 8007
@@ -38,12 +39,15 @@ def running_demo_source(settings: Settings, rows: int = ROWS) -> Iterator[DemoSo
     The environment names its URL as long as it runs, so that connectors.yaml leads to it, here and in
     child processes. Raises `NoDemoConnector` where connectors.yaml has no enabled connector for it.
     """
-    port = free_port(PORT)
-    url = f"http://{HOST}:{port}"
-    with _named_in_environment(url):
-        connector = _connector_of(settings, url)
-        with running_source(settings.home, port, rows):
-            yield DemoSource(url, connector, None if port == PORT else taken_port(PORT, URL_VARIABLE, url))
+    ensure_erp(settings.home, rows)
+    # Listened on from here on: a port that is only looked at may be taken by another demo in the next moment.
+    with _listen_on_free_port(PORT) as listener:
+        url = base_url(listener)
+        with _named_in_environment(url):
+            connector = _connector_of(settings, url)
+            with served(settings.home, listener):
+                taken = None if url.endswith(f":{PORT}") else taken_port(PORT, URL_VARIABLE, url)
+                yield DemoSource(url, connector, taken)
 
 
 def require_demo_connector(settings: Settings) -> None:
@@ -61,6 +65,13 @@ def _connector_of(settings: Settings, url: str) -> ConnectorConfig:
         f"{settings.config_dir / 'connectors.yaml'} has no enabled connector for the demo source; add one with "
         f"base_url ${{{URL_VARIABLE}:-http://{HOST}:{PORT}}} and the token_file .syncflow/demo/erp.token"
     )
+
+
+def _listen_on_free_port(wanted: int) -> socket.socket:
+    try:
+        return listen(HOST, wanted)
+    except ConfigurationError:
+        return listen(HOST, 0)
 
 
 def free_port(wanted: int, host: str = HOST) -> int:

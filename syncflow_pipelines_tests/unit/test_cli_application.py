@@ -121,7 +121,7 @@ def test_an_interrupt_exits_130(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_sigterm_runs_what_is_on_the_way_out_and_exits_143(tmp_path: Path) -> None:
     code = (
         "import sys, signal, click, pathlib\n"
-        "from syncflow_pipelines.cli import application\n"
+        "from syncflow_pipelines.cli import application, main\n"
         "@click.command('sync')\n"
         "def waiting():\n"
         "    try:\n"
@@ -130,7 +130,7 @@ def test_sigterm_runs_what_is_on_the_way_out_and_exits_143(tmp_path: Path) -> No
         f"        pathlib.Path({str(tmp_path / 'left')!r}).touch()\n"
         "application.application.get_command = lambda context, name: waiting\n"
         "sys.argv = ['syncflow', 'sync']\n"
-        "application.main()\n"
+        "main()\n"
     )
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     with process:

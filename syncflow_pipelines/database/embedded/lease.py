@@ -41,6 +41,8 @@ class _Held:
     spare: dict[Place, int] = field(default_factory=dict)
     """While the process forks: the leases that the child will hold, so that it never shares one with us."""
     registered: bool = False
+    is_over: bool = False
+    """The process ends and has left: what still asks for a connection must not start the server once more."""
 
 
 _held = _Held()
@@ -54,6 +56,8 @@ def lease(home: Path) -> str:
     with _held.guard, translated(home):
         place = Place.of(home)
         held = _held.leases.get(place)
+        if _held.is_over:
+            raise DatabaseError(f"The embedded PostgreSQL in {place.data} was left already: this process ends.")
         if held is None:
             _held.leases[place] = _take(place)
             _register()
@@ -174,6 +178,7 @@ def _register() -> None:
 
 def _leave_all() -> None:
     with _held.guard:
+        _held.is_over = True
         while _held.leases:
             place, held = _held.leases.popitem()
             try:
