@@ -37,6 +37,9 @@ faster than it can be read."""
 CHASED_PAGES = 10
 """So many pages it may read in any case."""
 
+UNTOLD_PAGES = 10_000
+"""Where the source does not tell its total, so many pages, and the next sync goes on behind them."""
+
 
 class Fetch(Protocol):
     """Fetches one page; `above` is the row version to start after, None to read in key order."""
@@ -203,7 +206,7 @@ class _VersionReader:
     def __init__(self, fetch: Fetch, take: Take, page_size: int, start: str | None) -> None:
         self._fetch, self._take, self._page_size = fetch, take, page_size
         self._start = self._base = start
-        self._pages = self._rows = self._empty = self._passed = self._full = 0
+        self._pages = self._steps = self._rows = self._empty = self._passed = self._full = 0
         self._allowed: int | None = None
         self._pinned: tuple[str | None] | None = None
 
@@ -251,9 +254,10 @@ class _VersionReader:
         return batch.unversioned
 
     def _is_chasing(self) -> bool:
-        return self._allowed is not None and self._rows > self._allowed
+        return self._steps >= UNTOLD_PAGES if self._allowed is None else self._rows > self._allowed
 
     def _allow(self, page: Page) -> None:
+        self._steps += 1
         self._rows += page.size
         self._full = self._full or page.size
         if self._allowed is None and page.total is not None:

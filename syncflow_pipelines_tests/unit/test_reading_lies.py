@@ -9,7 +9,7 @@ import pytest
 
 from syncflow_pipelines.errors import SourceProtocolError
 from syncflow_pipelines.sync.pages import Page, parse_page
-from syncflow_pipelines.sync.reading import WholeRead, read_by_version, read_whole
+from syncflow_pipelines.sync.reading import UNTOLD_PAGES, WholeRead, read_by_version, read_whole
 from syncflow_pipelines_tests.unit.moving_source import (
     Kept,
     Source,
@@ -169,6 +169,16 @@ def test_a_long_group_that_turns_in_circles_is_refused() -> None:
     liar = Liar({"rows": rows(1, 2, 3, version="7"), "has_more": True})
     with pytest.raises(SourceProtocolError, match="over and over"):
         read_by_version(liar, Kept().take, None, page_size=3)
+
+
+def test_a_source_without_a_total_that_grows_as_fast_as_it_is_read_leaves_the_rest_to_the_next_read() -> None:
+    def fetch(page: int, above: str | None = None) -> Page:
+        at = int(above or 0)
+        found = rows(at + 1, version=str(at + 1)) + rows(at + 2, version=str(at + 2))
+        return parse_page(json.dumps({"rows": found, "has_more": True}).encode())
+
+    read = read_by_version(fetch, Kept().take, None, page_size=3)
+    assert (read.complete, read.ordered, read.cursor) == (False, True, str(UNTOLD_PAGES))
 
 
 @pytest.mark.parametrize("page", [{"rows": [], "has_more": True}, {"rows": [], "total": 5}])
