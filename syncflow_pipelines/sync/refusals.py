@@ -7,6 +7,9 @@ from syncflow_pipelines.errors import DatabaseError, SyncflowError
 _QUOTING = ("22", "P0", "XX")
 """Classes of SQLSTATE whose messages quote values: data exceptions, what triggers raise, internal errors."""
 
+_DETAILED = ("0A", "2B", "42", "55")
+"""Classes whose details name objects and no values: not supported, dependants, syntax and rights, object state."""
+
 _PASSING = ("08", "40", "53", "55P03", "57", "58")
 """SQLSTATEs of what may be over the next time: connection, deadlock, resources, lock, shutdown, system."""
 
@@ -15,7 +18,8 @@ def said_by(error: psycopg.Error) -> str:
     """The error's message; where that may hold a value, its SQLSTATE and what it names of the schema."""
     state = error.sqlstate or ""
     if error.diag.message_primary and not state.startswith(_QUOTING):
-        return error.diag.message_primary
+        detail = error.diag.message_detail if state.startswith(_DETAILED) else None
+        return f"{error.diag.message_primary} ({detail.rstrip('.')})" if detail else error.diag.message_primary
     places = (error.diag.constraint_name, error.diag.column_name, error.diag.table_name)
     where = "".join(f" of {place}" for place in places if place)
     return f"{type(error).__name__}{where} ({state or 'no SQLSTATE'})"

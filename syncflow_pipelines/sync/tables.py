@@ -229,7 +229,9 @@ def _widen(connection: psycopg.Connection, spec: EntitySpec, plan: TablePlan) ->
             raise
         if len(plan.widen) == 1:
             ((column, was),) = plan.widen
-            return Altered(refused=(not_widened(spec, plan.table, column, was, f"PostgreSQL says: {_why(refusal)}"),))
+            return Altered(
+                refused=(not_widened(spec, plan.table, column, was, f"PostgreSQL says: {said_by(refusal)}"),)
+            )
         parts = [_widen(connection, spec, TablePlan(plan.table, widen=(one,))) for one in plan.widen]
         changes = chain.from_iterable(part.changes for part in parts)
         return Altered(tuple(changes), tuple(chain.from_iterable(part.refused for part in parts)))
@@ -247,11 +249,6 @@ def _widenings(connection: psycopg.Connection, plan: TablePlan) -> list[sql.Comp
         )
         for column, _ in plan.widen
     ]
-
-
-def _why(refusal: psycopg.Error) -> str:
-    detail = refusal.diag.message_detail if (refusal.sqlstate or "").startswith(("0A", "2B", "42")) else None
-    return f"{said_by(refusal)} ({detail})" if detail else said_by(refusal)
 
 
 def _name(table: Table) -> sql.Identifier:

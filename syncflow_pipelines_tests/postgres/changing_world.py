@@ -34,6 +34,14 @@ def types(world: World, slug: str) -> dict[str, str]:
     return {name: kind for name, kind in found if not name.startswith("_bridge_")}
 
 
+def in_use(world: World, slug: str) -> tuple[dict[Any, Any], dict[Any, Any]]:
+    """The table's live rows and the source's, by business key, with the columns that the source names."""
+    columns = {column.identifier: column.alias for column in world.entity(slug).spec.columns}
+    live = {key: {name: found[name] for name in columns} for key, found in world.live(slug).items()}
+    held = {key: {n: found.get(a) for n, a in columns.items()} for key, found in world.expected(slug).items()}
+    return live, held
+
+
 def do(world: World, statements: LiteralString) -> None:
     """Carries statements out by hand, on the metadata's search path."""
     with world.database.connection() as connection:

@@ -33,7 +33,7 @@ def fresh(world: World) -> Any:
         style = ("time" if ties else "counter") if strategy == "rowversion" else None
         world.offer(slug, strategy, versions=style)
         world.configure(slug, page_size=page_size)
-        world.discover()
+        world.discover(accept_gone=True)
         yield slug
         world.store.drop_entity(slug)
 

@@ -52,8 +52,8 @@ class World:
         entities: Mapping[str, EntityOverride] = {**self.connector.entities, slug: EntityOverride(**override)}
         self.connector = replace(self.connector, entities=entities)
 
-    def discover(self) -> DiscoveryReport:
-        return discover(self.database, self.connector, self.settings)
+    def discover(self, **how: bool) -> DiscoveryReport:
+        return discover(self.database, self.connector, self.settings, **how)
 
     def sync(self, slug: str, **request: Any) -> SyncOutcome:
         return sync_entity(self.database, self.settings, SyncRequest(self.connector, slug, **request))
