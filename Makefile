@@ -6,6 +6,8 @@
 PYTHON ?= python3
 # How many processes run the tests
 TEST_WORKERS ?= 2
+# What to measure and how: make bench BENCH="--help"
+BENCH ?=
 
 BIN := .venv/bin
 INSTALLED := .venv/.installed
@@ -59,8 +61,8 @@ imports: setup
 unit: setup
 	@$(SUITE) -q -m "not slow and not e2e" syncflow_pipelines_tests/unit
 
-bench: setup ## print the figures of benchmarks/
-	@$(BIN)/python -m benchmarks
+bench: setup ## measure; some of it: make bench BENCH="sync --no-peers"
+	@$(BIN)/python -m benchmarks $(BENCH)
 
 format: setup ## rewrite the code as ruff formats it
 	@$(BIN)/ruff format $(CODE)
