@@ -25,6 +25,7 @@ _Copied = Callable[[bytes, Sequence[bytes]], Fields | None]
 
 _TEXTS = msgspec.json.Decoder(list[str | None])
 _DIGITS_AS_0 = bytes.maketrans(b"123456789", b"000000000")
+_LONG_EXPONENT = re.compile(rb"[eE][+-]?[0-9]{7}")
 _HEX_AS_0 = bytes.maketrans(b"123456789abcdefABCDEF", b"0" * 21)
 
 
@@ -80,6 +81,9 @@ def _integers(joined: bytes, values: Sequence[bytes]) -> Fields | None:
 
 
 def _numbers(joined: bytes, values: Sequence[bytes]) -> Fields | None:
+    # An exponent that is refused PostgreSQL takes all the same where nothing but zeros stand before it.
+    if (b"e" in joined or b"E" in joined) and _LONG_EXPONENT.search(joined):
+        return None
     return values if _consists_of(joined, b"0123456789-.eE+\n") else None
 
 
@@ -145,7 +149,7 @@ def _shapes(allowed: Iterable[str], zeros: bytes = _DIGITS_AS_0) -> _Copied:
 
 _DAY = "0000-00-00"
 _CLOCKS = ("00:00:00", *(f"00:00:00.{'0' * decimals}" for decimals in range(1, 7)))
-_OTHER_ZONE = re.compile(rb"\+(?!00:00\")")
+_TO_BE_RECKONED = re.compile(rb"\+(?!00:00\")|[T ]24:")
 
 
 def _stamped(zones: Iterable[str]) -> _Copied:
@@ -153,8 +157,11 @@ def _stamped(zones: Iterable[str]) -> _Copied:
 
 
 def _stamps(joined: bytes, values: Sequence[bytes]) -> Fields | None:
-    """PostgreSQL leaves a zone out where the column has none, which is right for UTC alone."""
-    return None if b"+" in joined and _OTHER_ZONE.search(joined) else _STAMPS(joined, values)
+    """PostgreSQL leaves a zone out where the column has none, which is right for UTC alone.
+
+    It knows 24 o'clock, and the calendar that reckons with zones does not.
+    """
+    return None if b"+" in joined and _TO_BE_RECKONED.search(joined) else _STAMPS(joined, values)
 
 
 _STAMPS = _stamped(("", "Z", "+00:00"))
