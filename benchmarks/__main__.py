@@ -4,7 +4,8 @@ import argparse
 import json
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +26,7 @@ from benchmarks.verification import RowsDiffer
 BENCHMARKS: tuple[Benchmark, ...] = (SYNC, MEMORY, LATENCY, MANY, RICH, HISTORY, LOAD)
 RESULTS = Path(__file__).parent / "results"
 _ROUNDS = 3
+_ENDING = (signal.SIGINT, signal.SIGTERM)
 
 _EXAMPLES = """\
 examples:
@@ -40,20 +42,19 @@ an idle machine; read ratios, not seconds. docs/benchmarks.md says what each ben
 """
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, offered: Sequence[Benchmark] = BENCHMARKS) -> int:
     """0; 1 where rows differ or a side failed, or where `--strict` is given and a target is missed; 2 for usage."""
     parser = _parser()
     given = parser.parse_args(arguments)
     if given.list:
-        print("\n".join(f"{benchmark.name:10} {benchmark.what}" for benchmark in BENCHMARKS))
+        print("\n".join(f"{benchmark.name:10} {benchmark.what}" for benchmark in offered))
         return 0
-    chosen = _chosen(parser, given.names)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _end)
+    chosen = _chosen(parser, given.names, offered)
     machine = describe_machine()
     print("\n".join(f"{name:20} {value}" for name, value in machine.items()))
     try:
-        outcomes = {benchmark.name: _measure(benchmark, _options(given)) for benchmark in chosen}
+        with _ending_on_signals():
+            outcomes = {benchmark.name: _measure(benchmark, _options(given)) for benchmark in chosen}
     except (RowsDiffer, ChildFailed) as failure:
         print(f"\nNothing is told of this run: {failure}", file=sys.stderr)
         return 1
@@ -90,12 +91,12 @@ def _whole(text: str) -> int:
     return value
 
 
-def _chosen(parser: argparse.ArgumentParser, names: Sequence[str]) -> list[Benchmark]:
-    by_name = {benchmark.name: benchmark for benchmark in BENCHMARKS}
+def _chosen(parser: argparse.ArgumentParser, names: Sequence[str], offered: Sequence[Benchmark]) -> list[Benchmark]:
+    by_name = {benchmark.name: benchmark for benchmark in offered}
     unknown = [name for name in names if name not in by_name]
     if unknown:
         parser.error(f"there is no benchmark {unknown[0]!r}; there are {', '.join(by_name)}")
-    return [by_name[name] for name in dict.fromkeys(names)] or list(BENCHMARKS)
+    return [by_name[name] for name in dict.fromkeys(names)] or list(offered)
 
 
 def _options(given: argparse.Namespace) -> Options:
@@ -132,9 +133,19 @@ def _json(outcome: Outcome) -> dict[str, Any]:
     return {**outcome.figures, "targets": targets}
 
 
+@contextmanager
+def _ending_on_signals() -> Iterator[None]:
+    """Makes a signal leave every `with` block on the way out."""
+    before = {number: signal.signal(number, _end) for number in _ENDING}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def _end(number: int, _frame: object) -> NoReturn:
-    """Leaves every `with` block on the way out; nobody who is impatient then can keep it from being tidied up."""
-    for ignored in (signal.SIGINT, signal.SIGTERM):
+    for ignored in _ENDING:  # nobody who is impatient can then keep it from being tidied up
         signal.signal(ignored, signal.SIG_IGN)
     print("\nInterrupted: everything is being ended, and nothing was kept.", file=sys.stderr)
     raise SystemExit(128 + number)
