@@ -41,7 +41,8 @@ _BURY = sql.SQL(
     "_bridge_rowversion = coalesce(s._bridge_rowversion, t._bridge_rowversion) "
     "FROM {stage} s WHERE {same_key} AND s._bridge_kind = 1 AND NOT t._bridge_deleted"
 )
-_MISSING = sql.SQL("NOT t._bridge_deleted AND NOT EXISTS (SELECT FROM {stage} s WHERE {same_key})")
+_MISSING = sql.SQL("NOT t._bridge_deleted{unseen} AND NOT EXISTS (SELECT FROM {stage} s WHERE {same_key})")
+_UNSEEN = sql.SQL(" AND t._bridge_hash IN (SELECT hash FROM {unseen})")
 _COUNT_MISSING = sql.SQL("SELECT count(*) FROM {table} t WHERE {missing}")
 _BURY_MISSING = sql.SQL("UPDATE {table} t SET _bridge_deleted = true, _bridge_updated_at = now() WHERE {missing}")
 _ANY = sql.SQL("SELECT count(*) FROM (SELECT FROM {table} LIMIT 1) found")
@@ -70,6 +71,7 @@ class Target:
         self._names = [column.identifier for column in spec.columns]
         self._table = sql.Identifier(table.schema, table.name)
         self._keys = spec.business_keys
+        self._unseen: sql.Composable = sql.SQL("")
         self._parts = {"table": self._table, "stage": _STAGE, "same_key": self._equal_keys("t", "s")}
 
     def apply(self, strategy: Strategy) -> Applied:
@@ -85,14 +87,20 @@ class Target:
         inserted = self._run("insert", _INSERT, columns=self._list("{}"), staged=self._list("s.{}"))
         return Applied(inserted, updated + revived, revived, buried)
 
+    def leave_out(self, unseen: sql.Identifier | None) -> None:
+        """From now on only rows whose hashes stand in that table can be missing: the others were met."""
+        self._unseen = sql.SQL("") if unseen is None else _UNSEEN.format(unseen=unseen)
+
     def count_missing(self) -> int:
         """Live rows that were not staged."""
-        missing = _MISSING.format(**self._parts)
-        return self._count(_COUNT_MISSING.format(table=self._table, missing=missing))
+        return self._count(_COUNT_MISSING.format(table=self._table, missing=self._missing()))
 
     def bury_missing(self) -> int:
         """Marks the live rows that were not staged as deleted; call it after `apply`."""
-        return self._run("delete", _BURY_MISSING, missing=_MISSING.format(**self._parts))
+        return self._run("delete", _BURY_MISSING, missing=self._missing())
+
+    def _missing(self) -> sql.Composed:
+        return _MISSING.format(**self._parts, unseen=self._unseen)
 
     def is_empty(self) -> bool:
         """Whether the table holds no row at all, not even a deleted one."""

@@ -255,8 +255,9 @@ class _Sync:
         refusal: SyncError | None = None
         with connection.transaction():
             ingest = Ingest(connection, self.request.connector, entity, run_uid, source)
-            ingest.cancelled = self.cancelled
-            ingest.report = lambda phase, rows, total: self.progress(Progress(entity.key, phase, rows, total))
+            ingest.follow(
+                self.cancelled, lambda phase, rows, total: self.progress(Progress(entity.key, phase, rows, total))
+            )
             reading = ingest.read(self.strategy)
             if reason := refill_reason(connection, entity):
                 reading.notes.insert(0, reason)

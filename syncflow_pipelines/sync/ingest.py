@@ -1,33 +1,27 @@
 """Inside a sync's transaction: read the source into the staging table, then apply it to the entity's table."""
 
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Literal
 from urllib.parse import quote
 from uuid import UUID
 
 import psycopg
 
 from syncflow_pipelines.config import ConnectorConfig
-from syncflow_pipelines.errors import EntityGone, SourceProtocolError, SuspiciousRead, SyncCancelled, TooManyRejects
-from syncflow_pipelines.sync.apply import Target
-from syncflow_pipelines.sync.batch_copy import Taken
-from syncflow_pipelines.sync.decode import Batch, RowDecoder, key_digest
+from syncflow_pipelines.errors import EntityGone, SourceProtocolError, SuspiciousRead, SyncError, TooManyRejects
+from syncflow_pipelines.sync.apply import Applied, Target
+from syncflow_pipelines.sync.decode import Batch
 from syncflow_pipelines.sync.entities import forget_cursor
+from syncflow_pipelines.sync.first_load import LONGEST_S, HoldsDeletion
 from syncflow_pipelines.sync.history import History
+from syncflow_pipelines.sync.intake import Intake, PhaseReport
+from syncflow_pipelines.sync.known import MOST_ROWS, KnownRows, Unseen
 from syncflow_pipelines.sync.model import Counts, Entity, Strategy
 from syncflow_pipelines.sync.pages import Page, parse_page
 from syncflow_pipelines.sync.reading import WholeRead, read_by_version, read_whole
-from syncflow_pipelines.sync.rejects import (
-    count_run_rejects,
-    forget_mended,
-    forget_older,
-    forget_replaced,
-    keep_rejects,
-    open_keys,
-)
+from syncflow_pipelines.sync.rejects import count_run_rejects, forget_mended, forget_older
 from syncflow_pipelines.sync.rowversion import precedes, rewind
-from syncflow_pipelines.sync.staging import Staging
 from syncflow_pipelines.sync.tables import ensure_table
 from syncflow_pipelines.transport import NotFound, SourceClient
 
@@ -36,8 +30,6 @@ MANY_ROWS = 100
 
 SHOWN_NAMES = 10
 """Of columns that a catalogue does not name; a source may invent new ones in every row."""
-
-PhaseReport = Callable[[Literal["reading", "writing"], int, int | None], None]
 
 
 @dataclass(slots=True)
@@ -90,40 +82,35 @@ class Ingest:
         self._connection, self._entity, self._run_uid, self._source = connection, entity, run_uid, source
         self._settings = connector.entity(entity.spec.slug)
         self._path = f"/api/v1/data/{quote(entity.spec.slug, safe='')}"
-        self._decoder = RowDecoder(entity.spec)
-        self._staging = Staging(connection, entity.spec, self._decoder)
+        self._intake = Intake(connection, entity, run_uid)
         history = History(connection, entity, run_uid) if self._settings.history else None
         self._target = Target(connection, entity.spec, entity.table, history)
-        self._open_rejects = open_keys(connection, entity.uid)
-        self._mended: set[UUID] = set()
-        self._rejected_now: set[UUID] = set()
-        self._taken = self._pages = self._received_bytes = 0
-        self._total: int | None = None
-        self.cancelled: Callable[[], bool] = lambda: False
-        self.report: PhaseReport = lambda phase, rows, total: None
+        self._page_s = 0.0
+        self._must_stage = False
+
+    def follow(self, cancelled: Callable[[], bool], report: PhaseReport) -> None:
+        """Asks whether to go on, and tells how far it is, page by page."""
+        self._intake.cancelled, self._intake.report = cancelled, report
 
     def read(self, strategy: Strategy) -> Reading:
         """Reads into the staging table. Raises `SourceError`, `SyncCancelled`, `SchemaRefused`."""
         cursor = self._cursor()
-        self._staging.create()
+        self._intake.staging.create()
         by_version = strategy == "rowversion" or (strategy == "full" and self._entity.spec.has_row_versions)
-        with self._staging:
+        with self._intake:
             reading = self._by_version(strategy, cursor) if by_version else self._by_page(strategy, cursor)
-            self._confirm_missing(reading)
-        self._staging.settle()
-        reading.fetched = self._staging.count()
+        reading.fetched = self._intake.settle()
         rejects = count_run_rejects(self._connection, self._entity.uid, self._run_uid)
         reading.rejected, reading.rejected_without_key = rejects.count, rejects.without_key
-        reading.pages, reading.received_bytes = self._pages, self._received_bytes
+        reading.pages, reading.received_bytes = self._intake.pages, self._intake.received_bytes
         self._note_unknown(reading)
         return reading
 
     def write(self, reading: Reading) -> Written:
         """Applies what was read. Raises `TooManyRejects` or `SuspiciousRead` before it touches the table."""
-        self.report("writing", reading.fetched, None)
-        self._check_rejects(reading)
-        self._check_emptiness(reading)
-        applied = self._target.apply(reading.strategy)
+        self._intake.report("writing", reading.fetched, None)
+        self._check(reading)
+        applied = self._apply(reading)
         missing = self._bury_missing(reading)
         self._forget_rejects(reading)
         counts = Counts(
@@ -139,6 +126,20 @@ class Ingest:
         recorded = counts.inserted + counts.updated + counts.deleted if self._settings.history else None
         return Written(counts, reading.cursor, live, recorded)
 
+    def _check(self, reading: Reading) -> None:
+        try:
+            self._check_rejects(reading)
+            self._check_emptiness(reading)
+        except SyncError:
+            if self._intake.loading is not None:
+                self._intake.loading.discard()
+            raise
+
+    def _apply(self, reading: Reading) -> Applied:
+        if self._intake.loading is not None:
+            return Applied(inserted=reading.fetched, updated=0, revived=0, buried=0)
+        return self._target.apply(reading.strategy)
+
     def _cursor(self) -> str | None:
         """Where to go on from; None where the table does not hold what the cursor says it does."""
         plan = ensure_table(self._connection, self._entity.spec, self._entity.table)
@@ -151,8 +152,8 @@ class Ingest:
     def _by_version(self, strategy: Strategy, cursor: str | None) -> Reading:
         whole = strategy == "full"
         start = None if whole else rewind(cursor, self._settings.rowversion_overlap)
-        read = read_by_version(self._fetch, self._take, start, page_size=self._settings.page_size)
-        self._sort_out_rejects(self._staging.flush())
+        read = read_by_version(self._fetch, self._intake.take, start, page_size=self._settings.page_size)
+        self._intake.flush()
         if not read.ordered:
             reading = self._by_page(strategy, cursor)
             reading.notes.append("rows come without row versions, or not in their order, so the entity was read whole")
@@ -165,36 +166,80 @@ class Ingest:
         return reading
 
     def _by_page(self, strategy: Strategy, cursor: str | None) -> Reading:
-        read = self._pass()
+        if strategy == "hash":
+            self._know_rows()
+        unseen = Unseen(self._connection, self._entity.spec, self._entity.table) if self._intake.known else None
+        try:
+            reading = self._read_pages(strategy, cursor, unseen)
+        except HoldsDeletion:
+            return self._read_again(strategy, cursor)
+        if unseen and self._intake.known and unseen.came_twice(self._intake.known):
+            return self._read_again(strategy, cursor)
+        return reading
+
+    def _know_rows(self) -> None:
+        """Learns the hashes of the table's rows, so that equal ones need not be staged."""
+        if 0 < (self._entity.live_rows or 0) <= MOST_ROWS:
+            known = KnownRows.of_table(self._connection, self._entity.table)
+            self._intake.known = known if known.live and known.is_complete else None
+
+    def _read_again(self, strategy: Strategy, cursor: str | None) -> Reading:
+        """Reads all rows into the staging table, which alone can tell what of several rows of one key is the last."""
+        self._intake.stage_after_all()
+        self._target.leave_out(None)
+        self._must_stage = True
+        reading = self._read_pages(strategy, cursor, None)
+        reading.notes.append("read again, because a row came more than once, or a deletion among the first rows")
+        return reading
+
+    def _read_pages(self, strategy: Strategy, cursor: str | None, unseen: Unseen | None) -> Reading:
+        read = self._pass(unseen)
         reading = Reading(strategy, is_whole=True, moves=read.pages > 1, cursor=cursor)
         if not read.settled:
             reading.notes.append("the entity moved while it was read")
+        if reading.moves:
+            self._confirm_missing(reading, unseen)
         return reading
 
-    def _pass(self) -> WholeRead:
+    def _pass(self, unseen: Unseen | None) -> WholeRead:
         settings = self._settings
         read = read_whole(self._fetch, self._take, page_size=settings.page_size, concurrency=settings.concurrency)
-        self._sort_out_rejects(self._staging.flush())
+        self._intake.flush()
+        if unseen and self._intake.known:
+            unseen.fill(self._intake.known)
+            self._target.leave_out(unseen.name)
         return read
 
-    def _confirm_missing(self, reading: Reading) -> None:
+    def _confirm_missing(self, reading: Reading, unseen: Unseen | None) -> None:
         """Reads once more where rows seem gone: page numbers can hide a row, two reads running hardly do."""
-        if not (reading.is_whole and reading.moves):
-            return
-        self._staging.analyze()
-        if self._target.count_missing():
-            again = self._pass()
+        self._intake.staging.analyze()
+        if self._intake.loading is None and self._target.count_missing():
+            again = self._pass(unseen)
             reading.notes.append("read twice, because rows seemed to be gone")
             if again.hides_rows:
                 reading.is_whole = False
                 reading.notes.append("no row was marked deleted, because the source says that it has more than it sent")
+
+    def _take(self, page: Page) -> Batch:
+        if self._intake.pages == 0 and not self._must_stage and self._may_load(page):
+            self._intake.load_into_table()
+        return self._intake.take(page)
+
+    def _may_load(self, first: Page) -> bool:
+        """Whether the rows may go straight into the table: it is empty, and its readers will not wait for long."""
+        if first.total is None or not first.size or self._settings.history or not self._target.is_empty():
+            return False
+        return first.total / first.size * self._page_s <= LONGEST_S * self._settings.concurrency
 
     def _fetch(self, page: int, above: str | None = None) -> Page:
         query = [("page", str(page)), ("page_size", str(self._settings.page_size))]
         if above is not None:
             query.append(("rowversion_gt", above))
         try:
-            return replace(self._source.get(self._path, query, validate=parse_page).body, number=page)
+            started = time.monotonic()
+            found = replace(self._source.get(self._path, query, validate=parse_page).body, number=page)
+            self._page_s = time.monotonic() - started
+            return found
         except NotFound as cause:
             raise EntityGone(
                 f"{self._entity.key} is not offered by its source any more (404); `syncflow discover "
@@ -202,34 +247,6 @@ class Ingest:
             ) from cause
         except SourceProtocolError as cause:
             raise SourceProtocolError(f"{self._entity.key}: {cause}") from cause
-
-    def _take(self, page: Page) -> Batch:
-        """Stages one page; its memory is free again afterwards."""
-        if self.cancelled():
-            raise SyncCancelled(f"{self._entity.key} was cancelled; nothing of this sync was kept")
-        batch = self._decoder.decode(page)
-        self._sort_out_rejects(self._staging.put(batch, page.number))
-        self._taken, self._pages = self._taken + page.size, self._pages + 1
-        self._received_bytes += page.received_bytes
-        self._total = page.total if page.total is not None else self._total
-        self.report("reading", self._taken, self._total)
-        return batch
-
-    def _sort_out_rejects(self, pages: Iterable[Taken]) -> None:
-        """Keeps the pages' rejects, and notes which earlier ones they replace by good rows."""
-        for taken in pages:
-            if self._open_rejects or self._rejected_now:
-                self._note_mended(taken)
-            if taken.rejects:
-                keep_rejects(self._connection, self._entity.uid, self._run_uid, taken.rejects, taken.page)
-                self._rejected_now |= {key_digest(reject.key) for reject in taken.rejects if reject.key}
-
-    def _note_mended(self, taken: Taken) -> None:
-        found = {key_digest(key) for key in map(self._decoder.key, taken.batch.rows) if key}
-        found -= {key_digest(reject.key) for reject in taken.rejects if reject.key}
-        self._mended |= found & self._open_rejects
-        forget_replaced(self._connection, self._entity.uid, self._run_uid, found & self._rejected_now)
-        self._rejected_now -= found
 
     def _check_rejects(self, reading: Reading) -> None:
         all_rows = reading.fetched + reading.rejected
@@ -242,7 +259,10 @@ class Ingest:
     def _check_emptiness(self, reading: Reading) -> None:
         if not reading.is_whole:
             return
-        live, seen = self._target.count_live(), reading.fetched + reading.rejected
+        if self._intake.loading is not None:
+            return
+        known = self._intake.known
+        live, seen = known.live if known else self._target.count_live(), reading.fetched + reading.rejected
         if live >= MANY_ROWS and seen < self._settings.min_seen_ratio * live:
             raise SuspiciousRead(
                 f"{self._entity.key}: the source showed {seen} rows where {live} are live, less than min_seen_ratio "
@@ -250,7 +270,7 @@ class Ingest:
             )
 
     def _bury_missing(self, reading: Reading) -> int:
-        if not reading.is_whole:
+        if not reading.is_whole or self._intake.loading is not None:
             return 0
         if reading.rejected_without_key:
             reading.notes.append("no row was marked deleted, because rejected rows without a key may be any of them")
@@ -261,17 +281,21 @@ class Ingest:
         if reading.is_whole:
             forget_older(self._connection, self._entity.uid, self._run_uid)
         else:
-            forget_mended(self._connection, self._entity.uid, self._run_uid, self._mended)
+            forget_mended(self._connection, self._entity.uid, self._run_uid, self._intake.mended)
 
     def _live_rows(self, reading: Reading, change: int) -> int:
-        """Counted where everything was read anyway; else worked out from the change."""
+        """Counted where everything was read anyway, and nobody has counted yet; else worked out from the change."""
+        if self._intake.loading is not None:
+            return change
+        if self._intake.known is not None:
+            return self._intake.known.live + change
         if reading.is_whole or self._entity.live_rows is None or reading.cursor is None:
             return self._target.count_live()
         return self._entity.live_rows + change
 
     def _note_unknown(self, reading: Reading) -> None:
-        if self._decoder.unknown_names:
-            names = ", ".join(sorted(self._decoder.unknown_names)[:SHOWN_NAMES])
+        if self._intake.unknown_names:
+            names = ", ".join(sorted(self._intake.unknown_names)[:SHOWN_NAMES])
             reading.notes.append(f"the source sends columns that its catalogue does not name: {names}")
 
 

@@ -27,7 +27,7 @@ _WIDE = 400
 _COPY = sql.SQL(
     "COPY {stage} ({columns}, _bridge_hash, _bridge_rowversion, _bridge_kind) FROM STDIN (FORMAT csv, NULL 'null')"
 )
-_ORDER = sql.SQL(
+VERSION_ORDER = sql.SQL(
     "(CASE WHEN _bridge_rowversion ~ '^[0-9]+$' "
     "  THEN lpad(length(ltrim(_bridge_rowversion, '0'))::text, 6, '0') || ltrim(_bridge_rowversion, '0') "
     "WHEN _bridge_rowversion ~ '^0[xX][0-9a-fA-F]+$' "
@@ -110,7 +110,7 @@ class Staging:
         Returns how many lines were left out.
         """
         keys = sql.SQL(", ").join(sql.Identifier(key) for key in self._spec.business_keys)
-        repeated = _REPEATED.format(stage=_STAGE, keys=keys, order=_ORDER)
+        repeated = _REPEATED.format(stage=_STAGE, keys=keys, order=VERSION_ORDER)
         left_out = self._connection.execute(_KEEP_GREATEST.format(stage=_STAGE, repeated=repeated)).rowcount
         self.analyze()
         return left_out

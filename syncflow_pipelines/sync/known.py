@@ -1,0 +1,169 @@
+"""The hashes of a table's live rows, held outside the database while its source is read.
+
+A row whose hash is known is in the table as it is, so it need not be staged; a hash that was not met is a row that may
+be gone. 17 bytes a row: two sorted arrays of 64 bits and one of marks.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+import psycopg
+from numpy.typing import NDArray
+from psycopg import sql
+
+from syncflow_pipelines.sync.model import EntitySpec, Table
+from syncflow_pipelines.sync.staging import NAME
+
+MOST_ROWS = 20_000_000
+"""Of more rows the hashes take more memory than they are worth."""
+
+_HASH_BYTES = 16
+_BLOCK_PAGES = 8192
+"""Pages of the table in one answer: their hashes are a few megabytes."""
+_BUCKETS = 64
+_UNSEEN_AT_ONCE = 50_000
+
+_STAGE = sql.Identifier("pg_temp", NAME)
+_UNSEEN = sql.Identifier("pg_temp", "syncflow_unseen")
+_PAGES = sql.SQL("SELECT pg_relation_size({table}::regclass) / current_setting('block_size')::int")
+_HASHES = sql.SQL(
+    "SELECT string_agg(uuid_send(_bridge_hash), ''::bytea), count(*) FROM {table} "
+    "WHERE ctid >= %s::tid AND ctid < %s::tid AND NOT _bridge_deleted"
+)
+_CREATE_UNSEEN = sql.SQL("CREATE TEMP TABLE {name} (hash uuid) ON COMMIT DROP")
+_COPY_UNSEEN = sql.SQL("COPY {unseen} FROM STDIN (FORMAT binary)")
+_STAGED_AND_KNOWN = sql.SQL(
+    "SELECT string_agg(uuid_send(t._bridge_hash), ''::bytea) FROM {table} t JOIN {stage} s ON {same_key} "
+    "WHERE NOT t._bridge_deleted"
+)
+_BINARY_COPY_BEGINS = b"PGCOPY\n\xff\r\n\0" + bytes(8)
+_BINARY_COPY_ENDS = b"\xff\xff"
+_ONE_FIELD_OF_16_BYTES = np.frombuffer(b"\x00\x01\x00\x00\x00\x10", dtype=np.uint8)
+
+
+class KnownRows:
+    """The live rows of a table by their hashes, and which of them a read has met."""
+
+    def __init__(self, high: NDArray[np.uint64], low: NDArray[np.uint64], live: int) -> None:
+        self._high, self._low = high, low
+        self._met = np.zeros(len(high), dtype=np.bool_)
+        self.live = live
+        """Live rows of the table, those without a hash included."""
+
+    @classmethod
+    def of_table(cls, connection: psycopg.Connection, table: Table) -> "KnownRows":
+        """Reads the hashes of the live rows, as the caller's transaction sees them."""
+        buckets: list[list[NDArray[np.uint64]]] = [[] for _ in range(_BUCKETS)]
+        live = 0
+        for hashes, rows in _blocks(connection, sql.Identifier(table.schema, table.name)):
+            live += rows
+            _distribute(_as_words(hashes), buckets)
+        return cls(*_sorted(buckets), live)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every live row has a hash; rows whose columns have changed since have none."""
+        return self.live == len(self._high)
+
+    @property
+    def met(self) -> int:
+        """How many rows were met."""
+        return int(np.count_nonzero(self._met))
+
+    def meet(self, hashes: Sequence[bytes]) -> NDArray[np.bool_]:
+        """Marks the rows of these hashes as met; which of the hashes are known."""
+        found, at = self._find(_as_words(b"".join(hashes)))
+        self._met[at[found]] = True
+        return found
+
+    def have_met(self, hashes: bytes) -> bool:
+        """Whether one of these hashes, joined, was met."""
+        found, at = self._find(_as_words(hashes))
+        return bool(self._met[at[found]].any())
+
+    def unmet(self) -> Iterator[bytes]:
+        """Hashes that were not met, joined, some thousand at a time."""
+        missing = np.flatnonzero(~self._met)
+        for start in range(0, len(missing), _UNSEEN_AT_ONCE):
+            part = missing[start : start + _UNSEEN_AT_ONCE]
+            yield np.column_stack((self._high[part], self._low[part])).astype(">u8").tobytes()
+
+    def _find(self, words: NDArray[np.uint64]) -> tuple[NDArray[np.bool_], NDArray[np.intp]]:
+        """Which of the hashes are known, and where they stand."""
+        at = np.searchsorted(self._high, words[:, 0])
+        if not len(self._high):
+            return np.zeros(len(words), dtype=np.bool_), at
+        at[at == len(self._high)] = 0
+        return (self._high[at] == words[:, 0]) & (self._low[at] == words[:, 1]), at
+
+
+class Unseen:
+    """The rows of which neither the hash was met nor the key was staged, as a temporary table of hashes."""
+
+    def __init__(self, connection: psycopg.Connection, spec: EntitySpec, table: Table) -> None:
+        self._connection, self.name = connection, _UNSEEN
+        keys = (sql.Identifier(key) for key in spec.business_keys)
+        same_key = sql.SQL(" AND ").join(sql.SQL("t.{0} = s.{0}").format(key) for key in keys)
+        target = sql.Identifier(table.schema, table.name)
+        self._staged_and_known = _STAGED_AND_KNOWN.format(table=target, stage=_STAGE, same_key=same_key)
+        self._connection.execute(_CREATE_UNSEEN.format(name=sql.Identifier("syncflow_unseen")))
+
+    def fill(self, known: KnownRows) -> None:
+        """Holds the hashes that were not met by now, in place of what it held before."""
+        self._connection.execute(sql.SQL("TRUNCATE {}").format(_UNSEEN))
+        with self._connection.cursor() as cursor, cursor.copy(_COPY_UNSEEN.format(unseen=_UNSEEN)) as copy:
+            copy.write(_BINARY_COPY_BEGINS)
+            for hashes in known.unmet():
+                copy.write(_binary_rows(hashes))
+            copy.write(_BINARY_COPY_ENDS)
+        self._connection.execute(sql.SQL("ANALYZE {}").format(_UNSEEN))
+
+    def came_twice(self, known: KnownRows) -> bool:
+        """Whether a row came once as it is known, and once otherwise: which was the last is not known then."""
+        row = self._connection.execute(self._staged_and_known, binary=True).fetchone()
+        return row is not None and row[0] is not None and known.have_met(row[0])
+
+
+def _blocks(connection: psycopg.Connection, table: sql.Identifier) -> Iterator[tuple[bytes, int]]:
+    """The hashes of some thousand pages of the table, joined, and how many live rows these have."""
+    found = connection.execute(_PAGES.format(table=sql.Literal(table.as_string(connection)))).fetchone()
+    pages = int(found[0]) if found else 0
+    query = _HASHES.format(table=table)
+    for page in range(0, pages, _BLOCK_PAGES):
+        row = connection.execute(query, (f"({page},0)", f"({page + _BLOCK_PAGES},0)"), binary=True).fetchone()
+        if row is not None:
+            yield row[0] or b"", row[1]
+
+
+def _as_words(hashes: bytes) -> NDArray[np.uint64]:
+    """Two words of 64 bits a hash, high and low, comparable as the hashes are."""
+    return np.frombuffer(hashes, dtype=">u8").astype(np.uint64).reshape(-1, 2)
+
+
+def _distribute(words: NDArray[np.uint64], buckets: list[list[NDArray[np.uint64]]]) -> None:
+    """Adds each hash to the bucket of its highest bits, so that no array is sorted whole."""
+    which = (words[:, 0] >> np.uint64(58)).astype(np.uint8)
+    order = np.argsort(which, kind="stable")
+    ends = np.searchsorted(which[order], np.arange(1, _BUCKETS, dtype=np.uint8))
+    for bucket, part in zip(buckets, np.split(words[order], ends), strict=True):
+        bucket.append(part)
+
+
+def _sorted(buckets: Iterable[list[NDArray[np.uint64]]]) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+    buckets = list(buckets)
+    size = sum(len(part) for bucket in buckets for part in bucket)
+    high, low, at = np.empty(size, np.uint64), np.empty(size, np.uint64), 0
+    for bucket in buckets:
+        words = np.concatenate(bucket) if bucket else np.empty((0, 2), np.uint64)
+        bucket.clear()
+        words = words[np.argsort(words[:, 0])]
+        high[at : at + len(words)], low[at : at + len(words)] = words[:, 0], words[:, 1]
+        at += len(words)
+    return high, low
+
+
+def _binary_rows(hashes: bytes) -> bytes:
+    """The hashes as rows of COPY's binary format: one field of 16 bytes each."""
+    values = np.frombuffer(hashes, dtype=np.uint8).reshape(-1, _HASH_BYTES)
+    heads = np.broadcast_to(_ONE_FIELD_OF_16_BYTES, (len(values), len(_ONE_FIELD_OF_16_BYTES)))
+    return np.hstack((heads, values)).tobytes()
