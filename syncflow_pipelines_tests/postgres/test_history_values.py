@@ -15,7 +15,7 @@ VALUES: dict[str, tuple[str, list[Any]]] = {
     "exact": ("NUMBER", ["12345678901234567890.12345678901234567890", "0.10", "-1e-30", "1e40"]),
     "scaled": ("NUMBER(12,3)", ["1.5", 0, "123456789.125"]),
     "big": ("BIGINT", [9_007_199_254_740_993, -9_223_372_036_854_775_808]),
-    "float": ("BINARY_DOUBLE", [0.1, 1e308, 5e-324]),
+    "float": ("BINARY_DOUBLE", [0.30000000000000004, 1e308, 5e-324]),
     "single": ("REAL", [0.1, 3.4e38]),
     "day": ("date", ["2024-02-29", "0001-01-01", "9999-12-31"]),
     "moment": ("TIMESTAMP", ["2024-02-29T23:59:59.123456", "1582-10-10T00:00:00"]),
@@ -80,7 +80,7 @@ def test_defaults_of_the_database_spell_no_value_otherwise(world: World) -> None
     assert changes(world)[-1].new == {
         "number": "1",
         "bytes": "\\x00ff10",
-        "float": "0.1",
+        "float": "0.30000000000000004",
         "moment": "2024-02-29T23:59:59.123456",
         "zoned": "2024-02-29T18:29:59.123456+00:00",
     }
