@@ -32,6 +32,8 @@ _TIME = re.compile(rf"{_CLOCK}\Z")
 _TIME_TZ = re.compile(rf"{_CLOCK} ?{_ZONE}?\Z")
 _UUID = re.compile(r"\{?[0-9a-fA-F]{8}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{12}\}?\Z")
 _HEX = re.compile(r"([0-9a-fA-F]{2})*\Z")
+_URL_SAFE = re.compile(r"[0-9a-zA-Z]*[-_][0-9a-zA-Z_-]*=*\Z")
+_PLAIN_ALPHABET = str.maketrans("-_", "+/")
 _INTEGER_BITS = {"smallint": 15, "integer": 31, "bigint": 63}
 _TRUE = {"true", "t", "yes", "y", "on", "1"}
 _FALSE = {"false", "f", "no", "n", "off", "0"}
@@ -224,8 +226,10 @@ def _in_utc(stamp: re.Match[str]) -> str:
     day, minute, second = stamp["day"], stamp["minute"], stamp["second"] or ""
     if stamp["zone"] in ("Z", "z"):
         return f"{day}T{minute}{second}"
+    midnight = minute == "24:00" and not second.strip(":0.,")
     try:
-        moment = datetime.fromisoformat(f"{day}T{minute}") - _offset(stamp["zone"])
+        moment = datetime.fromisoformat(f"{day}T{'00:00' if midnight else minute}") + timedelta(days=midnight)
+        moment -= _offset(stamp["zone"])
     except (ValueError, OverflowError) as cause:
         raise BadValue("is no moment of the calendar") from cause
     return f"{moment.isoformat(timespec='minutes')}{second}"
@@ -291,14 +295,20 @@ def _bytes(data_type: str) -> Converter:
 
 
 def _decoded_bytes(text: str, length: int | None) -> bytes:
-    """Hex where it reads as hex and fits, else base64, broken into lines or not; `0x` or `\\x` may precede hex."""
+    """Hex where it reads as hex and fits, else base64, broken into lines or not; `0x` or `\\x` may precede hex.
+
+    Of base64 both alphabets are read, and padding may be left out of the one for URLs, as its writers do.
+    """
     for prefix in ("0x", "0X", "\\x"):
         if text.startswith(prefix) and _HEX.match(text[2:]):
             return bytes.fromhex(text[2:])
     if _HEX.match(text) and (length is None or len(text) <= 2 * length):
         return bytes.fromhex(text)
+    text = "".join(text.split())
+    if _URL_SAFE.match(text):
+        text = text.translate(_PLAIN_ALPHABET) + "=" * (-len(text) % 4)
     try:
-        return base64.b64decode("".join(text.split()), validate=True)
+        return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as cause:
         raise BadValue("is neither hexadecimal nor base64") from cause
 
