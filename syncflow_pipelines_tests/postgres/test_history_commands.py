@@ -1,6 +1,7 @@
 """`syncflow changes` shows what is on record, chosen by key, run, time and kind."""
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -50,15 +51,15 @@ def runs(world: World) -> list[str]:
 def changes(
     world: World, runs: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Changes:
-    """Runs `syncflow changes` on the test's database."""
+    """Runs `syncflow changes`, or another command, on the test's database."""
     monkeypatch.setenv("SYNCFLOW_DATABASE_URL", str(world.settings.database_url))
     monkeypatch.setenv("SYNCFLOW_HOME", str(world.settings.home))
     world.settings.config_dir.mkdir()
     monkeypatch.chdir(world.settings.config_dir.parent)
     capsys.readouterr()
 
-    def call(*arguments: str) -> Said:
-        code = run(["changes", *arguments])
+    def call(*arguments: str, command: tuple[str, ...] = ("changes",)) -> Said:
+        code = run([*command, *arguments])
         printed = capsys.readouterr()
         return Said(code, printed.out, printed.err)
 
@@ -141,6 +142,16 @@ def test_where_nothing_is_found_it_says_why(changes: Changes, world: World) -> N
     do(world, "DELETE FROM record_changes")
     assert "`history: true`" in changes("erp/items").err
     assert changes("erp/items", "--json") == Said(0, "", "")
+
+
+@pytest.mark.parametrize("said", ["true", "false"])
+def test_an_entity_tells_whether_its_changes_are_kept(changes: Changes, world: World, said: str) -> None:
+    (world.settings.config_dir / "connectors.yaml").write_text(
+        f"connectors: [{{name: erp, base_url: 'http://erp', entities: {{items: {{history: {said}}}}}}}]"
+    )
+    told = changes("erp/items", command=("entities", "show"))
+    assert re.search(rf"^history +{'yes' if said == 'true' else 'no'}$", told.out, re.MULTILINE)
+    assert f'"history": {said}' in changes("erp/items", "--json", command=("entities", "show")).out
 
 
 @pytest.mark.parametrize(

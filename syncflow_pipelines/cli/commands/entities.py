@@ -1,6 +1,6 @@
 """`syncflow entities`: what was discovered."""
 
-from collections.abc import Container
+from collections.abc import Container, Iterable
 
 import click
 
@@ -9,6 +9,7 @@ from syncflow_pipelines.cli.invocation import Invocation, pass_invocation
 from syncflow_pipelines.cli.names import ConnectorName, EntityName, choose_connectors, undiscovered
 from syncflow_pipelines.cli.outcomes import as_status
 from syncflow_pipelines.cli.output import Cell, print_facts, print_json, print_table
+from syncflow_pipelines.config import ConnectorConfig
 from syncflow_pipelines.database import Database, open_database
 from syncflow_pipelines.sync.entities import find_entity, list_entities
 from syncflow_pipelines.sync.model import Column, Entity
@@ -68,11 +69,12 @@ def show_command(invocation: Invocation, entity: tuple[str, str], rows: int | No
         if rows is not None:
             return _show_rows(database, found, rows, as_json)
     error = failed[0].error_message if failed and found.last_sync_status == "failed" else None
+    history = _has_history(found, invocation.connectors)
     if as_json:
         columns = [_column_record(column) for column in found.spec.columns]
-        print_json({**_record(found), "last_error": error, "columns": columns})
+        print_json({**_record(found), "history": history, "last_error": error, "columns": columns})
         return 0
-    facts = _facts(found, {one.name for one in invocation.connectors})
+    facts = {**_facts(found, {one.name for one in invocation.connectors}), "history": history}
     print_facts({**facts, "last error": error} if error else facts)
     click.echo()
     headings = ("column", "type", "null", "key", "at the source", "its type", "description")
@@ -137,6 +139,11 @@ def _facts(entity: Entity, configured: Container[str]) -> dict[str, Cell]:
         "next attempt": entity.next_attempt_at,
         "state": _state(entity, configured),
     }
+
+
+def _has_history(entity: Entity, configured: Iterable[ConnectorConfig]) -> bool:
+    """Whether the changes of its rows are kept."""
+    return any(one.entity(entity.spec.slug).history for one in configured if one.name == entity.connector)
 
 
 def _overridden(entity: Entity) -> str:
