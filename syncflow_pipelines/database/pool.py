@@ -181,7 +181,13 @@ class Database:
             connection = psycopg.connect(self.url, autocommit=True, **arguments)
         except psycopg.OperationalError as error:
             raise connect_error(self.url, error) from error
-        self._prepare(connection)
+        try:
+            self._prepare(connection)
+        except BaseException as error:
+            connection.close()
+            if isinstance(error, psycopg.OperationalError):
+                raise connect_error(self.url, error) from error
+            raise
         return connection
 
     def _prepare(self, connection: psycopg.Connection) -> None:
@@ -196,7 +202,9 @@ class Database:
         except psycopg.OperationalError as error:
             if not connection.closed:
                 raise
-            raise DatabaseError(f"The connection to {describe(self.url)} was lost: {one_line(error)}") from error
+            # without the context that PostgreSQL adds: where it was in the middle of a COPY, that quotes the row
+            told = error.diag.message_primary or one_line(error)
+            raise DatabaseError(f"The connection to {describe(self.url)} was lost: {told}") from error
 
 
 def _refuse_old_server(connection: psycopg.Connection, url: str) -> None:

@@ -11,16 +11,18 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field, replace
 from typing import Literal
 from uuid import UUID
 
 import psycopg
+from psycopg.pq import TransactionStatus
 
 from syncflow_pipelines.config import ConnectorConfig, Settings
 from syncflow_pipelines.database import Database
 from syncflow_pipelines.errors import DatabaseError, SchemaRefused, SyncCancelled, SyncError, SyncflowError
+from syncflow_pipelines.sync.cancellation import cancellable
 from syncflow_pipelines.sync.entities import find_entity
 from syncflow_pipelines.sync.ingest import Ingest, Reading
 from syncflow_pipelines.sync.locking import locked
@@ -33,6 +35,11 @@ from syncflow_pipelines.sync.schema_changes import refill_reason
 from syncflow_pipelines.transport import SourceClient, open_source
 
 _LOG = logging.getLogger(__name__)
+
+RECORD_LIMIT_S = 10.0
+"""How long a run that failed waits for a PostgreSQL that is being started again, to say so there."""
+CANCELLED_RECORD_LIMIT_S = 2.0
+RECORD_POLL_S = 0.5
 
 _SUCCEEDED = """
 UPDATE entities SET last_sync_at = now(), last_sync_status = 'success', last_rowversion = %s, last_run_uid = %s,
@@ -203,7 +210,8 @@ class _Sync:
         if self.cancelled():
             raise SyncCancelled(f"{self.request.key} was not begun: cancelled")
         with self.db.dedicated("syncflow sync") as connection:
-            entity = self.entity = find_entity(connection, self.request.connector.name, self.request.slug)
+            with self._cancellable(connection):
+                entity = self.entity = find_entity(connection, self.request.connector.name, self.request.slug)
             waits = self.request.wait_s
             with locked(connection, entity, waits, cancelled=self.cancelled, waiting=lambda: self._waits(entity)):
                 return self._run_locked(connection, client)
@@ -229,24 +237,29 @@ class _Sync:
         self.progress(Progress(entity.key, "waiting"))
 
     def _run_locked(self, connection: psycopg.Connection, client: Callable[[], SourceClient]) -> SyncOutcome:
-        # Read again under the lock: the sync before this one has moved the cursor.
-        entity = self.entity = find_entity(connection, self.request.connector.name, self.request.slug)
-        self.run_uid = open_run(
-            connection,
-            entity.uid,
-            strategy=self.strategy,
-            full_refresh=self.request.full_refresh,
-            trigger=self.request.trigger,
-            dagster_run_id=self.request.dagster_run_id,
-            rowversion_start=None if self.request.full_refresh else entity.last_rowversion,
-        )
+        with self._cancellable(connection):
+            # Read again under the lock: the sync before this one has moved the cursor.
+            entity = self.entity = find_entity(connection, self.request.connector.name, self.request.slug)
+            self.run_uid = open_run(
+                connection,
+                entity.uid,
+                strategy=self.strategy,
+                full_refresh=self.request.full_refresh,
+                trigger=self.request.trigger,
+                dagster_run_id=self.request.dagster_run_id,
+                rowversion_start=None if self.request.full_refresh else entity.last_rowversion,
+            )
         try:
-            _refuse_unsyncable(entity, self.strategy)
-            entity = self.entity = repaired(connection, entity)
-            return self._transfer(connection, client(), entity, self.run_uid)
+            with self._cancellable(connection):
+                _refuse_unsyncable(entity, self.strategy)
+                entity = self.entity = repaired(connection, entity)
+                return self._transfer(connection, client(), entity, self.run_uid)
         except BaseException as error:
             self._record_failure(connection, entity, self.run_uid, error)
             raise
+
+    def _cancellable(self, connection: psycopg.Connection) -> AbstractContextManager[None]:
+        return cancellable(connection, self.request.key, self.cancelled)
 
     def _transfer(
         self, connection: psycopg.Connection, source: SourceClient, entity: Entity, run_uid: UUID
@@ -294,22 +307,34 @@ class _Sync:
     def _record_failure(
         self, connection: psycopg.Connection, entity: Entity, run_uid: UUID, error: BaseException
     ) -> None:
-        """Closes the run's record; where the connection is gone too, the next sync does it."""
+        """Closes the run's record; where PostgreSQL stays away for long, the next sync does it."""
         shown = _shown(entity.key, error)
-        try:
-            with ExitStack() as stack:
-                if connection.closed:
-                    connection = stack.enter_context(self.db.dedicated("syncflow sync"))
-                stack.enter_context(connection.transaction())
-                end = entity.last_rowversion
-                if not close_run(connection, run_uid, self.counts, rowversion_end=end, error=shown):
-                    return  # the sync was committed, and only PostgreSQL's answer was lost
-                if isinstance(shown, SyncCancelled):
-                    connection.execute(_CANCELLED, (run_uid, entity.uid))
-                else:
-                    back_off(connection, entity.uid, run_uid)
-        except (psycopg.Error, DatabaseError) as failure:
-            _LOG.warning("%s: its run record stays open for now: %s", entity.key, type(failure).__name__)
+        deadline = time.monotonic() + (CANCELLED_RECORD_LIMIT_S if self.cancelled() else RECORD_LIMIT_S)
+        while True:
+            try:
+                return self._close_failed(connection, entity, run_uid, shown)
+            except (psycopg.Error, DatabaseError) as failure:
+                if time.monotonic() >= deadline:
+                    _LOG.warning("%s: its run record stays open for now: %s", entity.key, type(failure).__name__)
+                    return None
+            time.sleep(RECORD_POLL_S)
+
+    def _close_failed(
+        self, connection: psycopg.Connection, entity: Entity, run_uid: UUID, shown: SyncflowError
+    ) -> None:
+        if connection.info.transaction_status != TransactionStatus.IDLE:
+            connection.close()  # what it left half-done would be in the way, and ends with it
+        with ExitStack() as stack:
+            if connection.closed:
+                connection = stack.enter_context(self.db.dedicated("syncflow sync"))
+            stack.enter_context(connection.transaction())
+            end = entity.last_rowversion
+            if not close_run(connection, run_uid, self.counts, rowversion_end=end, error=shown):
+                return  # the sync was committed, and only PostgreSQL's answer was lost
+            if isinstance(shown, SyncCancelled):
+                connection.execute(_CANCELLED, (run_uid, entity.uid))
+            else:
+                back_off(connection, entity.uid, run_uid)
 
 
 def _refuse_unsyncable(entity: Entity, strategy: Strategy) -> None:
