@@ -30,13 +30,14 @@ def test_the_rows_of_every_past_moment_are_found(world: World) -> None:
     world.configure("items", history=True)
     world.discover()
     states = []
-    for change in (
-        lambda: world.store.insert("items", [row(n, "x", "1.50") for n in range(5)]),
-        lambda: world.store.put("items", [row(1, None), row(7)]),
-        lambda: world.store.delete("items", [("A", 1), ("A", 2)]),
-        lambda: world.store.put("items", [row(1, "again"), row(3, "y")]),
+    for put, deleted in (
+        ([row(n, "x", "1.50") for n in range(5)], []),
+        ([row(1, None), row(7)], []),
+        ([], [("A", 1), ("A", 2)]),
+        ([row(1, "again"), row(3, "y")], []),
     ):
-        change()
+        world.store.put("items", put)
+        world.store.delete("items", deleted)
         assert world.sync("items").error is None
         states.append((world.query("SELECT max(changed_at) FROM record_changes")[0][0], world.live("items")))
     for moment, rows in states:

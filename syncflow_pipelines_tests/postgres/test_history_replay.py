@@ -38,7 +38,7 @@ def fresh(world: World) -> Fresh:
         style = ("time" if ties else "counter") if strategy == "rowversion" else None
         world.offer(slug, strategy, versions=style)
         world.configure(slug, history=True, page_size=3)
-        world.discover()
+        world.discover(accept_gone=True)
         yield slug
         world.store.drop_entity(slug)
 
