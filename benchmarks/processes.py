@@ -67,7 +67,7 @@ def run_measured(command: Sequence[str], environment: Mapping[str, str]) -> Meas
         if process.returncode is None:
             _end(process)
     if process.returncode != 0:
-        raise ChildFailed(f"{' '.join(command[:3])} ended with {process.returncode}: {output[-_SHOWN_CHARACTERS:]}")
+        raise ChildFailed(f"{' '.join(command[:-1])} ended with {process.returncode}: {output[-_SHOWN_CHARACTERS:]}")
     return Measured(seconds, used.ru_utime + used.ru_stime, json.loads(output.strip().rpartition("\n")[2]))
 
 

@@ -5,10 +5,12 @@ from the same source. The floor is `COPY` of the same rows, ready in memory, int
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from benchmarks.dataset import Changed, State, change, every, render
 from benchmarks.figures import Benchmark, Options, Outcome, Timings, Verdict, shown, table
-from benchmarks.peers.dlt import Dlt
+from benchmarks.peers.dlt_side import Dlt
+from benchmarks.peers.environment import peers_python
 from benchmarks.source.offer import Offer
 from benchmarks.workbench import Expected, How, Workbench, say, workbench
 
@@ -39,13 +41,14 @@ class _States:
 def measure_syncs(options: Options) -> Outcome:
     """The figures of all rounds. Raises `RowsDiffer` where a side's table is not what the source sent."""
     timings = Timings()
+    peer = peers_python() if options.with_peers else None
     with workbench(options) as bench:
         states = _render(bench, options.rows)
         bench.template(_TEMPLATE, Offer.of(states.first))
         settings = bench.postgres.settings()
         for number in range(1, options.rounds + 1):
             say(f"Round {number} of {options.rounds}")
-            _round(bench, states, timings, with_peers=options.with_peers)
+            _round(bench, states, timings, peer)
     return _outcome(options, timings, settings)
 
 
@@ -62,11 +65,11 @@ def _a_thousand(rows: int) -> Changed:
     return every(max(rows // CHANGED_BY_VERSION, 1), 5)
 
 
-def _round(bench: Workbench, states: _States, timings: Timings, *, with_peers: bool) -> None:
-    """Every side once in every case."""
+def _round(bench: Workbench, states: _States, timings: Timings, python: Path | None) -> None:
+    """Every side once in every case; `python` is that of the peers, if they take part."""
     _floor(bench, states, timings)
     with bench.database("engine", _TEMPLATE) as engine, bench.database("peer") as peer:
-        dlt = Dlt.fresh(bench, peer) if with_peers else None
+        dlt = Dlt.fresh(bench, python, peer) if python else None
         for case, state, expected in _courses(states):
             offer = Offer.of(state)
             bench.source.offer(offer)

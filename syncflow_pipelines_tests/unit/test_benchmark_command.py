@@ -108,3 +108,8 @@ def test_the_peers_are_pinned_by_hash_and_name_no_registry() -> None:
     assert any(line.startswith("dlt==1.31.") for line in lines)
     assert all("==" in line and line.endswith("\\") for line in lines)
     assert "://" not in pinned
+
+
+def test_nothing_beside_the_script_of_a_peer_hides_the_peer() -> None:
+    packages = {line.partition("==")[0] for line in REQUIREMENTS.read_text().splitlines() if "==" in line}
+    assert {path.stem for path in REQUIREMENTS.parent.glob("*.py")}.isdisjoint(packages)

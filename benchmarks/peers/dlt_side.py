@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.figures import Timing
-from benchmarks.peers.environment import peers_python
 from benchmarks.processes import child_environment, run_measured
 from benchmarks.rows import BUSINESS_KEYS, COLUMNS
 from benchmarks.source.offer import Offer
@@ -26,9 +25,9 @@ class Dlt:
     database: str
 
     @classmethod
-    def fresh(cls, bench: Workbench, database: str) -> "Dlt":
+    def fresh(cls, bench: Workbench, python: Path, database: str) -> "Dlt":
         """A pipeline that has loaded nothing yet, into a database that is empty."""
-        pipeline = cls(bench, peers_python(), database)
+        pipeline = cls(bench, python, database)
         shutil.rmtree(pipeline._folder, ignore_errors=True)
         return pipeline
 
