@@ -14,6 +14,7 @@ from syncflow_pipelines.sync.csv_fields import NULL, quoted
 from syncflow_pipelines.sync.model import Column, EntitySpec
 from syncflow_pipelines.sync.page_csv import EncodedPage, PageEncoder
 from syncflow_pipelines.sync.pages import BadRow, Page, WireRow
+from syncflow_pipelines.sync.spelling import one_spelling
 from syncflow_pipelines.sync.values import BadValue, Converter, converter, exact
 
 ROW, TOMBSTONE, SEEN_ONLY = b"0", b"1", b"2"
@@ -88,6 +89,7 @@ class RowDecoder:
         ]
         by_identifier = {column.identifier: (column, convert) for column, convert in self._columns}
         self._keys = [by_identifier[identifier] for identifier in spec.business_keys]
+        self._spellings = [one_spelling(column) for column, _ in self._keys]
         identifiers = [column.identifier for column in spec.columns]
         self._key_at = [identifiers.index(identifier) for identifier in spec.business_keys]
         self._indexed_at = None if spec.rowversion_column is None else identifiers.index(spec.rowversion_column)
@@ -175,9 +177,10 @@ class RowDecoder:
         return batch
 
     def key(self, row: WireRow) -> tuple[str, ...] | None:
-        """The business key as text, each part from `data` or else from `oracle_keys`."""
-        fields = self._key_fields(row)
-        return None if None in fields else tuple(map(str, fields))
+        """The business key as text, each part from `data` or else from `oracle_keys`, however the source spells it."""
+        fields = zip(self._spellings, self._key_fields(row), strict=True)
+        key = tuple(spelling(field) for spelling, field in fields if field is not None)
+        return key if len(key) == len(self._keys) else None
 
     def _take_unreadable(self, bad: BadRow, at: int, batch: Batch) -> None:
         reject = self._unreadable(bad)

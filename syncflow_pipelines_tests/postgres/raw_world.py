@@ -32,6 +32,7 @@ class RawEntity:
     rows: dict[int, bytes] = field(default_factory=dict)
     page_size: int = 1000
     versions: dict[int, int] = field(default_factory=dict)
+    key_type: str = "NUMBER(9)"
     required: frozenset[str] = frozenset()
     """Columns that are declared not nullable, beside the key."""
 
@@ -64,7 +65,7 @@ class RawEntity:
 
     def described(self, slug: str) -> dict[str, Any]:
         """The entity as the catalogue shows it."""
-        columns = {"n": "NUMBER(9)", **self.columns}
+        columns = {"n": self.key_type, **self.columns}
         required = {"n", *self.required}
         return {
             "slug": slug,
@@ -94,7 +95,7 @@ class RawWorld:
         assert not discover(self.database, self.connector, self.settings).refused
 
     def sync(self, slug: str, **request: Any) -> SyncOutcome:
-        override = EntityOverride(page_size=self.entities[slug].page_size, max_reject_ratio=1.0)
+        override = EntityOverride(page_size=self.entities[slug].page_size, max_reject_ratio=1.0, rowversion_overlap=0)
         self.connector.entities[slug] = override  # type: ignore[index]
         return sync_entity(self.database, self.settings, SyncRequest(self.connector, slug, **request))
 
