@@ -21,6 +21,8 @@ from syncflow_pipelines_tests.unit.moving_source import Source
 
 SLUG = "items"
 
+_FORGET = "UPDATE entities SET last_rowversion = NULL, live_rows = NULL, last_sync_status = NULL WHERE slug = %s"
+
 
 @dataclass(slots=True, repr=False)
 class HostileWorld:
@@ -38,6 +40,19 @@ class HostileWorld:
         self.configure(slug, **override)
         discover(self.database, self.connector, self.settings)
         return rows
+
+    def begin_anew(self, rows: Source, strategy: str, **override: Any) -> str:
+        """The rows as an entity named like its strategy, configured so, that has never been synced; its slug."""
+        if strategy not in self.source.offers:
+            self.offer(rows, strategy, slug=strategy)
+        self.source.offers[strategy].rows = rows
+        self.source.log.clear()
+        self.configure(strategy, **override)
+        table = self.entity(strategy).table
+        with self.database.connection() as connection:
+            connection.execute(sql.SQL("TRUNCATE {}").format(sql.Identifier(table.schema, table.name)))
+            connection.execute(_FORGET, (strategy,))
+        return strategy
 
     def configure(self, slug: str = SLUG, **override: Any) -> None:
         entities = {**self.connector.entities, slug: EntityOverride(**override)}

@@ -6,9 +6,10 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from syncflow_pipelines_tests.misbehaving.histories import drawn
 from syncflow_pipelines_tests.postgres.world import World, row
 
 KEYS = st.integers(min_value=0, max_value=12)
@@ -40,12 +41,7 @@ def fresh(world: World) -> Any:
     return make
 
 
-@settings(
-    max_examples=60,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-    derandomize=True,
-)
+@drawn(60)
 @given(
     history=HISTORIES,
     strategy=st.sampled_from(["rowversion", "hash", "full"]),
