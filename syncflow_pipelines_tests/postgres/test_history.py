@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from syncflow_pipelines.demo.entity import SourceColumn
+from syncflow_pipelines.sync.retry import RetryRequest, retry_rejects
 from syncflow_pipelines_tests.postgres.changing_world import change, do
 from syncflow_pipelines_tests.postgres.killed_sync import run_child
 from syncflow_pipelines_tests.postgres.recorded import agrees, changes, live, replayed
@@ -142,6 +143,19 @@ def test_a_column_that_was_widened_renamed_or_dropped_is_not_recorded_for_that(i
     items.store.delete("items", [("A", 1)])
     items.sync("items")
     assert last(items) == ("delete", KEY, {**KEY, "title": "new", "qty": "1.000000"}, None)
+
+
+def test_a_rejected_row_that_fits_when_it_is_tried_again_is_recorded(items: World) -> None:
+    items.store.put("items", [row(1, "y" * 41)])
+    assert items.sync("items").counts.rejected == 1
+    site, number, label, qty = items.store.entities()[0].columns
+    change(items, "items", columns=(site, number, replace(label, data_type="VARCHAR2(80)"), qty))
+    items.discover()
+    outcome = retry_rejects(items.database, RetryRequest("erp", "items", "somebody", history=True))
+    assert (outcome.resolved, outcome.sync.counts.updated) == (1, 1)
+    assert last(items) == ("update", KEY, {"label": "x"}, {"label": "y" * 41})
+    assert agrees(items, "items", outcome.sync)
+    assert replayed(items) == live(items)
 
 
 def test_a_sync_that_fails_while_it_writes_records_nothing(items: World) -> None:
