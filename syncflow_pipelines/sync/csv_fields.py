@@ -159,7 +159,7 @@ def _stamped(zones: Iterable[str]) -> _Copied:
 def _stamps(joined: bytes, values: Sequence[bytes]) -> Fields | None:
     """PostgreSQL leaves a zone out where the column has none, which is right for UTC alone.
 
-    It knows 24 o'clock, and the calendar that reckons with zones does not.
+    24 o'clock of the calendar's last day, which it takes, is none that can be reckoned with.
     """
     return None if b"+" in joined and _TO_BE_RECKONED.search(joined) else _STAMPS(joined, values)
 

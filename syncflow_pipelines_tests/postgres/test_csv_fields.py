@@ -105,6 +105,8 @@ def test_a_copied_field_is_never_laxer_than_the_converter_and_never_another_valu
     @THOROUGH
     @given(literals.column_of(TYPES[pg_type]), st.booleans(), st.booleans())
     @example([b'"2025-12-08T24:00:00+00:00"'], True, False)
+    @example([b'"9999-12-31T24:00:00+00:00"'], True, False)
+    @example([b"1.2345"], True, False)
     @example([b"0e9999999"], True, False)
     def agrees(column: list[bytes], is_nullable: bool, is_key: bool) -> None:
         described = Column("C", "c", "c", "", pg_type, is_nullable, is_key)
