@@ -1,5 +1,6 @@
 """A world of one entity, and what a fault of our own side leaves of it."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -78,3 +79,10 @@ def held(world: World) -> Iterator[None]:
     with world.database.dedicated("somebody") as other, other.transaction():
         other.execute("LOCK TABLE erp.items IN ACCESS EXCLUSIVE MODE")
         yield
+
+
+def eventually(holds: Callable[[], object], limit_s: float = 60) -> None:
+    deadline = time.monotonic() + limit_s
+    while not holds():
+        assert time.monotonic() < deadline, "it never came"
+        time.sleep(0.02)

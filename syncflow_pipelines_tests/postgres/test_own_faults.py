@@ -1,8 +1,7 @@
 """Faults of PostgreSQL in the middle of a sync: one sentence, a closed record, old rows; the next sync is right."""
 
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -20,6 +19,7 @@ from syncflow_pipelines_tests.postgres.own_faults import (
     LABEL,
     check_failed_cleanly,
     check_next_sync_is_right,
+    eventually,
     held,
     make_items,
     newest_run,
@@ -192,10 +192,3 @@ def default(world: World, setting: str, value: str) -> Iterator[None]:
             yield
         finally:
             other.execute(sql.SQL("ALTER DATABASE {} RESET {}").format(name, setting_name))
-
-
-def eventually(holds: Callable[[], object], limit_s: float = 60) -> None:
-    deadline = time.monotonic() + limit_s
-    while not holds():
-        assert time.monotonic() < deadline, "it never came"
-        time.sleep(0.02)
