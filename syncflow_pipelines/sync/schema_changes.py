@@ -39,11 +39,11 @@ def record_change(connection: psycopg.Connection, connector: str, change: Schema
 
 def record_refusal(connection: psycopg.Connection, connector: str, change: SchemaChange) -> None:
     """Records the refusal, unless the same one stands there from an earlier discovery."""
-    if not is_recorded(connection, connector, change):
+    if not _is_recorded(connection, connector, change):
         record_change(connection, connector, change)
 
 
-def is_recorded(connection: psycopg.Connection, connector: str, refusal: SchemaChange) -> bool:
+def _is_recorded(connection: psycopg.Connection, connector: str, refusal: SchemaChange) -> bool:
     """Whether the same refusal was recorded before."""
     key = (connector, refusal.entity, refusal.kind, refusal.column, refusal.after)
     return connection.execute(_KNOWN_REFUSAL, key).fetchone() is not None
