@@ -75,9 +75,9 @@ def seen(world: World) -> set[tuple[Any, ...]]:
 def role(world: World) -> Iterator[str]:
     """A role of this test alone: roles belong to the whole server."""
     name = f"reader_{os.urandom(6).hex()}"
-    do(world, f"CREATE ROLE {name}")  # type: ignore[arg-type]
+    do(world, f"CREATE ROLE {name}")
     yield name
-    do(world, f"DROP OWNED BY {name}; DROP ROLE {name}")  # type: ignore[arg-type]
+    do(world, f"DROP OWNED BY {name}; DROP ROLE {name}")
 
 
 @pytest.mark.parametrize("strategy", ["rowversion", "hash", "full"])
@@ -88,7 +88,7 @@ def test_what_people_put_on_a_table_survives_every_sync_and_every_change_that_is
     world.store.insert("items", [row(n) for n in range(5)])
     world.discover()
     world.sync("items")
-    do(world, USERS_OBJECTS.format(role))  # type: ignore[arg-type]
+    do(world, USERS_OBJECTS.format(role))
     before = seen(world)
     wider = (SITE, replace(NUMBER, data_type="NUMBER(18)"), replace(LABEL, data_type="VARCHAR2(90)"), QTY, MORE)
     for columns in ((SITE, NUMBER, LABEL, QTY, MORE), wider, (*wider[:2], replace(LABEL, data_type="CLOB"), QTY)):
