@@ -9,7 +9,7 @@ from syncflow_pipelines.sync.engine import SyncRequest, sync_entities
 from syncflow_pipelines_tests.misbehaving.faults import torn
 from syncflow_pipelines_tests.misbehaving.source import Asked
 from syncflow_pipelines_tests.misbehaving.world import SLUG, HostileWorld, hostile, values
-from syncflow_pipelines_tests.unit.moving_source import filled
+from syncflow_pipelines_tests.unit.moving_source import Row, Source, filled
 
 __all__ = ["hostile"]
 
@@ -53,3 +53,27 @@ def test_one_entity_asks_for_no_more_pages_at_once_than_either_allows(
     assert hostile.sync(SLUG).error is None
     assert hostile.source.most_under_way == seen
     assert hostile.live() == values(rows)
+
+
+@pytest.mark.parametrize("strategy", ["hash", "full"])
+@pytest.mark.parametrize("tells_total", [True, False])
+def test_a_row_that_moves_on_while_pages_are_answered_out_of_turn_is_not_missing(
+    hostile: HostileWorld, strategy: str, tells_total: bool
+) -> None:
+    rows = Source({10 * n: Row(1, "x") for n in range(20)}, spell=None, tells_total=tells_total)
+    hostile.offer(rows, strategy, page_size=4)
+    third = threading.Event()
+
+    def hold_back_the_second(asked: Asked) -> None:
+        if asked.page == 2:
+            third.wait(0.3)  # does not come where pages are asked for one after the other
+
+    def put_a_row_into_the_second(asked: Asked, page: object) -> None:
+        if asked.page == 3:
+            rows.rows[45] = Row(2, "new")
+            third.set()
+
+    hostile.source.arrives, hostile.source.sent = hold_back_the_second, put_a_row_into_the_second
+    before = values(rows)
+    assert hostile.sync().error is None
+    assert before.items() <= hostile.live().items()
