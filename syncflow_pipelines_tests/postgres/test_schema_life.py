@@ -189,6 +189,21 @@ def test_an_entity_that_comes_back_with_other_columns_and_row_versions_that_begi
     assert "the entity returned to its source" in outcome.notes[0]
 
 
+def test_an_entity_that_comes_back_as_it_was_is_read_whole_though_its_row_versions_begin_anew(world: World) -> None:
+    world.offer("orders", "hash")
+    world.offer("items")
+    for number in range(9):
+        world.store.insert("items", [row(number)])
+    world.discover()
+    world.sync("items")
+    world.store.drop_entity("items")
+    world.discover()
+    world.offer("items")
+    world.store.insert("items", [row(3, "new"), row(77)])
+    counts = settle(world).counts
+    assert (counts.inserted, counts.updated, counts.deleted) == (1, 1, 8)
+
+
 def test_row_versions_of_another_column_are_read_from_the_beginning(world: World) -> None:
     stamp = SourceColumn("STAMP", "NUMBER(9)")
     world.offer("items", columns=(SITE, NUMBER, LABEL, QTY, stamp))

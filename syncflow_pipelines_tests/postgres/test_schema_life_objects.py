@@ -111,8 +111,8 @@ def test_a_collation_of_somebodys_choice_stays_when_the_column_grows(world: Worl
     do(world, 'ALTER TABLE erp.items ALTER label TYPE varchar(40) COLLATE "C"')
     change(world, "items", columns=(SITE, NUMBER, replace(LABEL, data_type="CLOB"), QTY))
     world.discover()
-    found = "SELECT data_type, collation_name FROM information_schema.columns WHERE column_name = 'label'"
-    assert ("text", "C") in world.query(found)
+    found = "SELECT data_type, collation_name FROM information_schema.columns WHERE column_name = 'label' AND "
+    assert world.query(found + "table_schema = 'erp'") == [("text", "C")]
 
 
 @pytest.mark.parametrize(

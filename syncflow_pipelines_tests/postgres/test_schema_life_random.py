@@ -10,7 +10,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, given, note, settings
 from hypothesis import strategies as st
 from psycopg import sql
 
@@ -38,6 +38,7 @@ STEPS = st.lists(
     min_size=1,
     max_size=12,
 )
+DROP = sql.SQL("ALTER TABLE {} DROP COLUMN IF EXISTS {}")
 USERS = sql.SQL("""
 ALTER TABLE {table} ADD mine text DEFAULT 'mine';
 CREATE VIEW {view} AS SELECT site, number FROM {table};
@@ -96,7 +97,9 @@ class Life:
         table = sql.Identifier(entity.table.schema, entity.table.name)
         with self.world.database.connection() as connection:
             for one in made:
-                connection.execute(sql.SQL("ALTER TABLE {} DROP COLUMN {}").format(table, sql.Identifier(one)))
+                connection.execute(
+                    sql.SQL("ALTER TABLE {} DROP COLUMN IF EXISTS {}").format(table, sql.Identifier(one))
+                )
 
     def leave_and_return(self, noticed: bool) -> None:
         held = [dict(found.data) for found in self.world.store.live_rows(self.slug)]
@@ -105,7 +108,8 @@ class Life:
             self.world.discover(accept_gone=True)
         self.world.store.create_entity(self.spec, clock=0 if noticed else 10_000 * (self.turn + 1))
         self.turn += 1
-        self.world.store.insert(self.slug, held[1:])
+        # What goes without a trace nobody finds by row versions, unless the entity was known to be gone.
+        self.world.store.insert(self.slug, held[1:] if noticed else held)
 
     def put(self, number: int) -> None:
         self.turn += 1
@@ -154,6 +158,7 @@ def test_the_table_equals_the_source_and_peoples_objects_stand(world: World, ste
     life.sync()
     standing = put_users_objects(world, slug)
     for step, what in steps:
+        note(f"{step} {what}")
         life.do(step, what)
     life.discover()
     life.sync()
