@@ -39,11 +39,13 @@ class Postgres:
     def drop(self, database: str) -> None:
         self._run("postgres", _DROP.format(name=sql.Identifier(database)))
 
-    def settle(self, database: str | None = None) -> None:
-        """Does what is left to do of earlier runs, so that no later one pays for it."""
-        if database:
-            self._run(database, "VACUUM (ANALYZE)")
+    def settle(self) -> None:
+        """Writes out what earlier runs have left in memory, so that no later one pays for it."""
         self._run("postgres", "CHECKPOINT")
+
+    def tidy(self, database: str) -> None:
+        """Does what PostgreSQL itself would do some time after a sync."""
+        self._run(database, "VACUUM (ANALYZE)")
 
     def settings(self) -> dict[str, str]:
         """What decides about speed and durability."""

@@ -65,7 +65,7 @@ class Workbench:
 
         Without `expected`, the counts are not looked at; the rows are in any case.
         """
-        self.postgres.settle(database)
+        self.postgres.settle()
         request = {
             "do": "sync",
             "slugs": [offer.slug for offer in offers],
@@ -78,6 +78,7 @@ class Workbench:
             _check_counts(case, measured.report["outcomes"], expected)
         for offer in offers:
             self.verification.check(syncflow_table(database, offer), offer)
+        self.postgres.tidy(database)
         return told(timing(case, "syncflow", measured))
 
     def floor(self, database: str, case: str, offer: Offer) -> Timing:
@@ -89,7 +90,7 @@ class Workbench:
             "table": [arrived.schema, arrived.table],
             "columns": [column.alias for column in COLUMNS[offer.flavour]],
         }
-        self.postgres.settle(database)
+        self.postgres.settle()
         measured = run_python("benchmarks.floor_child", request, child_environment())
         self.verification.check(arrived, offer)
         copied = measured.report["engine_s"]

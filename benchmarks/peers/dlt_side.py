@@ -49,8 +49,9 @@ class Dlt:
             "business_keys": BUSINESS_KEYS,
             "columns": [(column.alias, column.pg_type) for column in COLUMNS[offer.flavour]],
         }
-        self.bench.postgres.settle(self.database)
+        self.bench.postgres.settle()
         command = [str(self.python), str(_SCRIPT), json.dumps(request)]
         measured = run_measured(command, child_environment({"PYTHONPATH": ""}))
         self.bench.verification.check(Arrived(self.database, _SCHEMA, table), offer)
+        self.bench.postgres.tidy(self.database)
         return told(timing(case, "dlt", measured))
