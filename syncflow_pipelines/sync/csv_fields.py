@@ -42,8 +42,8 @@ class FieldWriter:
         self._may_be_null = column.is_nullable and not is_key
         self._copied = _copied(column.pg_type)
 
-    def fields(self, literals: Sequence[msgspec.Raw]) -> Fields:
-        """The column's fields, in the order of the literals."""
+    def fields(self, literals: Sequence[msgspec.Raw]) -> tuple[Fields, set[int]]:
+        """The column's fields, in the order of the literals, and the positions of those that are None."""
         joined = b"\n".join(literals)
         values = joined.split(b"\n")
         if len(values) != len(literals):  # an object or array of several lines
@@ -51,7 +51,10 @@ class FieldWriter:
         fields = None
         if self._may_be_null or NULL not in joined:
             fields = self._copied(joined, values)
-        return [self._field(value) for value in values] if fields is None else fields
+        if fields is not None:
+            return fields, set()
+        fields = [self._field(value) for value in values]
+        return fields, {at for at, field in enumerate(fields) if field is None}
 
     def _field(self, literal: bytes) -> bytes | None:
         if literal == NULL:

@@ -124,34 +124,22 @@ class RowDecoder:
         return batch
 
     def _take_page(self, rows: Sequence[WireRow], hashes: Sequence[bytes], batch: Batch) -> None:
-        encoded = self._encoder.encode(rows)
-        batch.versions = [_usable(row.version) for row in rows]
+        versions, batch.versions = _versions(rows)
         batch.unversioned = None in batch.versions and any(row.version is None for row in rows)
-        versions = list(map(quoted, batch.versions))
-        lines = encoded.all_plain
-        if lines is None or (versions.count(NULL) and not batch.unversioned):
-            self._take_each(rows, hashes, encoded, versions, batch)
+        encoded = self._encoder.encode(rows, (hashes, versions))
+        if encoded.all_plain is None or (None in batch.versions and not batch.unversioned):
+            self._take_each(rows, hashes, encoded, batch)
             return
-        batch.rows = list(rows)
-        batch.lines = [b"%b,%b,%b" % parts for parts in zip(lines, hashes, versions, strict=True)]
+        batch.rows, batch.lines, batch.digests = list(rows), encoded.all_plain, encoded.keys
         batch.kinds = [ROW] * len(rows)
-        batch.digests = encoded.keys
 
-    def _take_each(
-        self,
-        rows: Sequence[WireRow],
-        hashes: Sequence[bytes],
-        encoded: EncodedPage,
-        versions: Sequence[bytes],
-        batch: Batch,
-    ) -> None:
-        plain = zip(rows, hashes, encoded.lines, encoded.keys, versions, strict=True)
-        for row, digest, line, key, version in plain:
+    def _take_each(self, rows: Sequence[WireRow], hashes: Sequence[bytes], encoded: EncodedPage, batch: Batch) -> None:
+        for row, digest, line, key in zip(rows, hashes, encoded.lines, encoded.keys, strict=True):
             if line is None or _usable(row.version) != row.version:
                 self._take_alone(row, digest, batch)
             else:
                 batch.rows.append(row)
-                batch.lines.append(b"%b,%b,%b" % (line, digest, version))
+                batch.lines.append(line)
                 batch.kinds.append(ROW)
                 batch.digests.append(key)
 
@@ -274,6 +262,26 @@ def _escaped(text: str) -> str:
 def row_digest(raw: str) -> UUID:
     """A digest of a rejected row, by which the same row is kept once."""
     return UUID(xxhash.xxh3_128_hexdigest(raw.encode("utf-8", "surrogatepass")))
+
+
+def _versions(rows: Sequence[WireRow]) -> tuple[list[bytes], list[str | None]]:
+    """The rows' versions as CSV fields and as text; None where there is none that can be used."""
+    given = [row.row_version for row in rows]
+    if given.count(None) == len(given):
+        return [NULL] * len(given), [None] * len(given)
+    texts = [version for version in given if isinstance(version, str)]
+    joined = "\n".join(texts)
+    fields = joined.encode("utf-8", "replace").split(b"\n")
+    if len(fields) == len(given) == len(texts) and _are_plain(texts, joined):
+        return [b'"%b"' % field for field in fields], list(texts)
+    versions = [_usable(row.version) for row in rows]
+    return list(map(quoted, versions)), versions
+
+
+def _are_plain(versions: Sequence[str], joined: str) -> bool:
+    """Whether they can be kept and asked for as they are."""
+    is_printable = joined.replace("\n", "").isprintable() and '"' not in joined
+    return is_printable and "" not in versions and max(map(len, versions)) <= MAX_VERSION_CHARACTERS
 
 
 def _spelled_hashes(hashes: Sequence[bytes]) -> list[bytes]:

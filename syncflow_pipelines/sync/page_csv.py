@@ -17,6 +17,7 @@ ASKED_PAGES = 10
 _NULL = msgspec.Raw(b"null")
 _RAW_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _Literals = tuple[msgspec.Raw, ...]
+_TakeApart = Callable[[Sequence[msgspec.Raw]], Iterable[_Literals]]
 _MALFORMED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
@@ -52,17 +53,19 @@ class PageEncoder:
         self.unknown: set[str] = set()
         """Names in `data` that the catalogue does not have; looked for on the first such pages only."""
 
-    def encode(self, rows: Sequence[WireRow]) -> EncodedPage:
-        """The rows' columns as CSV, in the order of the rows."""
+    def encode(self, rows: Sequence[WireRow], tail: Sequence[Sequence[bytes]] = ()) -> EncodedPage:
+        """The rows as CSV, in their order; `tail` are columns that follow those of the entity."""
         at = [position for position, row in enumerate(rows) if not row.deleted]
         at, literals = self._decode(at, [rows[position].data for position in at])
         if not at:
             return EncodedPage([None] * len(rows), [0] * len(rows))
-        columns = [writer.fields(column) for writer, column in zip(self._writers, literals, strict=True)]
-        alone = self._not_plain(columns)
+        written = [writer.fields(column) for writer, column in zip(self._writers, literals, strict=True)]
+        columns = [fields for fields, _ in written]
+        alone = set[int]().union(*(missing for _, missing in written), self._too_long(columns))
         if len(at) == len(rows) and not alone:
-            lines = list(map(b",".join, zip(*columns, strict=True)))
+            lines = list(map(b",".join, zip(*columns, *tail, strict=True)))
             return EncodedPage(lines, self._keys(columns), lines)
+        columns += [[column[position] for position in at] for column in tail]
         return self._with_gaps(len(rows), at, columns, alone)
 
     def _with_gaps(self, size: int, at: Sequence[int], columns: Sequence[Fields], alone: set[int]) -> EncodedPage:
@@ -78,7 +81,7 @@ class PageEncoder:
         """Of the rows that can be read, the positions, and the literals column by column."""
         members = self._exactly if self._pages_to_ask else self._leniently
         try:
-            return at, zip(*map(members, data), strict=True)
+            return at, list(zip(*members(data), strict=True))
         except _MALFORMED:
             self._pages_to_ask -= self._ask(data)
         decoded = [(position, self._readable(row)) for position, row in zip(at, data, strict=True)]
@@ -95,18 +98,16 @@ class PageEncoder:
 
     def _readable(self, data: msgspec.Raw) -> _Literals | None:
         try:
-            return self._leniently(data)
+            return next(iter(self._leniently([data])))
         except _MALFORMED:
             return None
 
-    def _not_plain(self, columns: Sequence[Fields]) -> set[int]:
-        """Positions of the rows of which some field is not plain, or too long for an index."""
-        alone = {row for column in columns if None in column for row, field in enumerate(column) if field is None}
+    def _too_long(self, columns: Sequence[Fields]) -> Iterable[int]:
+        """Positions of all rows, where some row may have a key that is too long for an index."""
         for indexed in self._indexed:
-            longest = sum(max(map(_length, columns[at])) for at in indexed)
-            if longest > self._longest_key:
-                alone.update(range(len(columns[0])))
-        return alone
+            if sum(max(map(_length, columns[at])) for at in indexed) > self._longest_key:
+                return range(len(columns[0]))
+        return ()
 
     def _keys(self, columns: Sequence[Fields]) -> list[int]:
         keys = zip(*(columns[at] for at in self._key_at), strict=True)
@@ -117,16 +118,16 @@ def _length(field: bytes | None) -> int:
     return 0 if field is None else len(field)
 
 
-def _members(aliases: Sequence[str], *, strict: bool) -> Callable[[msgspec.Raw], _Literals]:
-    """The function that takes `data` apart into literals, one a column in the columns' order."""
+def _members(aliases: Sequence[str], *, strict: bool) -> _TakeApart:
+    """The function that takes `data` of many rows apart into literals, row by row in the columns' order."""
     names = {f"c{position}": alias for position, alias in enumerate(aliases)}
     fields = [(name, msgspec.Raw, _NULL) for name in names]
     try:
         struct = msgspec.defstruct("Members", fields, rename=names, forbid_unknown_fields=strict, gc=False)
     except ValueError:  # no struct has a field with a quote in its name
-        return lambda data: _by_name(_RAW_OBJECT.decode(data), aliases)
+        return lambda data: (_by_name(members, aliases) for members in map(_RAW_OBJECT.decode, data))
     decode = msgspec.json.Decoder(struct).decode
-    return lambda data: msgspec.structs.astuple(decode(data))
+    return lambda data: map(msgspec.structs.astuple, map(decode, data))
 
 
 def _by_name(members: dict[str, msgspec.Raw], aliases: Sequence[str]) -> _Literals:
