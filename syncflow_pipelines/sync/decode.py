@@ -12,7 +12,7 @@ import xxhash
 
 from syncflow_pipelines.sync.csv_fields import NULL, quoted
 from syncflow_pipelines.sync.model import Column, EntitySpec
-from syncflow_pipelines.sync.page_csv import EncodedPage, PageEncoder
+from syncflow_pipelines.sync.page_csv import EncodedPage, PageEncoder, digest_of_key
 from syncflow_pipelines.sync.pages import BadRow, Page, WireRow
 from syncflow_pipelines.sync.spelling import one_spelling
 from syncflow_pipelines.sync.values import BadValue, Converter, converter, exact
@@ -20,6 +20,7 @@ from syncflow_pipelines.sync.values import BadValue, Converter, converter, exact
 ROW, TOMBSTONE, SEEN_ONLY = b"0", b"1", b"2"
 """What a staged line is: a row, a deletion, or the key of a rejected row that is still at the source."""
 
+_NULL = msgspec.Raw(NULL)
 _RAW_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 _CONVERSION = 1
@@ -80,7 +81,7 @@ class _Refused(Exception):
 
 
 class RowDecoder:
-    """Turns the pages of one entity into batches. Holds no state between pages."""
+    """Turns the pages of one entity into batches."""
 
     def __init__(self, spec: EntitySpec) -> None:
         self._columns: list[tuple[Column, Converter]] = [
@@ -127,7 +128,8 @@ class RowDecoder:
         versions, batch.versions = _versions(rows)
         batch.unversioned = None in batch.versions and any(row.version is None for row in rows)
         encoded = self._encoder.encode(rows, (hashes, versions))
-        if encoded.all_plain is None or (None in batch.versions and not batch.unversioned):
+        unusable = None in batch.versions and any(_usable(row.version) != row.version for row in rows)
+        if encoded.all_plain is None or unusable:
             self._take_each(rows, hashes, encoded, batch)
             return
         batch.rows, batch.lines, batch.digests = list(rows), encoded.all_plain, encoded.keys
@@ -155,14 +157,18 @@ class RowDecoder:
         batch.rows.append(row)
         batch.lines.append(self._line(fields, NULL if row.deleted else digest, row.version))
         batch.kinds.append(TOMBSTONE if row.deleted else ROW)
-        key = ",".join(str(fields[at]) for at in self._key_at)
-        batch.digests.append(xxhash.xxh64_intdigest(key.encode(), seed=1 if row.deleted else 0))
+        batch.digests.append(digest_of_key(self._key_literals(row), bool(row.deleted)))
 
     def alone(self, row: WireRow) -> Batch:
         """The batch of one row, converted value by value, as where PostgreSQL refused what was copied unread."""
         batch = Batch()
         self._take_alone(row, _spelled_hashes(self.hashes([row]))[0], batch)
         return batch
+
+    def _key_literals(self, row: WireRow) -> list[msgspec.Raw]:
+        data, named = _readable_members(row.data), _readable_members(row.oracle_keys)
+        found = [(data.get(column.alias, _NULL), named.get(column.name, _NULL)) for column, _ in self._keys]
+        return [other if literal == NULL else literal for literal, other in found]
 
     def key(self, row: WireRow) -> tuple[str, ...] | None:
         """The business key as text, each part from `data` or else from `oracle_keys`, however the source spells it."""

@@ -59,25 +59,17 @@ class PageEncoder:
         at, literals = self._decode(at, [rows[position].data for position in at])
         if not at:
             return EncodedPage([None] * len(rows), [0] * len(rows))
+        keys = [digest_of_key(key) for key in zip(*(literals[column] for column in self._key_at), strict=True)]
         written = [writer.fields(column) for writer, column in zip(self._writers, literals, strict=True)]
         columns = [fields for fields, _ in written]
         alone = set[int]().union(*(missing for _, missing in written), self._too_long(columns))
         if len(at) == len(rows) and not alone:
             lines = list(map(b",".join, zip(*columns, *tail, strict=True)))
-            return EncodedPage(lines, self._keys(columns), lines)
+            return EncodedPage(lines, keys, lines)
         columns += [[column[position] for position in at] for column in tail]
-        return self._with_gaps(len(rows), at, columns, alone)
+        return _with_gaps(len(rows), at, keys, columns, alone)
 
-    def _with_gaps(self, size: int, at: Sequence[int], columns: Sequence[Fields], alone: set[int]) -> EncodedPage:
-        lines: list[bytes | None] = [None] * size
-        keys: list[int] = [0] * size
-        plain = [[field or b"" for field in column] for column in columns]
-        for order, (fields, key) in enumerate(zip(zip(*plain, strict=True), self._keys(plain), strict=True)):
-            if order not in alone:
-                lines[at[order]], keys[at[order]] = b",".join(fields), key
-        return EncodedPage(lines, keys)
-
-    def _decode(self, at: list[int], data: Sequence[msgspec.Raw]) -> tuple[list[int], Iterable[_Literals]]:
+    def _decode(self, at: list[int], data: Sequence[msgspec.Raw]) -> tuple[list[int], list[_Literals]]:
         """Of the rows that can be read, the positions, and the literals column by column."""
         members = self._exactly if self._pages_to_ask else self._leniently
         try:
@@ -86,7 +78,7 @@ class PageEncoder:
             self._pages_to_ask -= self._ask(data)
         decoded = [(position, self._readable(row)) for position, row in zip(at, data, strict=True)]
         rows = [(position, literals) for position, literals in decoded if literals is not None]
-        return [position for position, _ in rows], zip(*(literals for _, literals in rows), strict=True)
+        return [position for position, _ in rows], list(zip(*(literals for _, literals in rows), strict=True))
 
     def _ask(self, data: Sequence[msgspec.Raw]) -> bool:
         """Looks for names that the catalogue does not have; whether there are any."""
@@ -109,9 +101,22 @@ class PageEncoder:
                 return range(len(columns[0]))
         return ()
 
-    def _keys(self, columns: Sequence[Fields]) -> list[int]:
-        keys = zip(*(columns[at] for at in self._key_at), strict=True)
-        return [xxhash.xxh64_intdigest(b",".join(key)) for key in keys]
+
+def digest_of_key(literals: Iterable[msgspec.Raw], deleted: bool = False) -> int:
+    """A 64-bit digest of a business key as the source spells it, other for a deletion."""
+    return xxhash.xxh64_intdigest(b",".join(literals), seed=1 if deleted else 0)
+
+
+def _with_gaps(
+    size: int, at: Sequence[int], keys: Sequence[int], columns: Sequence[Fields], alone: set[int]
+) -> EncodedPage:
+    lines: list[bytes | None] = [None] * size
+    digests = [0] * size
+    plain = ([field or b"" for field in column] for column in columns)
+    for order, fields in enumerate(zip(*plain, strict=True)):
+        if order not in alone:
+            lines[at[order]], digests[at[order]] = b",".join(fields), keys[order]
+    return EncodedPage(lines, digests)
 
 
 def _length(field: bytes | None) -> int:
@@ -125,10 +130,12 @@ def _members(aliases: Sequence[str], *, strict: bool) -> _TakeApart:
     try:
         struct = msgspec.defstruct("Members", fields, rename=names, forbid_unknown_fields=strict, gc=False)
     except ValueError:  # no struct has a field with a quote in its name
-        return lambda data: (_by_name(members, aliases) for members in map(_RAW_OBJECT.decode, data))
+        return lambda data: [_by_name(members, aliases, strict) for members in map(_RAW_OBJECT.decode, data)]
     decode = msgspec.json.Decoder(struct).decode
     return lambda data: map(msgspec.structs.astuple, map(decode, data))
 
 
-def _by_name(members: dict[str, msgspec.Raw], aliases: Sequence[str]) -> _Literals:
+def _by_name(members: dict[str, msgspec.Raw], aliases: Sequence[str], strict: bool) -> _Literals:
+    if strict and not members.keys() <= set(aliases):
+        raise msgspec.ValidationError("Object contains an unknown field")
     return tuple(members.get(alias, _NULL) for alias in aliases)

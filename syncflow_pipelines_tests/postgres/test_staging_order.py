@@ -11,7 +11,7 @@ from syncflow_pipelines.database import Database
 from syncflow_pipelines.sync.decode import MAX_VERSION_CHARACTERS, RowDecoder
 from syncflow_pipelines.sync.pages import parse_page
 from syncflow_pipelines.sync.rowversion import precedes
-from syncflow_pipelines.sync.staging import _ORDER, Staging
+from syncflow_pipelines.sync.staging import VERSION_ORDER, Staging
 from syncflow_pipelines_tests.postgres.loading import KEY, LIGHT, column, entity, page, wire
 
 COUNTERS = st.integers(0, 10**40).map(str)
@@ -39,7 +39,7 @@ def ranks(connection: psycopg.Connection, versions: Sequence[str]) -> list[int]:
     """The place of each version in PostgreSQL's order; equal versions share one."""
     statement = sql.SQL(
         "SELECT rank() OVER (ORDER BY {}) FROM unnest(%s::text[]) WITH ORDINALITY v(_bridge_rowversion, at) ORDER BY at"
-    ).format(_ORDER)
+    ).format(VERSION_ORDER)
     return [rank for (rank,) in connection.execute(statement, [list(versions)])]
 
 

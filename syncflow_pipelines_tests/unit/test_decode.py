@@ -209,7 +209,6 @@ def test_rows_without_a_row_version_are_told_from_rows_whose_version_cannot_be_r
         assert (batch.unversioned, batch.versions) == (False, [None])
 
 
-@pytest.mark.xfail(strict=True, reason="the page is taken as a whole where a row has no version at all")
 def test_a_version_that_cannot_be_kept_is_refused_beside_rows_without_one() -> None:
     for unusable in ("a\0b", "9" * 501):
         batch = decode(wire(), wire(row_version=unusable), wire(row_version="1"))
