@@ -94,10 +94,11 @@ class Restaging:
         self._staging.create()
         self._connection.execute(_ADD_SEEN.format(stage=_STAGE))
         self._still_bad |= {one.uid for one in tried if one.is_unreadable}
-        for seen_at, rows in groupby((one for one in tried if not one.is_unreadable), lambda one: one.seen_at):
-            self._connection.execute(_SEEN_AT.format(stage=_STAGE, moment=sql.Literal(seen_at)))
-            for page in _pages(rows):
-                self._stage(page)
+        with self._staging:
+            for seen_at, rows in groupby((one for one in tried if not one.is_unreadable), lambda one: one.seen_at):
+                self._connection.execute(_SEEN_AT.format(stage=_STAGE, moment=sql.Literal(seen_at)))
+                for page in _pages(rows):
+                    self._stage(page)
         superseded = self._staging.settle()
         fetched = self._staging.count()
         superseded += self._leave_out_older()

@@ -7,8 +7,9 @@ import pytest
 
 from syncflow_pipelines.defs.checks import REJECTS
 from syncflow_pipelines.defs.names import entity_key
-from syncflow_pipelines.defs.record import instance_folder, open_instance, report_outcomes
+from syncflow_pipelines.defs.record import instance_folder, open_instance, report_open_rejects, report_outcomes
 from syncflow_pipelines.errors import ConfigurationError
+from syncflow_pipelines.sync.dropping import DropRequest, drop_rejects
 from syncflow_pipelines_tests.dagster.project import Project
 from syncflow_pipelines_tests.postgres.world import row
 
@@ -28,6 +29,23 @@ def test_a_sync_of_the_command_line_shows_on_the_asset(project: Project, instanc
     check = dg.AssetCheckKey(entity_key("erp", "items"), REJECTS)
     (record,) = instance.event_log_storage.get_latest_asset_check_execution_by_key([check]).values()
     assert record.status.value == "FAILED"
+
+
+def test_dropped_rows_show_on_the_check_alone(project: Project, instance: dg.DagsterInstance) -> None:
+    project.offer("items", rows=30)
+    project.world.store.insert("items", [row(99, qty="not a number")])
+    project.world.discover()
+    report_outcomes([project.world.sync("items")], project.world.settings.home)
+    before = instance.get_latest_materialization_event(entity_key("erp", "items"))
+    dropped = drop_rejects(project.world.database, DropRequest("erp", "items", "somebody"))
+    assert (dropped.dropped, dropped.open_rejects) == (1, 0)
+
+    report_open_rejects({dropped.entity: dropped.open_rejects}, project.world.settings.home)
+
+    check = dg.AssetCheckKey(entity_key("erp", "items"), REJECTS)
+    (record,) = instance.event_log_storage.get_latest_asset_check_execution_by_key([check]).values()
+    assert record.status.value == "SUCCEEDED"
+    assert instance.get_latest_materialization_event(entity_key("erp", "items")) == before
 
 
 def test_a_sync_that_failed_materialises_nothing(project: Project, instance: dg.DagsterInstance) -> None:

