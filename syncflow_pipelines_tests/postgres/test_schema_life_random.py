@@ -97,9 +97,7 @@ class Life:
         table = sql.Identifier(entity.table.schema, entity.table.name)
         with self.world.database.connection() as connection:
             for one in made:
-                connection.execute(
-                    sql.SQL("ALTER TABLE {} DROP COLUMN IF EXISTS {}").format(table, sql.Identifier(one))
-                )
+                connection.execute(DROP.format(table, sql.Identifier(one)))
 
     def leave_and_return(self, noticed: bool) -> None:
         held = [dict(found.data) for found in self.world.store.live_rows(self.slug)]
