@@ -87,21 +87,40 @@ def of_kinds(*kinds: str) -> st.SearchStrategy[Event]:
     return st.builds(Event, st.sampled_from(kinds), st.integers(0, 60), st.booleans())
 
 
+class Wavering(Unrest):
+    """Unrest in which a row can also take the value again that it had at first."""
+
+    def __init__(self, source: Source, steps: list[list[Event]], page_size: int, first: dict[int, str]) -> None:
+        super().__init__(source, steps, page_size)
+        self._first, self._rows = first, source.rows
+
+    def _play(self, event: Event) -> None:
+        if event.kind != "revert" or not self._rows:
+            super()._play(event)
+            return
+        update = replace(event, kind="update")
+        key = self._key(update)
+        super()._play(update)
+        self._rows[key].value = self._first.get(key, self._rows[key].value)
+
+
 class Unfolding:
     """Plays a history's chapters on its source."""
 
     def __init__(self, source: Source, page: int) -> None:
         self.source, self._page = source, page
-        self._touched: set[int] = set()
+        self._first = {key: row.value for key, row in source.rows.items()}
 
     def begin(self, chapter: Chapter) -> dict[int, Any]:
         """Plays what came before the sync, and lets the rest happen during it; the rows as they are now."""
-        play = Unrest(self.source, [chapter.before], self._page)
-        play()
-        self.source.happens = self._unrest = Unrest(self.source, chapter.during, self._page)
+        self._unrest([chapter.before])()
+        self._now = self.source.happens = self._unrest(chapter.during)
         return {key: (row.value, row.deleted) for key, row in self.source.rows.items()}
+
+    def _unrest(self, steps: list[list[Event]]) -> Wavering:
+        return Wavering(self.source, steps, self._page, self._first)
 
     def end(self) -> set[int]:
         """Lets nothing happen any more; the keys of rows that did not hold still since `begin`."""
         self.source.happens = lambda: None
-        return self._unrest.touched
+        return self._now.touched

@@ -13,8 +13,8 @@ from syncflow_pipelines_tests.misbehaving.world import HostileWorld, hostile, va
 
 __all__ = ["hostile"]
 
-GROWS = of_kinds("insert", "update", "oldest")
-SHRINKS = of_kinds("insert", "update", "vanish", "vanish")
+GROWS = of_kinds("insert", "update", "revert", "oldest")
+SHRINKS = of_kinds("insert", "update", "revert", "vanish", "vanish")
 
 
 def sync_once(world: HostileWorld, slug: str, unfolding: Unfolding, chapter: Chapter) -> None:
