@@ -249,10 +249,12 @@ class Ingest:
             raise SourceProtocolError(f"{self._entity.key}: {cause}") from cause
 
     def _check_rejects(self, reading: Reading) -> None:
-        all_rows = reading.fetched + reading.rejected
-        if reading.rejected > self._settings.max_reject_ratio * all_rows:
+        # By row version, the newest rows come again every time; what is kept of them says nothing new.
+        again = 0 if reading.is_whole else len(self._intake.rejected_again)
+        rejected, all_rows = reading.rejected - again, reading.fetched + reading.rejected - again
+        if rejected > self._settings.max_reject_ratio * all_rows:
             raise TooManyRejects(
-                f"{self._entity.key}: {reading.rejected} of {all_rows} rows were rejected, more than max_reject_ratio "
+                f"{self._entity.key}: {rejected} of {all_rows} rows were rejected, more than max_reject_ratio "
                 f"{self._settings.max_reject_ratio:g} allows; `syncflow rejects list {self._entity.key}` shows why"
             )
 

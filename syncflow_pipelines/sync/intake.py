@@ -16,7 +16,7 @@ from syncflow_pipelines.sync.first_load import FirstLoad
 from syncflow_pipelines.sync.known import KnownRows
 from syncflow_pipelines.sync.model import Entity
 from syncflow_pipelines.sync.pages import Page
-from syncflow_pipelines.sync.rejects import forget_replaced, keep_rejects, open_keys
+from syncflow_pipelines.sync.rejects import digest_of, forget_replaced, keep_rejects, kept_before, open_keys
 from syncflow_pipelines.sync.staging import Staging
 
 PhaseReport = Callable[[Literal["reading", "writing"], int, int | None], None]
@@ -37,6 +37,9 @@ class Intake:
         """Digests of the keys of good rows that earlier syncs rejected."""
         self._open_rejects = open_keys(connection, entity.uid)
         self._rejected_now: set[UUID] = set()
+        self._kept_before = kept_before(connection, entity.uid)
+        self.rejected_again: set[UUID] = set()
+        """Digests of rows that were rejected now, and kept as rejected by a sync that succeeded."""
         self.pages = self.rows = self.received_bytes = 0
         self._total: int | None = None
         self.cancelled: Callable[[], bool] = lambda: False
@@ -112,6 +115,7 @@ class Intake:
             if self._open_rejects or self._rejected_now:
                 self._note_mended(taken)
             if taken.rejects:
+                self.rejected_again |= self._kept_before.intersection(map(digest_of, taken.rejects))
                 keep_rejects(self._connection, self._entity.uid, self._run_uid, taken.rejects, taken.page)
                 self._rejected_now |= {key_digest(reject.key) for reject in taken.rejects if reject.key}
 

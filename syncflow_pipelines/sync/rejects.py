@@ -37,6 +37,10 @@ FROM rejected_rows WHERE entity_uid = %s AND run_uid = %s AND status = 'open'
 _OPEN_KEYS = """
 SELECT DISTINCT key_digest FROM rejected_rows WHERE entity_uid = %s AND key_digest IS NOT NULL AND status = 'open'
 """
+_KEPT_BEFORE = """
+SELECT r.row_digest FROM rejected_rows r JOIN sync_runs s ON s.uid = r.run_uid
+WHERE r.entity_uid = %s AND r.status = 'open' AND s.status = 'success'
+"""
 _FORGET_KEYS = """
 DELETE FROM rejected_rows WHERE entity_uid = %s AND run_uid <> %s AND key_digest = ANY (%s) AND status = 'open'
 """
@@ -168,6 +172,11 @@ def count_run_rejects(connection: psycopg.Connection, entity_uid: UUID, run_uid:
 def open_keys(connection: psycopg.Connection, entity_uid: UUID) -> set[UUID]:
     """Digests of the business keys of the entity's rejected rows."""
     return {digest for (digest,) in connection.execute(_OPEN_KEYS, (entity_uid,))}
+
+
+def kept_before(connection: psycopg.Connection, entity_uid: UUID) -> set[UUID]:
+    """Digests of the open rejected rows with which an earlier sync succeeded."""
+    return {digest for (digest,) in connection.execute(_KEPT_BEFORE, (entity_uid,))}
 
 
 def forget_mended(connection: psycopg.Connection, entity_uid: UUID, run_uid: UUID, keys: set[UUID]) -> None:
