@@ -118,8 +118,10 @@ class Restaging:
         by_digest = {one.digest: one.uid for one in page}
         for reject in self._staging.add(self._decoder.decode(parse_page(body.encode()))):
             uid = by_digest[digest_of(reject)]
-            refresh_reject(self._connection, uid, reject)
             self._still_bad.add(uid)
+            # Bytes that are no Unicode were kept as escapes, which are no JSON: the reason of then is the true one.
+            if not reject.reason.startswith(UNREADABLE):
+                refresh_reject(self._connection, uid, reject)
 
     def _leave_out_older(self) -> int:
         """Takes rows out of the staging table of which the table holds a later state; returns how many."""

@@ -95,6 +95,11 @@ def test_a_bad_value_is_one_reject_until_the_source_mends_it(name: str, settings
         assert found == {}
         assert rejects_check(world) == (False, len(bad))
 
+        before = world.rejects("items")
+        again = retry_rejects(world.database, RetryRequest("raw", "items", "somebody"))
+        assert (again.sync.status, again.tried, again.resolved) == ("success", len(bad), 0), again.sync.error
+        assert world.rejects("items") == before
+
         entity.put(dict.fromkeys(entity.rows, good))
         done = world.sync("items")
         assert (done.counts.inserted, done.open_rejects, world.rejects("items")) == (len(bad), 0, [])

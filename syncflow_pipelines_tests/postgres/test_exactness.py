@@ -86,7 +86,7 @@ def test_the_oldest_postgresql_says_the_same(old_settings: Settings) -> None:
         for name, kind in KINDS.items():
             world.entities[name] = entity_of(kind, "among_plain_rows", "full", [literal for literal, _ in kind.cases])
         world.discover()
-        wrong = {}
+        wrong: dict[tuple[str, bytes], str | None] = {}
         for name, kind in KINDS.items():
             assert world.sync(name).status == "success"
             found = told(world, name)
