@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import FrameType
 from urllib.parse import urlsplit
 
 import psutil
@@ -47,10 +48,11 @@ def run_dev(
     if not Path("workspace.yaml").is_file():
         command += ["--module-name", "syncflow_pipelines.definitions"]
     environment = _environment(settings, _url(host, port), extra_env or {})
-    with _stoppable():
+    with _stoppable() as stop:
         # A handler that is a function becomes the default in the child, where an ignored signal would stay ignored.
         child = subprocess.Popen(command, env=environment, start_new_session=True)
         try:
+            stop.arm()
             return child.wait()
         except KeyboardInterrupt:
             _interrupt(child)
@@ -99,12 +101,30 @@ def _environment(settings: Settings, url: str, extra: Mapping[str, str]) -> dict
     return {**os.environ, **named, **extra}  # noqa: TID251 - handed on whole, not read
 
 
+class _Stop:
+    """Raises `KeyboardInterrupt` for a signal, but not before there is somebody who takes the child down."""
+
+    def __init__(self) -> None:
+        self._is_armed = self._is_asked = False
+
+    def take(self, _number: int, _frame: FrameType | None) -> None:
+        self._is_asked = True
+        if self._is_armed:
+            raise KeyboardInterrupt
+
+    def arm(self) -> None:
+        self._is_armed = True
+        if self._is_asked:
+            raise KeyboardInterrupt
+
+
 @contextmanager
-def _stoppable() -> Iterator[None]:
-    """Every way of asking this process to stop raises `KeyboardInterrupt`, even where it was ignored."""
-    before = {number: signal.signal(number, signal.default_int_handler) for number in _STOPPING}
+def _stoppable() -> Iterator[_Stop]:
+    """Every way of asking this process to stop comes to the result, even where it was ignored."""
+    stop = _Stop()
+    before = {number: signal.signal(number, stop.take) for number in _STOPPING}
     try:
-        yield
+        yield stop
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
