@@ -163,6 +163,19 @@ def test_of_a_key_that_comes_twice_without_a_row_version_the_last_read_wins(
     assert hostile.live() == {**values(source), 1: "said later"}
 
 
+@pytest.mark.parametrize("known", [True, False])
+def test_a_key_that_comes_otherwise_at_first_and_then_as_it_was_is_as_it_was(
+    hostile: HostileWorld, known: bool
+) -> None:
+    source = hostile.offer(Source({n: Row(1, "x") for n in range(12)}, spell=None), "hash", page_size=SIZE)
+    if known:
+        hostile.sync()
+    before = _row(11, "said before", None)
+    hostile.source.plan = lambda asked: lie(lambda found: found["rows"].insert(0, before)) if asked.page == 1 else None
+    assert hostile.sync().counts.fetched == 12
+    assert hostile.live() == values(source)
+
+
 @pytest.mark.parametrize("spoken", [{}, {"tells_more": False, "tells_total": False}])
 def test_five_thousand_equal_row_versions_over_page_boundaries_are_all_there(
     hostile: HostileWorld, spoken: dict[str, bool]
