@@ -218,3 +218,24 @@ def test_counters_of_growing_length_compare_as_numbers(hostile: HostileWorld, sp
         assert hostile.sync().error is None
         assert hostile.live() == values(source)
     assert hostile.entity().last_rowversion == spell(65_536)
+
+
+@pytest.mark.parametrize("spoken", [{}, {"tells_more": False}])
+def test_a_source_that_grows_as_fast_as_it_is_read_is_left_to_the_next_sync(
+    hostile: HostileWorld, spoken: dict[str, bool]
+) -> None:
+    source = hostile.offer(filled([1] * 3, **spoken), "rowversion", page_size=2)
+    before = values(source)
+
+    def three_more() -> None:
+        for _ in range(3):
+            source.clock += 1
+            source.rows[1_000_000 + source.clock] = Row(source.clock, "new")
+
+    source.happens = three_more
+    outcome = hostile.sync()
+    assert any("the next sync goes on from there" in note for note in outcome.notes)
+    assert before.items() <= hostile.live().items()
+    source.happens = lambda: None
+    assert hostile.sync().rowversion_start == outcome.rowversion_end
+    assert hostile.live() == values(source)
