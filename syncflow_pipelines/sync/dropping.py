@@ -4,10 +4,13 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+import psycopg
+
 from syncflow_pipelines.database import Database
 from syncflow_pipelines.errors import SyncflowError
 from syncflow_pipelines.sync.entities import find_entity
 from syncflow_pipelines.sync.locking import locked
+from syncflow_pipelines.sync.refusals import translated
 from syncflow_pipelines.sync.rejects import close_rejects, count_rejects
 from syncflow_pipelines.sync.restaging import find_tried
 
@@ -44,7 +47,10 @@ def drop_rejects(db: Database, request: DropRequest) -> DropOutcome:
     try:
         return _drop(db, request)
     except SyncflowError as error:
-        return DropOutcome(f"{request.connector}/{request.slug}", error=str(error))
+        told = error
+    except psycopg.Error as error:
+        told = translated(error)
+    return DropOutcome(f"{request.connector}/{request.slug}", error=str(told))
 
 
 def _drop(db: Database, request: DropRequest) -> DropOutcome:

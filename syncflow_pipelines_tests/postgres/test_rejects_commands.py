@@ -1,6 +1,7 @@
 """`syncflow rejects` on a real database."""
 
 import sys
+from collections.abc import Callable
 from io import StringIO
 
 import pytest
@@ -113,8 +114,27 @@ def test_without_a_terminal_nothing_is_dropped_unasked(erp: World, syncflow: Syn
 
 
 class Terminal(StringIO):
+    """Somebody who answers; something may happen while the question stands."""
+
+    happens: Callable[[], object] = staticmethod(lambda: None)
+
     def isatty(self) -> bool:
         return True
+
+    def readline(self, size: int | None = -1, /) -> str:  # type: ignore[override] # as the text stream that it is
+        self.happens()
+        return super().readline(-1 if size is None else size)
+
+
+def test_what_comes_while_the_question_stands_is_not_dropped(
+    erp: World, syncflow: Syncflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terminal = Terminal("y\n")
+    erp.store.insert("items", [row(7, LONG)])
+    terminal.happens = lambda: erp.sync("items")
+    monkeypatch.setattr(sys, "stdin", terminal)
+    said = syncflow("rejects", "drop", "erp/items", "--json")
+    assert said.records == [{"entity": "erp/items", "dropped": 1, "open": 1, "error": None}]
 
 
 @pytest.mark.parametrize(("answer", "code", "left"), [("n\n", 130, 2), ("y\n", 0, 1)])

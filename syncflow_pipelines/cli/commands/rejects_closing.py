@@ -5,7 +5,7 @@ import pwd
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 import click
@@ -19,6 +19,7 @@ from syncflow_pipelines.errors import UnknownEntity
 from syncflow_pipelines.sync.dropping import DropOutcome, DropRequest, drop_rejects
 from syncflow_pipelines.sync.entities import find_entity
 from syncflow_pipelines.sync.rejects import count_rejects_by_entity, find_reject
+from syncflow_pipelines.sync.restaging import find_tried
 from syncflow_pipelines.sync.retry import RetryOutcome, RetryRequest, retry_rejects
 
 RETRIED = (
@@ -116,7 +117,7 @@ def drop_command(
     """
     outcomes: list[DropOutcome] = []
     with open_database(invocation.settings) as database:
-        choice = _choose(database, words, everything)
+        choice = _pinned(database, _choose(database, words, everything))
         if dry_run:
             return _plan(choice, as_json)
         if choice and not yes:
@@ -154,6 +155,17 @@ def _choose(database: Database, words: Sequence[tuple[str, str] | UUID], everyth
             single.setdefault(reject.entity, []).append(reject.uid)
     whole = [Chosen(*_parts(key), None, counts.get(key, 0)) for key in dict.fromkeys(keys)]
     return whole + [Chosen(*_parts(key), tuple(uids), len(uids)) for key, uids in single.items()]
+
+
+def _pinned(database: Database, choice: Iterable[Chosen]) -> list[Chosen]:
+    """The same rows by their uids, so that none is dropped that came after somebody was asked."""
+    pinned = []
+    with database.connection() as connection:
+        for chosen in choice:
+            entity = find_entity(connection, chosen.connector, chosen.slug)
+            uids = tuple(one.uid for one in find_tried(connection, entity.uid, chosen.uids))
+            pinned.append(replace(chosen, uids=uids, count=len(uids)))
+    return pinned
 
 
 def _parts(key: str) -> tuple[str, str]:
