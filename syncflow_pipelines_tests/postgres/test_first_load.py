@@ -1,0 +1,147 @@
+"""The first rows of an empty table go straight into it, and all that was on the table is there afterwards."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from syncflow_pipelines.sync import ingest
+from syncflow_pipelines.sync.model import Counts
+from syncflow_pipelines_tests.misbehaving.faults import lie
+from syncflow_pipelines_tests.misbehaving.world import HostileWorld, hostile
+from syncflow_pipelines_tests.postgres.world import World, row
+from syncflow_pipelines_tests.unit.moving_source import filled
+
+__all__ = ["hostile"]
+
+INDEXES = "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'erp' AND tablename = %s ORDER BY 1"
+CONSTRAINTS = (
+    "SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = 'erp.{}'::regclass ORDER BY 1"
+)
+TRIGGER = """
+CREATE FUNCTION noted() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+CREATE TRIGGER noted BEFORE INSERT ON erp.items FOR EACH ROW EXECUTE FUNCTION noted()
+"""
+FILE = "SELECT relfilenode FROM pg_class WHERE oid = 'erp.items'::regclass"
+
+
+@pytest.fixture
+def filled_world(world: World) -> World:
+    """Thirty rows that wait for their first sync, ten a page."""
+    world.offer("items", "hash", versions="counter")
+    world.store.insert("items", [row(n) for n in range(30)])
+    world.configure("items", page_size=10)
+    world.discover()
+    return world
+
+
+def test_rows_indexes_and_constraints_are_there_after_a_load_into_the_table(filled_world: World) -> None:
+    before = [
+        filled_world.query(INDEXES, "items"),
+        filled_world.query(CONSTRAINTS),
+        filled_world.query(FILE),
+    ]
+    outcome = filled_world.sync("items")
+    assert (outcome.error, outcome.counts) == (None, Counts(fetched=30, inserted=30))
+    assert filled_world.live("items") == filled_world.expected("items")
+    assert filled_world.entity("items").live_rows == 30
+    assert [filled_world.query(INDEXES, "items"), filled_world.query(CONSTRAINTS)] == before[:2]
+    assert filled_world.query(FILE) != before[2]  # it was truncated, which is what this way begins with
+
+
+def test_a_load_that_would_keep_readers_waiting_is_staged(filled_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ingest, "LONGEST_S", 0.0)
+    before = filled_world.query(FILE)
+    assert filled_world.sync("items").counts.inserted == 30
+    assert filled_world.query(FILE) == before
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE INDEX mine ON erp.items (label); COMMENT ON INDEX erp.mine IS 'mine'",
+        "ALTER TABLE erp.items CLUSTER ON items_pkey",
+        "CREATE TABLE notes (item uuid REFERENCES erp.items)",
+        "CREATE VIEW shown AS SELECT _bridge_id, label FROM erp.items GROUP BY _bridge_id",
+        "ALTER TABLE erp.items ADD CHECK (number < 1000)",
+        "ALTER TABLE erp.items ADD COLUMN twice integer GENERATED ALWAYS AS (number * 2) STORED",
+        "ALTER TABLE erp.items ENABLE ROW LEVEL SECURITY",
+        "ALTER TABLE erp.items REPLICA IDENTITY FULL",
+        TRIGGER,
+    ],
+)
+def test_a_table_that_somebody_has_plans_for_is_filled_as_it_is(filled_world: World, statement: str) -> None:
+    with filled_world.database.dedicated("test") as connection:
+        connection.execute(statement)
+    before = [filled_world.query(INDEXES, "items"), filled_world.query(FILE)]
+    outcome = filled_world.sync("items")
+    assert (outcome.error, outcome.counts.inserted) == (None, 30)
+    assert [filled_world.query(INDEXES, "items"), filled_world.query(FILE)] == before
+
+
+def test_an_index_of_somebodys_own_is_built_again(filled_world: World) -> None:
+    with filled_world.database.dedicated("test") as connection:
+        connection.execute("CREATE INDEX mine ON erp.items (lower(label) DESC) WHERE number > 5")
+    before = filled_world.query(INDEXES, "items")
+    assert filled_world.sync("items").counts.inserted == 30
+    assert filled_world.query(INDEXES, "items") == before
+
+
+def test_a_table_that_is_being_read_is_not_waited_for(filled_world: World) -> None:
+    with filled_world.database.dedicated("reader") as reader, reader.transaction():
+        reader.execute("SELECT FROM erp.items").fetchall()
+        outcome = filled_world.sync("items")
+    assert (outcome.error, outcome.counts.inserted) == (None, 30)
+
+
+def test_rows_that_are_refused_as_a_whole_leave_an_empty_table_with_its_indexes(filled_world: World) -> None:
+    before = filled_world.query(INDEXES, "items")
+    with filled_world.store.change() as change:
+        change.update("items", [{"site": "A", "number": n, "label": "l" * 41} for n in range(20)])
+    outcome = filled_world.sync("items")
+    assert outcome.error_type == "TooManyRejects"
+    assert filled_world.query("SELECT count(*) FROM erp.items") == [(0,)]
+    assert filled_world.query("SELECT count(*) FROM rejected_rows") == [(20,)]
+    assert filled_world.query(INDEXES, "items") == before
+
+
+def test_good_rows_are_loaded_and_bad_ones_kept_aside(filled_world: World) -> None:
+    with filled_world.store.change() as change:
+        change.update("items", [{"site": "A", "number": n, "label": "l" * 41} for n in (3, 17)])
+    outcome = filled_world.sync("items")
+    assert (outcome.error, outcome.counts) == (None, Counts(fetched=30, inserted=28, rejected=2))
+    assert len(filled_world.live("items")) == 28
+
+
+def repeated(**members: Any) -> Callable[[dict[str, Any]], object]:
+    """Puts a copy of the page's first row to its end, with other members of `data`."""
+
+    def change(page: dict[str, Any]) -> None:
+        first = page["rows"][0]
+        page["rows"].append({**first, "data": {**first["data"], **members}})
+
+    return change
+
+
+def test_of_a_key_that_comes_twice_the_last_row_stays(hostile: HostileWorld) -> None:
+    rows = hostile.offer(filled([1] * 12), "hash", page_size=4)
+    first = min(rows.rows)
+    hostile.source.plan = lambda asked: lie(repeated(v="again")) if asked.page == 1 else None
+    outcome = hostile.sync()
+    assert (outcome.error, outcome.counts.inserted) == (None, 12)
+    assert hostile.live()[first] == "again"
+
+
+def test_a_deletion_among_the_first_rows_counts(hostile: HostileWorld) -> None:
+    hostile.offer(filled([1] * 12), "hash", page_size=4)
+    gone: list[int] = []
+
+    def bury(page: dict[str, Any]) -> None:
+        page["rows"][2]["deleted"] = True
+        gone.append(page["rows"][2]["data"]["k"])
+
+    hostile.source.plan = lambda asked: lie(bury) if asked.page == 2 else None
+    outcome = hostile.sync()
+    assert outcome.error is None
+    assert len(hostile.live()) == 11
+    assert gone[0] not in hostile.live()
