@@ -16,7 +16,7 @@ __all__ = ["hostile"]
 
 INDEXES = "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'erp' AND tablename = %s ORDER BY 1"
 CONSTRAINTS = (
-    "SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = 'erp.{}'::regclass ORDER BY 1"
+    "SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = 'erp.items'::regclass ORDER BY 1"
 )
 TRIGGER = """
 CREATE FUNCTION noted() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
