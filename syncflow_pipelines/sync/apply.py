@@ -12,7 +12,7 @@ from psycopg import sql
 
 from syncflow_pipelines.sync.history import History, Operation
 from syncflow_pipelines.sync.model import EntitySpec, Strategy, Table
-from syncflow_pipelines.sync.staging import NAME
+from syncflow_pipelines.sync.staging import NAME, Staged
 
 _STAGE = sql.Identifier("pg_temp", NAME)
 
@@ -33,9 +33,11 @@ _REHASH = sql.SQL(
 )
 _INSERT = sql.SQL(
     "INSERT INTO {table} AS t ({columns}, _bridge_hash, _bridge_rowversion) "
-    "SELECT {staged}, s._bridge_hash, s._bridge_rowversion FROM {stage} s WHERE s._bridge_kind = 0 "
-    "AND NOT EXISTS (SELECT FROM {table} t WHERE {same_key})"
+    "SELECT {staged}, s._bridge_hash, s._bridge_rowversion FROM {stage} s WHERE s._bridge_kind = 0{condition}"
 )
+_IF_NEW = sql.SQL(" AND NOT EXISTS (SELECT FROM {table} t WHERE {same_key})")
+# To look into a table that was vacuumed while it was empty PostgreSQL takes the slow way, row by row.
+_INTO_EMPTY = sql.SQL("")
 _BURY = sql.SQL(
     "UPDATE {table} t SET _bridge_deleted = true, _bridge_updated_at = now(), "
     "_bridge_rowversion = coalesce(s._bridge_rowversion, t._bridge_rowversion) "
@@ -46,6 +48,7 @@ _UNSEEN = sql.SQL(" AND t._bridge_hash IN (SELECT hash FROM {unseen})")
 _COUNT_MISSING = sql.SQL("SELECT count(*) FROM {table} t WHERE {missing}")
 _BURY_MISSING = sql.SQL("UPDATE {table} t SET _bridge_deleted = true, _bridge_updated_at = now() WHERE {missing}")
 _ANY = sql.SQL("SELECT count(*) FROM (SELECT FROM {table} LIMIT 1) found")
+_ANY_DELETED = sql.SQL("SELECT count(*) FROM (SELECT FROM {table} WHERE _bridge_deleted LIMIT 1) found")
 _COUNT_LIVE = sql.SQL("SELECT count(*) FROM {table} WHERE NOT _bridge_deleted")
 
 
@@ -74,17 +77,22 @@ class Target:
         self._unseen: sql.Composable = sql.SQL("")
         self._parts = {"table": self._table, "stage": _STAGE, "same_key": self._equal_keys("t", "s")}
 
-    def apply(self, strategy: Strategy) -> Applied:
+    def apply(self, strategy: Strategy, staged: Staged) -> Applied:
         """Brings the table in step with the staged rows; rows that are equal are not touched.
 
         Rows are compared column by column; but for `full`, which also mends rows that were changed by hand, only
-        where their hashes differ.
+        where their hashes differ. What the counts show to be done is not looked for again: a table may be large.
         """
-        buried = self._run("delete", _BURY)
-        revived = self._run("revive", _REVIVE, assignments=self._assignments())
-        updated = self._update(strategy)
-        self._connection.execute(_REHASH.format(**self._parts, hash_differs=_HASH_DIFFERS))
-        inserted = self._run("insert", _INSERT, columns=self._list("{}"), staged=self._list("s.{}"))
+        if self.is_empty():
+            return Applied(self._insert(_INTO_EMPTY), updated=0, revived=0, buried=0)
+        buried = self._run("delete", _BURY) if staged.tombstones else 0
+        # To look through the table first pays where it was just read as a whole.
+        may_revive = not staged.all_news or self._has_deleted()
+        revived = self._run("revive", _REVIVE, assignments=self._assignments()) if may_revive else 0
+        updated = self._update(strategy) if staged.rows > revived else 0
+        inserted = self._insert(_IF_NEW) if staged.rows > revived + updated else 0
+        if not staged.all_news or staged.rows > revived + updated + inserted:
+            self._connection.execute(_REHASH.format(**self._parts, hash_differs=_HASH_DIFFERS))
         return Applied(inserted, updated + revived, revived, buried)
 
     def leave_out(self, unseen: sql.Identifier | None) -> None:
@@ -109,6 +117,13 @@ class Target:
     def count_live(self) -> int:
         """Rows that are not marked deleted."""
         return self._count(_COUNT_LIVE.format(table=self._table))
+
+    def _has_deleted(self) -> bool:
+        return self._count(_ANY_DELETED.format(table=self._table)) > 0
+
+    def _insert(self, condition: sql.SQL) -> int:
+        parts = {"columns": self._list("{}"), "staged": self._list("s.{}")}
+        return self._run("insert", _INSERT, **parts, condition=condition.format(**self._parts))
 
     def _update(self, strategy: Strategy) -> int:
         before: dict[str, sql.Composable] = {"row_before": sql.SQL(""), "same_row": sql.SQL("")}

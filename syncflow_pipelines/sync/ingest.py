@@ -138,7 +138,7 @@ class Ingest:
     def _apply(self, reading: Reading) -> Applied:
         if self._intake.loading is not None:
             return Applied(inserted=reading.fetched, updated=0, revived=0, buried=0)
-        return self._target.apply(reading.strategy)
+        return self._target.apply(reading.strategy, self._intake.staged)
 
     def _cursor(self) -> str | None:
         """Where to go on from; None where the table does not hold what the cursor says it does."""

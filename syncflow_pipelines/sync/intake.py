@@ -17,7 +17,7 @@ from syncflow_pipelines.sync.known import KnownRows
 from syncflow_pipelines.sync.model import Entity
 from syncflow_pipelines.sync.pages import Page
 from syncflow_pipelines.sync.rejects import digest_of, forget_replaced, keep_rejects, kept_before, open_keys
-from syncflow_pipelines.sync.staging import Staging
+from syncflow_pipelines.sync.staging import Staged, Staging
 
 PhaseReport = Callable[[Literal["reading", "writing"], int, int | None], None]
 
@@ -35,6 +35,8 @@ class Intake:
         """Rows that are in the table as they are; these are met, and not staged."""
         self.mended: set[UUID] = set()
         """Digests of the keys of good rows that earlier syncs rejected."""
+        self.staged = Staged(0, 0)
+        """What the staging table holds, once it is settled."""
         self._open_rejects = open_keys(connection, entity.uid)
         self._rejected_now: set[UUID] = set()
         self._kept_before = kept_before(connection, entity.uid)
@@ -95,7 +97,8 @@ class Intake:
         if self.loading is not None:
             return self.loading.end()
         self.staging.settle()
-        return self.staging.count() + (self.known.met if self.known else 0)
+        self.staged = replace(self.staging.count(), all_news=self.known is not None)
+        return self.staged.keys + (self.known.met if self.known else 0)
 
     def _decoded(self, page: Page) -> Batch:
         """The page's batch; of rows that are known, only their digests."""

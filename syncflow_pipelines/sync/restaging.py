@@ -100,11 +100,11 @@ class Restaging:
                 for page in _pages(rows):
                     self._stage(page)
         superseded = self._staging.settle()
-        fetched = self._staging.count()
+        staged = self._staging.count()
         superseded += self._leave_out_older()
-        applied = self._target.apply(self._entity.strategy)
+        applied = self._target.apply(self._entity.strategy, staged)
         self._change_live_rows(applied)
-        return Restaged(_counts(fetched, applied, len(self._still_bad)), superseded, frozenset(self._still_bad))
+        return Restaged(_counts(staged.keys, applied, len(self._still_bad)), superseded, frozenset(self._still_bad))
 
     def _ensure_table(self) -> None:
         """As a sync does; a table that has lost its rows is to be read anew, whatever is put into it here."""

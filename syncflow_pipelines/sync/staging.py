@@ -1,6 +1,6 @@
 """The staging table of one sync: a temporary table that holds what was read until it is applied."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self
 
@@ -42,7 +42,24 @@ _REPEATED = sql.SQL(
     "FROM {stage} WHERE _bridge_kind <> 2"
 )
 _KEEP_GREATEST = sql.SQL("DELETE FROM {stage} s USING ({repeated}) d WHERE s.ctid = d.ctid AND d.n > 1")
-_COUNT = sql.SQL("SELECT count(*) FROM {stage} WHERE _bridge_kind <> 2")
+_COUNT = sql.SQL(
+    "SELECT count(*) FILTER (WHERE _bridge_kind = 0), count(*) FILTER (WHERE _bridge_kind = 1) FROM {stage}"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """How many keys the staging table holds."""
+
+    rows: int
+    tombstones: int
+    all_news: bool = False
+    """Whether rows that the table holds with an equal hash were left out."""
+
+    @property
+    def keys(self) -> int:
+        """All of them; rejected ones were never counted."""
+        return self.rows + self.tombstones
 
 
 class Staging:
@@ -119,10 +136,10 @@ class Staging:
         """Lets PostgreSQL's planner know how many rows were staged; nobody else does it for a temporary table."""
         self._connection.execute(sql.SQL("ANALYZE {}").format(_STAGE))
 
-    def count(self) -> int:
+    def count(self) -> Staged:
         """Distinct keys received, rejected ones left out; call `settle` first."""
         row = self._connection.execute(_COUNT.format(stage=_STAGE)).fetchone()
-        return int(row[0]) if row else 0
+        return Staged(*row) if row else Staged(0, 0)
 
 
 def _terminated(batch: Batch) -> bytes:

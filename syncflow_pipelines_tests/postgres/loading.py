@@ -61,9 +61,9 @@ class Loader:
             rejects = [reject for page in pages for reject in staging.add(self._decoder.decode(parse_page(page)))]
             left_out = staging.settle()
             target = Target(self.connection, self.spec, TABLE)
-            applied = target.apply(strategy)
+            applied = target.apply(strategy, staging.count())
             missing = target.bury_missing() if whole else 0
-            return Load(applied, rejects, left_out, staging.count(), missing)
+            return Load(applied, rejects, left_out, staging.count().keys, missing)
 
     def live(self, *names: str) -> dict[Any, tuple[Any, ...]]:
         """Live rows by the first column of the key."""
