@@ -2,7 +2,7 @@
 
 Within one transaction PostgreSQL need not log the rows of a table that was truncated in it (`wal_level = minimal`),
 and an index over many rows is built faster than it grows. Until the transaction ends nobody can read the table,
-which is why only a load that is soon over is done so; see docs/decisions/12-first-load.md.
+which is why only a load that is soon over is done so; see docs/decisions/0015-first-load-into-the-table.md.
 """
 
 from collections.abc import Sequence

@@ -19,14 +19,14 @@ from syncflow_pipelines.sync.intake import Intake, PhaseReport
 from syncflow_pipelines.sync.known import MOST_ROWS, KnownRows, Unseen
 from syncflow_pipelines.sync.model import Counts, Entity, Strategy
 from syncflow_pipelines.sync.pages import Page, parse_page
-from syncflow_pipelines.sync.reading import WholeRead, read_by_version, read_whole
+from syncflow_pipelines.sync.reading import WholeRead, read_backwards, read_by_version, read_whole
 from syncflow_pipelines.sync.rejects import count_run_rejects, forget_mended, forget_older
 from syncflow_pipelines.sync.rowversion import precedes, rewind
 from syncflow_pipelines.sync.tables import ensure_table
 from syncflow_pipelines.transport import NotFound, SourceClient
 
-MANY_ROWS = 100
-"""From so many live rows on, a read that saw hardly any of them is not believed."""
+MANY_ROWS = 10
+"""From so many live rows on, a read that saw none or hardly any of them is not believed."""
 
 SHOWN_NAMES = 10
 """Of columns that a catalogue does not name; a source may invent new ones in every row."""
@@ -204,21 +204,34 @@ class Ingest:
     def _pass(self, unseen: Unseen | None) -> WholeRead:
         settings = self._settings
         read = read_whole(self._fetch, self._take, page_size=settings.page_size, concurrency=settings.concurrency)
+        self._end_pass(unseen)
+        return read
+
+    def _end_pass(self, unseen: Unseen | None) -> None:
         self._intake.flush()
         if unseen and self._intake.known:
             unseen.fill(self._intake.known)
             self._target.leave_out(unseen.name)
-        return read
 
     def _confirm_missing(self, reading: Reading, unseen: Unseen | None) -> None:
-        """Reads once more where rows seem gone: page numbers can hide a row, two reads running hardly do."""
+        """Reads again where rows seem gone, as page numbers can hide a row; backwards where the entity still moves."""
+        if not self._seem_gone():
+            return
+        again = self._pass(unseen)
+        reading.notes.append("read twice, because rows seemed to be gone")
+        held_still = again.settled and again.total is not None
+        if not held_still and not again.hides_rows and self._seem_gone():
+            again = read_backwards(self._fetch, self._take, pages=again.pages + 1)
+            self._end_pass(unseen)
+            reading.notes.append("and once more backwards, because rows came and went meanwhile")
+        if again.hides_rows:
+            reading.is_whole = False
+            reading.notes.append("no row was marked deleted, because the source says that it has more than it sent")
+
+    def _seem_gone(self) -> bool:
+        """Whether the table has rows that were not read."""
         self._intake.staging.analyze()
-        if self._intake.loading is None and self._target.count_missing():
-            again = self._pass(unseen)
-            reading.notes.append("read twice, because rows seemed to be gone")
-            if again.hides_rows:
-                reading.is_whole = False
-                reading.notes.append("no row was marked deleted, because the source says that it has more than it sent")
+        return self._intake.loading is None and self._target.count_missing() > 0
 
     def _take(self, page: Page) -> Batch:
         if self._intake.pages == 0 and not self._must_stage and self._may_load(page):

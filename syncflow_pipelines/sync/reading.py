@@ -97,6 +97,22 @@ def read_whole(fetch: Fetch, take: Take, *, page_size: int, concurrency: int) ->
     return WholeRead(course.pages, course.rows, course.total, total_moved, course.promised_more)
 
 
+def read_backwards(fetch: Fetch, take: Take, *, pages: int) -> WholeRead:
+    """Reads the pages from that number to the first, one after the other. Raises `SourceError`.
+
+    A row that moves to the page before, because another one went, is met there: no deletion can hide a row from both
+    this read and one forwards; only an insertion and a deletion at just the right moments can.
+    """
+    sizes: list[int] = []
+    for number in range(pages, 0, -1):
+        page = fetch(number)
+        take(page)
+        sizes.append(page.size)
+    # The last pages may be empty by now; one between two others may not.
+    has_gap = not all(dropwhile(lambda size: size == 0, sizes))
+    return WholeRead(pages, sum(sizes), total=None, total_moved=True, promised_more=has_gap)
+
+
 class _Course:
     """How far a read of one page after the other is, and whether it is at its end."""
 
