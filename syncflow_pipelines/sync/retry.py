@@ -23,11 +23,9 @@ from syncflow_pipelines.sync.model import Counts, Entity, SyncOutcome
 from syncflow_pipelines.sync.refusals import translated
 from syncflow_pipelines.sync.rejects import close_rejects, count_rejects
 from syncflow_pipelines.sync.restaging import Restaged, Restaging, TriedRow, find_tried
-from syncflow_pipelines.sync.runs import close_run, open_run
+from syncflow_pipelines.sync.runs import RETRY, close_run, open_run
 
 _LOG = logging.getLogger(__name__)
-
-TRIGGER = "retry"
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +178,7 @@ def _open_run(connection: psycopg.Connection, entity: Entity) -> UUID:
         entity.uid,
         strategy=entity.strategy,
         full_refresh=False,
-        trigger=TRIGGER,
+        trigger=RETRY,
         dagster_run_id=None,
         rowversion_start=entity.last_rowversion,
     )

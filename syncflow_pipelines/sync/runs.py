@@ -29,8 +29,11 @@ WHERE uid = %(uid)s AND status = 'running'
 _DEAD = """
 UPDATE sync_runs SET completed_at = now(), status = 'failed', error_message = %s,
   error_details = '{"type": "ProcessEnded"}'
-WHERE entity_uid = %s AND status = 'running' RETURNING uid
+WHERE entity_uid = %s AND status = 'running' RETURNING uid, trigger
 """
+RETRY = "retry"
+"""The trigger of a run that tries rejected rows again, and asks the source for nothing."""
+
 # The wait doubles with every failure in a row, from the entity's interval up to an hour or the interval.
 _BACK_OFF = """
 UPDATE entities SET last_sync_status = 'failed', last_run_uid = %s, updated_at = now(),
@@ -179,8 +182,9 @@ def close_dead_runs(connection: psycopg.Connection) -> int:
 def _bury(connection: psycopg.Connection, entity_uid: UUID) -> int:
     with connection.transaction():
         closed = connection.execute(_DEAD, (PROCESS_ENDED, entity_uid)).fetchall()
-        for (run_uid,) in closed:
-            back_off(connection, entity_uid, run_uid)
+        for run_uid, trigger in closed:
+            if trigger != RETRY:  # which says nothing of the source
+                back_off(connection, entity_uid, run_uid)
     return len(closed)
 
 

@@ -14,7 +14,7 @@ from syncflow_pipelines.sync.model import STRATEGIES, Counts, Strategy
 from syncflow_pipelines.sync.rejects import RejectedRow, keep_rejects, list_rejects
 from syncflow_pipelines.sync.restaging import CHARACTERS_AT_ONCE
 from syncflow_pipelines.sync.retry import RetryOutcome, RetryRequest, retry_rejects
-from syncflow_pipelines.sync.runs import list_runs, try_lock
+from syncflow_pipelines.sync.runs import close_dead_runs, list_runs, open_run, try_lock
 from syncflow_pipelines_tests.postgres.world import World, row
 
 LONG = "x" * 41
@@ -51,6 +51,17 @@ def items(world: World, strategy: Strategy) -> World:
     world.discover()
     assert world.sync("items").counts.rejected == 1
     return world
+
+
+def test_a_retry_whose_process_died_keeps_no_sync_waiting(items: World) -> None:
+    before = items.entity("items")
+    with items.database.dedicated("test") as connection:
+        options = {"full_refresh": False, "dagster_run_id": None, "rowversion_start": None}
+        open_run(connection, before.uid, strategy="rowversion", trigger="retry", **options)
+        assert close_dead_runs(connection) == 1
+    after = items.entity("items")
+    assert (after.consecutive_failures, after.next_attempt_at) == (0, None)
+    assert after.last_sync_status == before.last_sync_status == "success"
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
