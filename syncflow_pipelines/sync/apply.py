@@ -10,9 +10,13 @@ from typing import LiteralString
 import psycopg
 from psycopg import sql
 
+from syncflow_pipelines.sync.empty_table import EmptyTable
 from syncflow_pipelines.sync.history import History, Operation
 from syncflow_pipelines.sync.model import EntitySpec, Strategy, Table
 from syncflow_pipelines.sync.staging import NAME, Staged
+
+MANY_ROWS = 10_000
+"""From so many rows on, indexes are built faster afterwards."""
 
 _STAGE = sql.Identifier("pg_temp", NAME)
 
@@ -74,6 +78,7 @@ class Target:
         self._names = [column.identifier for column in spec.columns]
         self._table = sql.Identifier(table.schema, table.name)
         self._keys = spec.business_keys
+        self._empty = EmptyTable(connection, table)
         self._unseen: sql.Composable = sql.SQL("")
         self._parts = {"table": self._table, "stage": _STAGE, "same_key": self._equal_keys("t", "s")}
 
@@ -84,7 +89,7 @@ class Target:
         where their hashes differ. What the counts show to be done is not looked for again: a table may be large.
         """
         if self.is_empty():
-            return Applied(self._insert(_INTO_EMPTY), updated=0, revived=0, buried=0)
+            return Applied(self._fill(staged), updated=0, revived=0, buried=0)
         buried = self._run("delete", _BURY) if staged.tombstones else 0
         # To look through the table first pays where it was just read as a whole.
         may_revive = not staged.all_news or self._has_deleted()
@@ -117,6 +122,14 @@ class Target:
     def count_live(self) -> int:
         """Rows that are not marked deleted."""
         return self._count(_COUNT_LIVE.format(table=self._table))
+
+    def _fill(self, staged: Staged) -> int:
+        """Puts the staged rows into the table, which is empty."""
+        stripped = staged.rows >= MANY_ROWS and self._empty.strip()
+        inserted = self._insert(_INTO_EMPTY)
+        if stripped:
+            self._empty.rebuild()
+        return inserted
 
     def _has_deleted(self) -> bool:
         return self._count(_ANY_DELETED.format(table=self._table)) > 0

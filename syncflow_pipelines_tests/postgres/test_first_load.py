@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from syncflow_pipelines.sync import ingest
+from syncflow_pipelines.sync import apply, ingest
+from syncflow_pipelines.sync.empty_table import EmptyTable
 from syncflow_pipelines.sync.model import Counts
 from syncflow_pipelines_tests.misbehaving.faults import lie
 from syncflow_pipelines_tests.misbehaving.world import HostileWorld, hostile
@@ -85,6 +86,36 @@ def test_an_index_of_somebodys_own_is_built_again(filled_world: World) -> None:
     before = filled_world.query(INDEXES, "items")
     assert filled_world.sync("items").counts.inserted == 30
     assert filled_world.query(INDEXES, "items") == before
+
+
+def test_a_table_that_is_left_as_it_is_is_not_locked_either(filled_world: World) -> None:
+    with filled_world.database.dedicated("test") as connection, connection.transaction():
+        connection.execute("COMMENT ON INDEX erp.items_pkey IS 'mine'")
+        connection.execute("SAVEPOINT before")
+        assert not EmptyTable(connection, filled_world.entity("items").table).strip()
+        held = "SELECT mode FROM pg_locks WHERE relation = 'erp.items'::regclass AND pid = pg_backend_pid()"
+        assert "AccessExclusiveLock" not in {mode for (mode,) in connection.execute(held)}
+
+
+def test_rows_that_somebody_put_in_a_moment_ago_are_not_lost(filled_world: World) -> None:
+    with filled_world.database.dedicated("test") as connection, connection.transaction():
+        connection.execute("INSERT INTO erp.items (site, number) VALUES ('B', 1)")
+        assert not EmptyTable(connection, filled_world.entity("items").table).strip()
+        assert connection.execute("SELECT count(*) FROM erp.items").fetchall() == [(1,)]
+
+
+def test_many_staged_rows_fill_an_empty_table_without_its_indexes(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(apply, "MANY_ROWS", 20)
+    world.offer("items", "rowversion")
+    world.store.insert("items", [row(n) for n in range(30)])
+    world.discover()
+    before = [world.query(INDEXES, "items"), world.query(CONSTRAINTS), world.query(FILE)]
+    assert world.sync("items").counts == Counts(fetched=30, inserted=30)
+    assert [world.query(INDEXES, "items"), world.query(CONSTRAINTS)] == before[:2]
+    assert world.query(FILE) != before[2]
+    assert world.live("items") == world.expected("items")
 
 
 def test_a_table_that_is_being_read_is_not_waited_for(filled_world: World) -> None:

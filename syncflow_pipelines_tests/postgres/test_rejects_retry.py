@@ -56,8 +56,10 @@ def items(world: World, strategy: Strategy) -> World:
 def test_a_retry_whose_process_died_keeps_no_sync_waiting(items: World) -> None:
     before = items.entity("items")
     with items.database.dedicated("test") as connection:
-        options = {"full_refresh": False, "dagster_run_id": None, "rowversion_start": None}
-        open_run(connection, before.uid, strategy="rowversion", trigger="retry", **options)
+        open_run(
+            connection, before.uid, strategy="rowversion", full_refresh=False, trigger="retry", dagster_run_id=None,
+            rowversion_start=None,
+        )  # fmt: skip
         assert close_dead_runs(connection) == 1
     after = items.entity("items")
     assert (after.consecutive_failures, after.next_attempt_at) == (0, None)
