@@ -11,8 +11,8 @@ def main(request: dict[str, Any]) -> int:
     began = time.perf_counter()
     from syncflow_pipelines.config import ConnectorConfig, Settings
     from syncflow_pipelines.database import open_database
-    from syncflow_pipelines.sync.discovery import discover
     from syncflow_pipelines.sync.engine import SyncRequest, sync_entities
+    from syncflow_pipelines.sync.schema.discovery import discover
 
     home = Path(request["home"])
     settings = Settings(home / "config", home, database_url=request["database_url"])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from syncflow_pipelines.config import Settings
 
-TOLD_BY_COMMANDS = ("syncflow_pipelines.sync.engine", "syncflow_pipelines.sync.discovery")
+TOLD_BY_COMMANDS = ("syncflow_pipelines.sync.engine", "syncflow_pipelines.sync.schema.discovery")
 FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 
 

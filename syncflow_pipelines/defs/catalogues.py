@@ -14,8 +14,8 @@ from syncflow_pipelines.defs.results import give_up
 from syncflow_pipelines.defs.workers import working
 from syncflow_pipelines.defs.world import World, load_world
 from syncflow_pipelines.errors import SyncflowError
-from syncflow_pipelines.sync.discovery import discover
 from syncflow_pipelines.sync.model import DiscoveryReport
+from syncflow_pipelines.sync.schema.discovery import discover
 
 USABLE = "usable"
 

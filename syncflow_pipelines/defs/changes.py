@@ -20,9 +20,9 @@ from syncflow_pipelines.defs.partitions import follow_discovery
 from syncflow_pipelines.defs.reload import LOCATION, ask_reload
 from syncflow_pipelines.defs.world import World, load_world
 from syncflow_pipelines.errors import SyncflowError
-from syncflow_pipelines.sync.catalogue import parse_catalogue
-from syncflow_pipelines.sync.discovery import CATALOGUE_PATH
 from syncflow_pipelines.sync.entities import register_connectors
+from syncflow_pipelines.sync.schema.catalogue import parse_catalogue
+from syncflow_pipelines.sync.schema.discovery import CATALOGUE_PATH
 from syncflow_pipelines.transport import open_source
 
 INTERVAL_S = 30

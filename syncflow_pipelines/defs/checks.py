@@ -13,7 +13,7 @@ from syncflow_pipelines.defs.names import entity_key
 from syncflow_pipelines.errors import UnknownEntity
 from syncflow_pipelines.sync.checks import drift, duplicate_keys
 from syncflow_pipelines.sync.entities import find_entity
-from syncflow_pipelines.sync.rejects import count_rejects
+from syncflow_pipelines.sync.rejects.record import count_rejects
 
 REJECTS = "rejects"
 SCHEMA_DRIFT = "schema_drift"

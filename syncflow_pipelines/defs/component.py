@@ -14,7 +14,7 @@ from syncflow_pipelines.database import open_database
 from syncflow_pipelines.defs.build import build_definitions
 from syncflow_pipelines.defs.world import load_world
 from syncflow_pipelines.errors import SyncflowError
-from syncflow_pipelines.sync.discovery import discover
+from syncflow_pipelines.sync.schema.discovery import discover
 from syncflow_pipelines.sync.state import FOLDER
 
 STATE_KEY = "connectors"

@@ -8,8 +8,8 @@ from dagster._core.storage.dagster_run import FINISHED_STATUSES
 
 from syncflow_pipelines.config import Settings
 from syncflow_pipelines.database import open_database
-from syncflow_pipelines.sync.changes import purge_changes
-from syncflow_pipelines.sync.rejects import purge_rejects
+from syncflow_pipelines.sync.history.changes import purge_changes
+from syncflow_pipelines.sync.rejects.record import purge_rejects
 from syncflow_pipelines.sync.runs import purge_runs
 
 BATCH = 100

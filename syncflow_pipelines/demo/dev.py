@@ -9,7 +9,7 @@ from syncflow_pipelines.database import open_database
 from syncflow_pipelines.defs.launch import run_dev
 from syncflow_pipelines.demo.world import HOST, NoDemoConnector, free_port, running_demo_source, taken_port
 from syncflow_pipelines.errors import SyncflowError
-from syncflow_pipelines.sync.discovery import discover
+from syncflow_pipelines.sync.schema.discovery import discover
 from syncflow_pipelines.sync.state import read_catalogue_state
 
 Tell = Callable[[str], None]

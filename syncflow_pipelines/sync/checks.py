@@ -5,7 +5,7 @@ from psycopg import sql
 
 from syncflow_pipelines.errors import SchemaRefused
 from syncflow_pipelines.sync.model import Entity
-from syncflow_pipelines.sync.table_plans import columns_of, plan_table, unique_keys
+from syncflow_pipelines.sync.schema.table_plans import columns_of, plan_table, unique_keys
 
 _DUPLICATES = sql.SQL(
     "SELECT count(*) FROM (SELECT FROM {table} WHERE NOT _bridge_deleted GROUP BY {keys} HAVING count(*) > 1) repeated"

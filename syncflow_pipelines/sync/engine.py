@@ -28,10 +28,10 @@ from syncflow_pipelines.sync.ingest import Ingest, Reading
 from syncflow_pipelines.sync.locking import locked
 from syncflow_pipelines.sync.model import Counts, Entity, Strategy, SyncOutcome
 from syncflow_pipelines.sync.refusals import translated
-from syncflow_pipelines.sync.rejects import count_rejects
-from syncflow_pipelines.sync.repair import repaired
+from syncflow_pipelines.sync.rejects.record import count_rejects
 from syncflow_pipelines.sync.runs import back_off, close_run, open_run
-from syncflow_pipelines.sync.schema_changes import refill_reason
+from syncflow_pipelines.sync.schema.repair import repaired
+from syncflow_pipelines.sync.schema.schema_changes import refill_reason
 from syncflow_pipelines.transport import SourceClient, open_source
 
 _LOG = logging.getLogger(__name__)

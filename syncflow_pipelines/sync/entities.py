@@ -13,7 +13,7 @@ from psycopg.types.json import Jsonb
 from syncflow_pipelines.config import ConnectorConfig
 from syncflow_pipelines.errors import UnknownEntity
 from syncflow_pipelines.sync.model import Column, Entity, EntitySpec, SchemaChange, Strategy, Table
-from syncflow_pipelines.sync.schema_changes import record_change
+from syncflow_pipelines.sync.schema.schema_changes import record_change
 
 _SELECT = """
 SELECT e.uid, c.name AS connector, e.slug, e.api_name, e.description, e.delta_strategy, e.strategy, e.business_keys,

@@ -10,19 +10,19 @@ import psycopg
 
 from syncflow_pipelines.config import ConnectorConfig
 from syncflow_pipelines.errors import EntityGone, SourceProtocolError, SuspiciousRead, SyncError, TooManyRejects
-from syncflow_pipelines.sync.apply import Applied, Target
-from syncflow_pipelines.sync.decode import Batch
+from syncflow_pipelines.sync.conversion.decode import Batch
 from syncflow_pipelines.sync.entities import forget_cursor
-from syncflow_pipelines.sync.first_load import LONGEST_S, HoldsDeletion
-from syncflow_pipelines.sync.history import History
+from syncflow_pipelines.sync.history.recording import History
 from syncflow_pipelines.sync.intake import Intake, PhaseReport
-from syncflow_pipelines.sync.known import MOST_ROWS, KnownRows, Unseen
+from syncflow_pipelines.sync.loading.apply import Applied, Target
+from syncflow_pipelines.sync.loading.first_load import LONGEST_S, HoldsDeletion
+from syncflow_pipelines.sync.loading.known import MOST_ROWS, KnownRows, Unseen
 from syncflow_pipelines.sync.model import Counts, Entity, Strategy
-from syncflow_pipelines.sync.pages import Page, parse_page
-from syncflow_pipelines.sync.reading import WholeRead, read_backwards, read_by_version, read_whole
-from syncflow_pipelines.sync.rejects import count_run_rejects, forget_mended, forget_older
-from syncflow_pipelines.sync.rowversion import precedes, rewind
-from syncflow_pipelines.sync.tables import ensure_table
+from syncflow_pipelines.sync.reading.pages import Page, parse_page
+from syncflow_pipelines.sync.reading.reads import WholeRead, read_backwards, read_by_version, read_whole
+from syncflow_pipelines.sync.reading.rowversion import precedes, rewind
+from syncflow_pipelines.sync.rejects.record import count_run_rejects, forget_mended, forget_older
+from syncflow_pipelines.sync.schema.tables import ensure_table
 from syncflow_pipelines.transport import NotFound, SourceClient
 
 MANY_ROWS = 10

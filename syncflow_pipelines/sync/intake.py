@@ -10,14 +10,14 @@ import numpy as np
 import psycopg
 
 from syncflow_pipelines.errors import SyncCancelled
-from syncflow_pipelines.sync.batch_copy import Taken
-from syncflow_pipelines.sync.decode import Batch, RowDecoder, key_digest
-from syncflow_pipelines.sync.first_load import FirstLoad
-from syncflow_pipelines.sync.known import KnownRows
+from syncflow_pipelines.sync.conversion.decode import Batch, RowDecoder, key_digest
+from syncflow_pipelines.sync.loading.batch_copy import Taken
+from syncflow_pipelines.sync.loading.first_load import FirstLoad
+from syncflow_pipelines.sync.loading.known import KnownRows
+from syncflow_pipelines.sync.loading.staging import Staged, Staging
 from syncflow_pipelines.sync.model import Entity
-from syncflow_pipelines.sync.pages import Page
-from syncflow_pipelines.sync.rejects import digest_of, forget_replaced, keep_rejects, kept_before, open_keys
-from syncflow_pipelines.sync.staging import Staged, Staging
+from syncflow_pipelines.sync.reading.pages import Page
+from syncflow_pipelines.sync.rejects.record import digest_of, forget_replaced, keep_rejects, kept_before, open_keys
 
 PhaseReport = Callable[[Literal["reading", "writing"], int, int | None], None]
 

@@ -3,7 +3,7 @@
 import dagster as dg
 import pytest
 
-from syncflow_pipelines.sync.changes import purge_changes
+from syncflow_pipelines.sync.history.changes import purge_changes
 from syncflow_pipelines_tests.dagster.project import QUIET, Project
 
 

@@ -9,7 +9,7 @@ from syncflow_pipelines.defs.checks import REJECTS
 from syncflow_pipelines.defs.names import entity_key
 from syncflow_pipelines.defs.record import instance_folder, open_instance, report_open_rejects, report_outcomes
 from syncflow_pipelines.errors import ConfigurationError
-from syncflow_pipelines.sync.dropping import DropRequest, drop_rejects
+from syncflow_pipelines.sync.rejects.dropping import DropRequest, drop_rejects
 from syncflow_pipelines_tests.dagster.project import Project
 from syncflow_pipelines_tests.postgres.world import row
 

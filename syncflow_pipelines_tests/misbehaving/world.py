@@ -10,10 +10,10 @@ from psycopg import sql
 
 from syncflow_pipelines.config import ConnectorConfig, EntityOverride, Settings
 from syncflow_pipelines.database import Database
-from syncflow_pipelines.sync.discovery import discover
 from syncflow_pipelines.sync.engine import SyncRequest, sync_entity
 from syncflow_pipelines.sync.entities import find_entity
 from syncflow_pipelines.sync.model import Counts, Entity, SyncOutcome
+from syncflow_pipelines.sync.schema.discovery import discover
 from syncflow_pipelines.transport import SourceClient
 from syncflow_pipelines_tests.misbehaving.source import MisbehavingSource
 from syncflow_pipelines_tests.server.calling import PatientClock

@@ -16,8 +16,8 @@ import psycopg
 
 from syncflow_pipelines.config import BearerAuth, ConnectorConfig, Settings
 from syncflow_pipelines.database import open_database
-from syncflow_pipelines.sync import batch_copy
 from syncflow_pipelines.sync.engine import SyncRequest, sync_entity
+from syncflow_pipelines.sync.loading import batch_copy
 from syncflow_pipelines_tests.postgres.world import World
 
 ROOT = Path(__file__).parents[2]

@@ -11,13 +11,13 @@ from hypothesis import HealthCheck, settings
 from psycopg import sql
 
 from syncflow_pipelines.database import Database
-from syncflow_pipelines.sync.apply import Applied, Target
-from syncflow_pipelines.sync.decode import Reject, RowDecoder
+from syncflow_pipelines.sync.conversion.decode import Reject, RowDecoder
+from syncflow_pipelines.sync.loading.apply import Applied, Target
+from syncflow_pipelines.sync.loading.staging import Staging
 from syncflow_pipelines.sync.model import Column, EntitySpec, Strategy, Table
-from syncflow_pipelines.sync.pages import parse_page
-from syncflow_pipelines.sync.staging import Staging
-from syncflow_pipelines.sync.tables import ensure_table
-from syncflow_pipelines.sync.types import postgres_type
+from syncflow_pipelines.sync.reading.pages import parse_page
+from syncflow_pipelines.sync.schema.tables import ensure_table
+from syncflow_pipelines.sync.schema.types import postgres_type
 
 LIGHT = settings(
     max_examples=60, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]

@@ -6,8 +6,8 @@ from typing import Any, LiteralString
 import psycopg
 
 from syncflow_pipelines.sync.model import Column, EntitySpec, SchemaChange, Table
-from syncflow_pipelines.sync.table_plans import plan_table
-from syncflow_pipelines.sync.tables import apply_plan
+from syncflow_pipelines.sync.schema.table_plans import plan_table
+from syncflow_pipelines.sync.schema.tables import apply_plan
 
 ITEMS = Table("erp", "items")
 AUDIT = {

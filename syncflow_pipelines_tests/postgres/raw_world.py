@@ -13,10 +13,10 @@ from psycopg import sql
 
 from syncflow_pipelines.config import ConnectorConfig, EntityOverride, NoAuth, Settings
 from syncflow_pipelines.database import Database
-from syncflow_pipelines.sync.discovery import discover
 from syncflow_pipelines.sync.engine import SyncRequest, sync_entity
 from syncflow_pipelines.sync.model import Strategy, SyncOutcome
-from syncflow_pipelines.sync.rejects import RejectedRow, list_rejects
+from syncflow_pipelines.sync.rejects.record import RejectedRow, list_rejects
+from syncflow_pipelines.sync.schema.discovery import discover
 
 
 @dataclass

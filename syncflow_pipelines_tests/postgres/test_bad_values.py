@@ -6,9 +6,9 @@ from syncflow_pipelines.config import Settings
 from syncflow_pipelines.database import Database
 from syncflow_pipelines.defs.checks import REJECTS, evaluate
 from syncflow_pipelines.sync.model import STRATEGIES, Strategy
-from syncflow_pipelines.sync.rejects import MAX_VALUE_CHARACTERS
-from syncflow_pipelines.sync.restaging import UNREADABLE
-from syncflow_pipelines.sync.retry import RetryRequest, retry_rejects
+from syncflow_pipelines.sync.rejects.record import MAX_VALUE_CHARACTERS
+from syncflow_pipelines.sync.rejects.restaging import UNREADABLE
+from syncflow_pipelines.sync.rejects.retry import RetryRequest, retry_rejects
 from syncflow_pipelines_tests.postgres.exact_values import KINDS
 from syncflow_pipelines_tests.postgres.raw_world import RawEntity, RawWorld, raw_world
 from syncflow_pipelines_tests.postgres.test_cli_commands import Syncflow, syncflow  # noqa: F401 - a fixture

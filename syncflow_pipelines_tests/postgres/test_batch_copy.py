@@ -8,10 +8,10 @@ import pytest
 from psycopg.pq import TransactionStatus
 
 from syncflow_pipelines.database import Database
-from syncflow_pipelines.sync.batch_copy import MOST_PAGES, Taken
-from syncflow_pipelines.sync.decode import Batch, Reject, RowDecoder
-from syncflow_pipelines.sync.pages import parse_page
-from syncflow_pipelines.sync.staging import Staging
+from syncflow_pipelines.sync.conversion.decode import Batch, Reject, RowDecoder
+from syncflow_pipelines.sync.loading.batch_copy import MOST_PAGES, Taken
+from syncflow_pipelines.sync.loading.staging import Staging
+from syncflow_pipelines.sync.reading.pages import parse_page
 from syncflow_pipelines_tests.postgres.loading import KEY, column, entity, literal, page, wire
 
 SPEC = entity(

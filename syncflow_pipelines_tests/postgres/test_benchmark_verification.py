@@ -14,8 +14,8 @@ from benchmarks.source.server import Server
 from benchmarks.verification import RowsDiffer, Verification, syncflow_table
 from syncflow_pipelines.config import ConnectorConfig, Settings
 from syncflow_pipelines.database import Database
-from syncflow_pipelines.sync.discovery import discover
 from syncflow_pipelines.sync.engine import SyncRequest, sync_entity
+from syncflow_pipelines.sync.schema.discovery import discover
 
 ROWS = 60
 TABLE = "bench.order_lines"

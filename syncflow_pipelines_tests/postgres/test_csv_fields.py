@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from psycopg import sql
 
 from syncflow_pipelines.database import Database
-from syncflow_pipelines.sync.csv_fields import NULL, FieldWriter, quoted
+from syncflow_pipelines.sync.conversion.csv_fields import NULL, FieldWriter, quoted
+from syncflow_pipelines.sync.conversion.values import BadValue, converter, exact
 from syncflow_pipelines.sync.model import Column
-from syncflow_pipelines.sync.values import BadValue, converter, exact
 from syncflow_pipelines_tests.postgres import literals
 
 THOROUGH = settings(

@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import Any
 
 from syncflow_pipelines.demo.entity import SourceColumn
-from syncflow_pipelines.sync.discovery import discover
 from syncflow_pipelines.sync.entities import list_entities
 from syncflow_pipelines.sync.runs import try_lock
+from syncflow_pipelines.sync.schema.discovery import discover
 from syncflow_pipelines.sync.state import read_catalogue_state
 from syncflow_pipelines_tests.postgres.changing_world import LABEL, NUMBER, QTY, SITE, change, do, everything
 from syncflow_pipelines_tests.postgres.world import World, row

@@ -14,9 +14,9 @@ from syncflow_pipelines.demo.app import build_app
 from syncflow_pipelines.demo.serving import serve_in_thread
 from syncflow_pipelines.demo.store import Fault, SourceStore
 from syncflow_pipelines.errors import SourceProtocolError, SourceRefused, SourceUnreachable
-from syncflow_pipelines.sync import discovery
-from syncflow_pipelines.sync.discovery import discover
 from syncflow_pipelines.sync.entities import list_entities
+from syncflow_pipelines.sync.schema import discovery
+from syncflow_pipelines.sync.schema.discovery import discover
 from syncflow_pipelines_tests.postgres.changing_world import (
     everything,
 )

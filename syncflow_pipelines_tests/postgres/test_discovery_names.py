@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from syncflow_pipelines.sync.discovery import discover
 from syncflow_pipelines.sync.entities import find_entity
 from syncflow_pipelines.sync.model import Table
+from syncflow_pipelines.sync.schema.discovery import discover
 from syncflow_pipelines_tests.postgres.changing_world import LABEL, NUMBER, QTY, SITE, change, do
 from syncflow_pipelines_tests.postgres.world import World, row
 

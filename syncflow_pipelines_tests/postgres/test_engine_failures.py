@@ -16,7 +16,7 @@ from syncflow_pipelines.demo.serving import listen
 from syncflow_pipelines.demo.store import Fault
 from syncflow_pipelines.sync.entities import due_entities
 from syncflow_pipelines.sync.model import Counts, SyncOutcome
-from syncflow_pipelines.sync.rejects import list_rejects
+from syncflow_pipelines.sync.rejects.record import list_rejects
 from syncflow_pipelines_tests.postgres.world import TOKEN, World, row
 
 

@@ -15,11 +15,11 @@ from syncflow_pipelines.demo.entity import SourceColumn, SourceEntity
 from syncflow_pipelines.demo.serving import serve_in_thread
 from syncflow_pipelines.demo.store import Fault
 from syncflow_pipelines.errors import SyncError
-from syncflow_pipelines.sync.decode import Batch
+from syncflow_pipelines.sync.conversion.decode import Batch
 from syncflow_pipelines.sync.entities import due_entities
 from syncflow_pipelines.sync.model import Counts
-from syncflow_pipelines.sync.pages import Page
-from syncflow_pipelines.sync.reading import read_by_version
+from syncflow_pipelines.sync.reading.pages import Page
+from syncflow_pipelines.sync.reading.reads import read_by_version
 from syncflow_pipelines.sync.refusals import said_by
 from syncflow_pipelines.sync.runs import close_dead_runs, close_run, open_run
 from syncflow_pipelines_tests.postgres.world import World, row

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from syncflow_pipelines.sync import apply, ingest
-from syncflow_pipelines.sync.empty_table import EmptyTable
+from syncflow_pipelines.sync import ingest
+from syncflow_pipelines.sync.loading import apply
+from syncflow_pipelines.sync.loading.empty_table import EmptyTable
 from syncflow_pipelines.sync.model import Counts
 from syncflow_pipelines_tests.misbehaving.faults import lie
 from syncflow_pipelines_tests.misbehaving.world import HostileWorld, hostile

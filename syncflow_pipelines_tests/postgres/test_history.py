@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from syncflow_pipelines.demo.entity import SourceColumn
-from syncflow_pipelines.sync.retry import RetryRequest, retry_rejects
+from syncflow_pipelines.sync.rejects.retry import RetryRequest, retry_rejects
 from syncflow_pipelines_tests.postgres.changing_world import change, do
 from syncflow_pipelines_tests.postgres.killed_sync import run_child
 from syncflow_pipelines_tests.postgres.recorded import agrees, changes, live, replayed

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from syncflow_pipelines.sync.discovery import discover
 from syncflow_pipelines.sync.model import DiscoveryReport
+from syncflow_pipelines.sync.schema.discovery import discover
 from syncflow_pipelines_tests.misbehaving.faults import Fault, lie
 from syncflow_pipelines_tests.misbehaving.source import Asked
 from syncflow_pipelines_tests.misbehaving.world import SLUG, HostileWorld, hostile, values

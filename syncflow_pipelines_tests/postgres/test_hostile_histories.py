@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from syncflow_pipelines.sync.rowversion import precedes
+from syncflow_pipelines.sync.reading.rowversion import precedes
 from syncflow_pipelines_tests.misbehaving.histories import Chapter, History, Unfolding, drawn, histories, of_kinds
 from syncflow_pipelines_tests.misbehaving.world import HostileWorld, hostile, values
 

@@ -8,8 +8,8 @@ import pytest
 from psycopg import sql
 
 from syncflow_pipelines.database import Database
-from syncflow_pipelines.sync import known
-from syncflow_pipelines.sync.known import KnownRows, Unseen
+from syncflow_pipelines.sync.loading import known
+from syncflow_pipelines.sync.loading.known import KnownRows, Unseen
 from syncflow_pipelines.sync.model import Column, EntitySpec, Table
 from syncflow_pipelines_tests.misbehaving.faults import lie
 from syncflow_pipelines_tests.misbehaving.world import HostileWorld, check_counts, hostile, values

@@ -8,9 +8,9 @@ import pytest
 
 from syncflow_pipelines.demo.changes import Row
 from syncflow_pipelines.errors import UnknownEntity
-from syncflow_pipelines.sync.decode import Reject
+from syncflow_pipelines.sync.conversion.decode import Reject
 from syncflow_pipelines.sync.engine import SyncRequest, sync_entity
-from syncflow_pipelines.sync.rejects import (
+from syncflow_pipelines.sync.rejects.record import (
     MAX_VALUE_CHARACTERS,
     RejectedRow,
     close_rejects,

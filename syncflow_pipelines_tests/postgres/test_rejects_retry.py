@@ -8,12 +8,12 @@ import msgspec
 import pytest
 from psycopg.types.json import Jsonb
 
-from syncflow_pipelines.sync.decode import Reject
+from syncflow_pipelines.sync.conversion.decode import Reject
 from syncflow_pipelines.sync.entities import find_entity
 from syncflow_pipelines.sync.model import STRATEGIES, Counts, Strategy
-from syncflow_pipelines.sync.rejects import RejectedRow, keep_rejects, list_rejects
-from syncflow_pipelines.sync.restaging import CHARACTERS_AT_ONCE
-from syncflow_pipelines.sync.retry import RetryOutcome, RetryRequest, retry_rejects
+from syncflow_pipelines.sync.rejects.record import RejectedRow, keep_rejects, list_rejects
+from syncflow_pipelines.sync.rejects.restaging import CHARACTERS_AT_ONCE
+from syncflow_pipelines.sync.rejects.retry import RetryOutcome, RetryRequest, retry_rejects
 from syncflow_pipelines.sync.runs import close_dead_runs, list_runs, open_run, try_lock
 from syncflow_pipelines_tests.postgres.world import World, row
 

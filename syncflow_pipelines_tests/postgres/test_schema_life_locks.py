@@ -13,8 +13,8 @@ import pytest
 from syncflow_pipelines.demo.entity import SourceColumn
 from syncflow_pipelines.demo.serving import serve_in_thread
 from syncflow_pipelines.demo.store import Fault
-from syncflow_pipelines.sync.discovery import discover
 from syncflow_pipelines.sync.model import DiscoveryReport
+from syncflow_pipelines.sync.schema.discovery import discover
 from syncflow_pipelines_tests.postgres.changing_world import LABEL, NUMBER, QTY, SITE, change, do, everything, in_use
 from syncflow_pipelines_tests.postgres.world import World, row
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from syncflow_pipelines.demo.entity import SourceColumn
-from syncflow_pipelines.sync.table_plans import MAX_COLUMNS
+from syncflow_pipelines.sync.schema.table_plans import MAX_COLUMNS
 from syncflow_pipelines_tests.postgres.changing_world import change, do, in_use, types
 from syncflow_pipelines_tests.postgres.world import World
 

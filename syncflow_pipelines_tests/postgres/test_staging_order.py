@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from psycopg import sql
 
 from syncflow_pipelines.database import Database
-from syncflow_pipelines.sync.decode import MAX_VERSION_CHARACTERS, RowDecoder
-from syncflow_pipelines.sync.pages import parse_page
-from syncflow_pipelines.sync.rowversion import precedes
-from syncflow_pipelines.sync.staging import VERSION_ORDER, Staging
+from syncflow_pipelines.sync.conversion.decode import MAX_VERSION_CHARACTERS, RowDecoder
+from syncflow_pipelines.sync.loading.staging import VERSION_ORDER, Staging
+from syncflow_pipelines.sync.reading.pages import parse_page
+from syncflow_pipelines.sync.reading.rowversion import precedes
 from syncflow_pipelines_tests.postgres.loading import KEY, LIGHT, column, entity, page, wire
 
 COUNTERS = st.integers(0, 10**40).map(str)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from syncflow_pipelines.database import Database
-from syncflow_pipelines.sync.apply import Applied
+from syncflow_pipelines.sync.loading.apply import Applied
 from syncflow_pipelines.sync.model import EntitySpec
 from syncflow_pipelines_tests.postgres.loading import KEY, Loader, column, literal, loader, page, wire
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from syncflow_pipelines.database import Database
-from syncflow_pipelines.sync.apply import Applied
+from syncflow_pipelines.sync.loading.apply import Applied
 from syncflow_pipelines_tests.postgres.loading import KEY, LIGHT, column, loader, page
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=8)

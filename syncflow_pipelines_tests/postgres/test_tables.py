@@ -10,9 +10,9 @@ from psycopg import sql
 
 from syncflow_pipelines.database import Database
 from syncflow_pipelines.errors import SchemaRefused
-from syncflow_pipelines.sync.table_plans import columns_of, plan_table, unique_keys
-from syncflow_pipelines.sync.tables import apply_plan, ensure_table
-from syncflow_pipelines.sync.types import widening
+from syncflow_pipelines.sync.schema.table_plans import columns_of, plan_table, unique_keys
+from syncflow_pipelines.sync.schema.tables import apply_plan, ensure_table
+from syncflow_pipelines.sync.schema.types import widening
 from syncflow_pipelines_tests.postgres.one_table import AUDIT, ITEMS, SPEC, ask, column, ensure, fill, with_type
 
 

@@ -8,9 +8,9 @@ import psycopg
 import pytest
 
 from syncflow_pipelines.database import Database
-from syncflow_pipelines.sync.identifiers import identifier
 from syncflow_pipelines.sync.model import Table
-from syncflow_pipelines.sync.table_plans import (
+from syncflow_pipelines.sync.schema.identifiers import identifier
+from syncflow_pipelines.sync.schema.table_plans import (
     columns_of,
     plan_table,
 )

@@ -8,7 +8,7 @@ import pytest
 from psycopg import sql
 
 from syncflow_pipelines.database import Database
-from syncflow_pipelines.sync.types import postgres_type, widening
+from syncflow_pipelines.sync.schema.types import postgres_type, widening
 
 DATA_TYPES = (
     "VARCHAR2(50)|CLOB|SMALLINT|INTEGER|BIGINT|NUMBER(19)|NUMBER(*,0)|NUMBER(10,3)|NUMBER(3,5)|NUMBER|FLOAT|REAL|BOOLEAN"

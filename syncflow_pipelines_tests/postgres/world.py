@@ -11,10 +11,10 @@ from syncflow_pipelines.config import ConnectorConfig, EntityOverride, Settings
 from syncflow_pipelines.database import Database
 from syncflow_pipelines.demo.entity import SourceColumn, SourceEntity
 from syncflow_pipelines.demo.store import SourceStore
-from syncflow_pipelines.sync.discovery import discover
 from syncflow_pipelines.sync.engine import SyncRequest, sync_entity
 from syncflow_pipelines.sync.entities import find_entity
 from syncflow_pipelines.sync.model import DiscoveryReport, Entity, SyncOutcome
+from syncflow_pipelines.sync.schema.discovery import discover
 
 TOKEN = "a-token-that-must-never-be-shown"
 

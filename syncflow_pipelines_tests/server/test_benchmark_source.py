@@ -16,7 +16,7 @@ from benchmarks.source.offer import SLUG, Offer
 from benchmarks.source.process import running_source
 from benchmarks.source.server import Server
 from syncflow_pipelines.demo.app import contract
-from syncflow_pipelines.sync.catalogue import parse_catalogue
+from syncflow_pipelines.sync.schema.catalogue import parse_catalogue
 from syncflow_pipelines_tests.server.test_demo_source_contract import STEADY, contract_for
 
 ROWS = 2_345

@@ -16,8 +16,8 @@ from syncflow_pipelines.demo.exact_json import read_json
 from syncflow_pipelines.demo.mutate import mutate
 from syncflow_pipelines.demo.versions import is_greater
 from syncflow_pipelines.errors import ConfigurationError
-from syncflow_pipelines.sync.catalogue import parse_catalogue
-from syncflow_pipelines.sync.types import Family, postgres_type
+from syncflow_pipelines.sync.schema.catalogue import parse_catalogue
+from syncflow_pipelines.sync.schema.types import Family, postgres_type
 
 SLUGS = tuple(entity.spec.slug for entity in ERP)
 

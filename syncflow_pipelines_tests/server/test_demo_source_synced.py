@@ -20,11 +20,11 @@ from syncflow_pipelines.demo.erp import ensure_erp, erp_token, expected_rows, op
 from syncflow_pipelines.demo.erp_rows import ERP
 from syncflow_pipelines.demo.mutate import mutate
 from syncflow_pipelines.demo.serving import serve_in_thread
-from syncflow_pipelines.sync.discovery import discover
 from syncflow_pipelines.sync.engine import SyncRequest, sync_entity
 from syncflow_pipelines.sync.entities import find_entity
 from syncflow_pipelines.sync.model import SyncOutcome
-from syncflow_pipelines.sync.types import postgres_type
+from syncflow_pipelines.sync.schema.discovery import discover
+from syncflow_pipelines.sync.schema.types import postgres_type
 
 SLUGS = tuple(entity.spec.slug for entity in ERP)
 Row = dict[str, Any]

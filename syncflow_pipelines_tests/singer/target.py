@@ -10,11 +10,11 @@ from psycopg.rows import dict_row
 
 from syncflow_pipelines.config import ConnectorConfig, Settings
 from syncflow_pipelines.database import Database
-from syncflow_pipelines.sync.discovery import discover
 from syncflow_pipelines.sync.engine import SyncRequest, sync_entity
 from syncflow_pipelines.sync.entities import find_entity
 from syncflow_pipelines.sync.model import DiscoveryReport, Entity, SyncOutcome
-from syncflow_pipelines.sync.rejects import RejectedRow, list_rejects
+from syncflow_pipelines.sync.rejects.record import RejectedRow, list_rejects
+from syncflow_pipelines.sync.schema.discovery import discover
 from syncflow_pipelines_tests.singer.source import SingerSource
 from syncflow_pipelines_tests.singer.streams import Message, Schema, State
 

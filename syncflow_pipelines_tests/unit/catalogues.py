@@ -3,8 +3,8 @@
 import json
 from typing import Any
 
-from syncflow_pipelines.sync.catalogue import parse_catalogue
 from syncflow_pipelines.sync.model import Catalogue
+from syncflow_pipelines.sync.schema.catalogue import parse_catalogue
 
 
 def column(name: str = "PART_NO", data_type: str = "VARCHAR2(50)", **given: Any) -> dict[str, Any]:

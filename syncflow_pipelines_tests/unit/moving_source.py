@@ -9,11 +9,11 @@ from typing import Any
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from syncflow_pipelines.sync.decode import Batch, RowDecoder
+from syncflow_pipelines.sync.conversion.decode import Batch, RowDecoder
 from syncflow_pipelines.sync.model import Column, EntitySpec
-from syncflow_pipelines.sync.pages import Page, parse_page
-from syncflow_pipelines.sync.reading import VersionRead, WholeRead, read_by_version, read_whole
-from syncflow_pipelines.sync.rowversion import precedes
+from syncflow_pipelines.sync.reading.pages import Page, parse_page
+from syncflow_pipelines.sync.reading.reads import VersionRead, WholeRead, read_by_version, read_whole
+from syncflow_pipelines.sync.reading.rowversion import precedes
 
 SPEC = EntitySpec(
     slug="things",

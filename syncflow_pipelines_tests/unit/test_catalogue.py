@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from syncflow_pipelines.errors import SourceProtocolError
-from syncflow_pipelines.sync.catalogue import MAX_COLUMNS, parse_catalogue
 from syncflow_pipelines.sync.model import Catalogue, Finding
+from syncflow_pipelines.sync.schema.catalogue import MAX_COLUMNS, parse_catalogue
 from syncflow_pipelines_tests.unit.catalogues import column, entity, parse, without
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import msgspec
 import pytest
 
-from syncflow_pipelines.sync.csv_fields import Fields, FieldWriter, quoted
+from syncflow_pipelines.sync.conversion.csv_fields import Fields, FieldWriter, quoted
 from syncflow_pipelines.sync.model import Column
 
 

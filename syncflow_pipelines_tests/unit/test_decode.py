@@ -9,9 +9,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from syncflow_pipelines.sync.decode import MAX_KEY_BYTES, ROW, SEEN_ONLY, TOMBSTONE, Batch, RowDecoder, key_digest
+from syncflow_pipelines.sync.conversion.decode import (
+    MAX_KEY_BYTES,
+    ROW,
+    SEEN_ONLY,
+    TOMBSTONE,
+    Batch,
+    RowDecoder,
+    key_digest,
+)
 from syncflow_pipelines.sync.model import Column, EntitySpec
-from syncflow_pipelines.sync.pages import parse_page
+from syncflow_pipelines.sync.reading.pages import parse_page
 from syncflow_pipelines_tests.unit.csv_lines import Line, read_line
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from syncflow_pipelines.sync.identifiers import (
+from syncflow_pipelines.sync.schema.identifiers import (
     MAX_BYTES,
     SYSTEM_COLUMNS,
     column_identifiers,

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from syncflow_pipelines.sync.decode import ROW, TOMBSTONE, RowDecoder
+from syncflow_pipelines.sync.conversion.decode import ROW, TOMBSTONE, RowDecoder
+from syncflow_pipelines.sync.conversion.page_csv import ASKED_PAGES, PageEncoder
 from syncflow_pipelines.sync.model import Column, EntitySpec
-from syncflow_pipelines.sync.page_csv import ASKED_PAGES, PageEncoder
-from syncflow_pipelines.sync.pages import WireRow, parse_page
+from syncflow_pipelines.sync.reading.pages import WireRow, parse_page
 from syncflow_pipelines_tests.unit.csv_lines import read_fields, read_line
 
 HARD_NAMES = ['a"b', "a\\b", "a\tb", "a\nb"]

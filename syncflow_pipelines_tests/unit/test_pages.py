@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from syncflow_pipelines.sync.pages import BadRow, Page, WireRow, parse_page
+from syncflow_pipelines.sync.reading.pages import BadRow, Page, WireRow, parse_page
 
 DEEP = b"[" * 5000 + b"]" * 5000
 GOOD_ROWS = (

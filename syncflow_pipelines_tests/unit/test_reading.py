@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from syncflow_pipelines.errors import SourceProtocolError
-from syncflow_pipelines.sync.pages import Page
-from syncflow_pipelines.sync.reading import read_whole
-from syncflow_pipelines.sync.rowversion import precedes
+from syncflow_pipelines.sync.reading.pages import Page
+from syncflow_pipelines.sync.reading.reads import read_whole
+from syncflow_pipelines.sync.reading.rowversion import precedes
 from syncflow_pipelines_tests.unit.moving_source import (
     GROUPS,
     SPELLINGS,

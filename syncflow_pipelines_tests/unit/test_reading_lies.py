@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from syncflow_pipelines.errors import SourceProtocolError
-from syncflow_pipelines.sync.pages import Page, parse_page
-from syncflow_pipelines.sync.reading import UNTOLD_PAGES, WholeRead, read_by_version, read_whole
+from syncflow_pipelines.sync.reading.pages import Page, parse_page
+from syncflow_pipelines.sync.reading.reads import UNTOLD_PAGES, WholeRead, read_by_version, read_whole
 from syncflow_pipelines_tests.unit.moving_source import (
     Kept,
     Source,

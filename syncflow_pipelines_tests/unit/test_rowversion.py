@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from syncflow_pipelines.sync.rowversion import precedes, rewind
+from syncflow_pipelines.sync.reading.rowversion import precedes, rewind
 
 COUNTERS = st.integers(0, 10**40).map(str)
 PADDED = st.tuples(st.integers(0, 10**12), st.integers(0, 20)).map(lambda pair: f"{pair[0]:0{pair[1]}d}")

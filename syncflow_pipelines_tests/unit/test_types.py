@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from syncflow_pipelines.sync.types import Family, postgres_type, widening
+from syncflow_pipelines.sync.schema.types import Family, postgres_type, widening
 
 TABLE: dict[tuple[str, Family], str] = {
     ("text", "text"): (

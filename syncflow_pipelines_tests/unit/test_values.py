@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from syncflow_pipelines.sync.conversion.values import BadValue, converter
 from syncflow_pipelines.sync.model import Column
-from syncflow_pipelines.sync.types import postgres_type
-from syncflow_pipelines.sync.values import BadValue, converter
+from syncflow_pipelines.sync.schema.types import postgres_type
 
 SMALL = settings(max_examples=120, derandomize=True, deadline=None)
 

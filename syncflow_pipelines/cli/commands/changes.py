@@ -12,9 +12,9 @@ from syncflow_pipelines.cli.invocation import Invocation, pass_invocation
 from syncflow_pipelines.cli.names import EntityName, KeyValue, Moment, RunName
 from syncflow_pipelines.cli.output import Cell, print_json_text, print_table
 from syncflow_pipelines.database import open_database
-from syncflow_pipelines.sync.changes import ChangeFilter, RecordChange, has_changes, list_changes
 from syncflow_pipelines.sync.entities import find_entity
-from syncflow_pipelines.sync.history import OPERATIONS, Operation
+from syncflow_pipelines.sync.history.changes import ChangeFilter, RecordChange, has_changes, list_changes
+from syncflow_pipelines.sync.history.recording import OPERATIONS, Operation
 from syncflow_pipelines.sync.runs import run_beginning
 
 HEADINGS = ("changed", "run", "operation", "key", "columns")

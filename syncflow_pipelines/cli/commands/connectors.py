@@ -53,7 +53,7 @@ def command(invocation: Invocation, names: tuple[str, ...], test: bool, as_json:
 
 def ask(connector: ConnectorConfig, settings: Settings) -> Answer:
     """What the source answers to a question after its health, and then after its catalogue."""
-    from syncflow_pipelines.sync.discovery import fetch_catalogue
+    from syncflow_pipelines.sync.schema.discovery import fetch_catalogue
     from syncflow_pipelines.transport import open_source
 
     try:

@@ -11,8 +11,8 @@ from syncflow_pipelines.cli.output import Cell, counted, print_json, print_table
 from syncflow_pipelines.config import ConnectorConfig
 from syncflow_pipelines.database import Database, open_database
 from syncflow_pipelines.errors import SourceError
-from syncflow_pipelines.sync.discovery import discover
 from syncflow_pipelines.sync.model import DiscoveryReport, SchemaChange
+from syncflow_pipelines.sync.schema.discovery import discover
 
 
 @click.command("discover")

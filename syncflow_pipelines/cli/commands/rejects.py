@@ -11,7 +11,7 @@ from syncflow_pipelines.cli.names import EntityName
 from syncflow_pipelines.cli.output import Cell, print_facts, print_json, print_table
 from syncflow_pipelines.database import open_database
 from syncflow_pipelines.sync.entities import find_entity
-from syncflow_pipelines.sync.rejects import (
+from syncflow_pipelines.sync.rejects.record import (
     STATUSES,
     RejectedRow,
     Status,

@@ -16,11 +16,11 @@ from syncflow_pipelines.cli.outcomes import as_status, named_error
 from syncflow_pipelines.cli.output import Cell, counted, print_json, print_table
 from syncflow_pipelines.database import Database, open_database
 from syncflow_pipelines.errors import UnknownEntity
-from syncflow_pipelines.sync.dropping import DropOutcome, DropRequest, drop_rejects
 from syncflow_pipelines.sync.entities import find_entity
-from syncflow_pipelines.sync.rejects import count_rejects_by_entity, find_reject
-from syncflow_pipelines.sync.restaging import find_tried
-from syncflow_pipelines.sync.retry import RetryOutcome, RetryRequest, retry_rejects
+from syncflow_pipelines.sync.rejects.dropping import DropOutcome, DropRequest, drop_rejects
+from syncflow_pipelines.sync.rejects.record import count_rejects_by_entity, find_reject
+from syncflow_pipelines.sync.rejects.restaging import find_tried
+from syncflow_pipelines.sync.rejects.retry import RetryOutcome, RetryRequest, retry_rejects
 
 RETRIED = (
     "entity", "status", "tried", "resolved", "superseded", "inserted", "updated", "unchanged", "deleted", "open",

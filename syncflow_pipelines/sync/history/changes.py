@@ -1,4 +1,4 @@
-"""The recorded changes of rows, read and removed; `history.py` writes them."""
+"""The recorded changes of rows, read and removed; `recording.py` writes them."""
 
 import re
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from psycopg.rows import class_row
 
 from syncflow_pipelines.database import Database
 from syncflow_pipelines.errors import UnknownEntity
-from syncflow_pipelines.sync.history import Operation
+from syncflow_pipelines.sync.history.recording import Operation
 from syncflow_pipelines.sync.model import Entity
 
 PURGED_AT_ONCE = 10_000

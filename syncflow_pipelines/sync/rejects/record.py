@@ -14,7 +14,7 @@ import psycopg
 from psycopg.rows import class_row
 
 from syncflow_pipelines.errors import UnknownEntity
-from syncflow_pipelines.sync.decode import Reject, key_digest, row_digest
+from syncflow_pipelines.sync.conversion.decode import Reject, key_digest, row_digest
 
 Status = Literal["open", "resolved", "dropped"]
 STATUSES: tuple[Status, ...] = ("open", "resolved", "dropped")

@@ -10,12 +10,12 @@ from uuid import UUID
 import msgspec
 import xxhash
 
-from syncflow_pipelines.sync.csv_fields import NULL, quoted
+from syncflow_pipelines.sync.conversion.csv_fields import NULL, quoted
+from syncflow_pipelines.sync.conversion.page_csv import EncodedPage, PageEncoder, digest_of_key
+from syncflow_pipelines.sync.conversion.spelling import one_spelling
+from syncflow_pipelines.sync.conversion.values import BadValue, Converter, converter, exact
 from syncflow_pipelines.sync.model import Column, EntitySpec
-from syncflow_pipelines.sync.page_csv import EncodedPage, PageEncoder, digest_of_key
-from syncflow_pipelines.sync.pages import BadRow, Page, WireRow
-from syncflow_pipelines.sync.spelling import one_spelling
-from syncflow_pipelines.sync.values import BadValue, Converter, converter, exact
+from syncflow_pipelines.sync.reading.pages import BadRow, Page, WireRow
 
 ROW, TOMBSTONE, SEEN_ONLY = b"0", b"1", b"2"
 """What a staged line is: a row, a deletion, or the key of a rejected row that is still at the source."""

@@ -15,9 +15,9 @@ from typing import Protocol
 import numpy as np
 
 from syncflow_pipelines.errors import SourceProtocolError
-from syncflow_pipelines.sync.decode import Batch
-from syncflow_pipelines.sync.pages import Page
-from syncflow_pipelines.sync.rowversion import precedes
+from syncflow_pipelines.sync.conversion.decode import Batch
+from syncflow_pipelines.sync.reading.pages import Page
+from syncflow_pipelines.sync.reading.rowversion import precedes
 
 Take = Callable[[Page], Batch]
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import msgspec
 import xxhash
 
-from syncflow_pipelines.sync.csv_fields import Fields, FieldWriter
+from syncflow_pipelines.sync.conversion.csv_fields import Fields, FieldWriter
 from syncflow_pipelines.sync.model import EntitySpec
-from syncflow_pipelines.sync.pages import WireRow
+from syncflow_pipelines.sync.reading.pages import WireRow
 
 ASKED_PAGES = 10
 """On so many pages with columns that the catalogue does not name their names are looked up."""

@@ -14,16 +14,16 @@ from uuid import UUID
 import psycopg
 from psycopg import sql
 
-from syncflow_pipelines.sync.apply import Applied, Target
-from syncflow_pipelines.sync.decode import RowDecoder
+from syncflow_pipelines.sync.conversion.decode import RowDecoder
 from syncflow_pipelines.sync.entities import forget_cursor
-from syncflow_pipelines.sync.history import History
+from syncflow_pipelines.sync.history.recording import History
+from syncflow_pipelines.sync.loading.apply import Applied, Target
+from syncflow_pipelines.sync.loading.staging import NAME, Staging
 from syncflow_pipelines.sync.model import Counts, Entity
-from syncflow_pipelines.sync.pages import parse_page
-from syncflow_pipelines.sync.rejects import digest_of, refresh_reject
-from syncflow_pipelines.sync.rowversion import precedes
-from syncflow_pipelines.sync.staging import NAME, Staging
-from syncflow_pipelines.sync.tables import ensure_table
+from syncflow_pipelines.sync.reading.pages import parse_page
+from syncflow_pipelines.sync.reading.rowversion import precedes
+from syncflow_pipelines.sync.rejects.record import digest_of, refresh_reject
+from syncflow_pipelines.sync.schema.tables import ensure_table
 
 ROWS_AT_ONCE = 1000
 CHARACTERS_AT_ONCE = 8_000_000

@@ -13,9 +13,9 @@ from typing import Any
 import msgspec
 
 from syncflow_pipelines.errors import SourceProtocolError
-from syncflow_pipelines.sync.identifiers import column_identifiers
 from syncflow_pipelines.sync.model import STRATEGIES, Catalogue, Column, EntitySpec, Finding
-from syncflow_pipelines.sync.types import postgres_type
+from syncflow_pipelines.sync.schema.identifiers import column_identifiers
+from syncflow_pipelines.sync.schema.types import postgres_type
 
 MAX_COLUMNS = 1590
 """PostgreSQL's 1,600 columns of a table, less those that SyncFlow adds."""

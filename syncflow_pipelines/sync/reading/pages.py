@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from syncflow_pipelines.sync.json_pieces import elements, members
+from syncflow_pipelines.sync.reading.json_pieces import elements, members
 
 
 class WireRow(msgspec.Struct):

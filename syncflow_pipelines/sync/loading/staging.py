@@ -7,8 +7,8 @@ from typing import Self
 import psycopg
 from psycopg import sql
 
-from syncflow_pipelines.sync.batch_copy import BatchCopy, Taken
-from syncflow_pipelines.sync.decode import ROW, SEEN_ONLY, Batch, Reject, RowDecoder
+from syncflow_pipelines.sync.conversion.decode import ROW, SEEN_ONLY, Batch, Reject, RowDecoder
+from syncflow_pipelines.sync.loading.batch_copy import BatchCopy, Taken
 from syncflow_pipelines.sync.model import EntitySpec
 
 NAME = "syncflow_stage"

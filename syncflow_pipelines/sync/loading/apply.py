@@ -10,10 +10,10 @@ from typing import LiteralString
 import psycopg
 from psycopg import sql
 
-from syncflow_pipelines.sync.empty_table import EmptyTable
-from syncflow_pipelines.sync.history import History, Operation
+from syncflow_pipelines.sync.history.recording import History, Operation
+from syncflow_pipelines.sync.loading.empty_table import EmptyTable
+from syncflow_pipelines.sync.loading.staging import NAME, Staged
 from syncflow_pipelines.sync.model import EntitySpec, Strategy, Table
-from syncflow_pipelines.sync.staging import NAME, Staged
 
 MANY_ROWS = 10_000
 """From so many rows on, indexes are built faster afterwards."""

@@ -11,8 +11,8 @@ import psycopg
 from numpy.typing import NDArray
 from psycopg import sql
 
+from syncflow_pipelines.sync.loading.staging import NAME
 from syncflow_pipelines.sync.model import EntitySpec, Table
-from syncflow_pipelines.sync.staging import NAME
 
 MOST_ROWS = 20_000_000
 """Of more rows the hashes take more memory than they are worth."""

@@ -11,8 +11,8 @@ from syncflow_pipelines.errors import SyncflowError
 from syncflow_pipelines.sync.entities import find_entity
 from syncflow_pipelines.sync.locking import locked
 from syncflow_pipelines.sync.refusals import translated
-from syncflow_pipelines.sync.rejects import close_rejects, count_rejects
-from syncflow_pipelines.sync.restaging import find_tried
+from syncflow_pipelines.sync.rejects.record import close_rejects, count_rejects
+from syncflow_pipelines.sync.rejects.restaging import find_tried
 
 
 @dataclass(frozen=True, slots=True)

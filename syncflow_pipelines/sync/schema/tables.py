@@ -10,13 +10,13 @@ import psycopg
 from psycopg import sql
 
 from syncflow_pipelines.errors import SchemaRefused
-from syncflow_pipelines.sync.identifiers import identifier
 from syncflow_pipelines.sync.model import Column, EntitySpec, SchemaChange, Table
 from syncflow_pipelines.sync.refusals import may_pass, said_by
-from syncflow_pipelines.sync.schema_changes import FILLED_NEXT
-from syncflow_pipelines.sync.table_locks import locked_table
-from syncflow_pipelines.sync.table_plans import TablePlan, not_widened, plan_table
-from syncflow_pipelines.sync.types import widening
+from syncflow_pipelines.sync.schema.identifiers import identifier
+from syncflow_pipelines.sync.schema.schema_changes import FILLED_NEXT
+from syncflow_pipelines.sync.schema.table_locks import locked_table
+from syncflow_pipelines.sync.schema.table_plans import TablePlan, not_widened, plan_table
+from syncflow_pipelines.sync.schema.types import widening
 
 _AUDIT_COLUMNS = sql.SQL(
     "_bridge_id uuid PRIMARY KEY DEFAULT gen_random_uuid(), "

@@ -11,8 +11,8 @@ from itertools import product
 
 import msgspec
 
+from syncflow_pipelines.sync.conversion.values import BadValue, Converter, converter, exact
 from syncflow_pipelines.sync.model import Column
-from syncflow_pipelines.sync.values import BadValue, Converter, converter, exact
 
 NULL = b"null"
 """What COPY is told to take for NULL; a text of that name is quoted."""

@@ -11,11 +11,11 @@ from typing import Self
 import psycopg
 from psycopg import sql
 
-from syncflow_pipelines.sync.batch_copy import BatchCopy, Taken
-from syncflow_pipelines.sync.decode import TOMBSTONE, Batch, RowDecoder
-from syncflow_pipelines.sync.empty_table import EmptyTable
+from syncflow_pipelines.sync.conversion.decode import TOMBSTONE, Batch, RowDecoder
+from syncflow_pipelines.sync.loading.batch_copy import BatchCopy, Taken
+from syncflow_pipelines.sync.loading.empty_table import EmptyTable
+from syncflow_pipelines.sync.loading.staging import VERSION_ORDER
 from syncflow_pipelines.sync.model import EntitySpec, Table
-from syncflow_pipelines.sync.staging import VERSION_ORDER
 
 LONGEST_S = 60.0
 """A load that is expected to take longer would keep readers waiting; it is staged."""

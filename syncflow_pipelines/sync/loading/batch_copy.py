@@ -10,9 +10,9 @@ from typing import Self
 import psycopg
 from psycopg import sql
 
-from syncflow_pipelines.sync.decode import Batch, Reject, RowDecoder
+from syncflow_pipelines.sync.conversion.decode import Batch, Reject, RowDecoder
 from syncflow_pipelines.sync.model import EntitySpec
-from syncflow_pipelines.sync.pages import WireRow
+from syncflow_pipelines.sync.reading.pages import WireRow
 
 MOST_PAGES = 16
 """Pages in one COPY, which are held until PostgreSQL has taken them."""

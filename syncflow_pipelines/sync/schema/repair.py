@@ -9,8 +9,8 @@ from psycopg import sql
 
 from syncflow_pipelines.sync.entities import find_entity, forget_cursor
 from syncflow_pipelines.sync.model import Entity, Table
-from syncflow_pipelines.sync.schema_changes import record_change
-from syncflow_pipelines.sync.tables import mend_table, plan_known_table
+from syncflow_pipelines.sync.schema.schema_changes import record_change
+from syncflow_pipelines.sync.schema.tables import mend_table, plan_known_table
 
 _ANY = sql.SQL("SELECT 1 FROM {table} LIMIT 1")
 

@@ -15,7 +15,6 @@ import psycopg
 from syncflow_pipelines.config import ConnectorConfig, Settings
 from syncflow_pipelines.database import Database
 from syncflow_pipelines.errors import SchemaRefused, TableInUse
-from syncflow_pipelines.sync.catalogue import parse_catalogue
 from syncflow_pipelines.sync.entities import (
     EntityRecord,
     configured,
@@ -28,18 +27,6 @@ from syncflow_pipelines.sync.entities import (
     save_entity,
     table_owner,
 )
-from syncflow_pipelines.sync.entity_changes import (
-    asks_for_every_row,
-    dropped,
-    gone,
-    identifiers_of,
-    in_known_order,
-    is_same,
-    keeping_types,
-    lifecycle,
-    refuse_great_losses,
-)
-from syncflow_pipelines.sync.identifiers import identifier
 from syncflow_pipelines.sync.model import (
     Catalogue,
     DiscoveryReport,
@@ -52,10 +39,23 @@ from syncflow_pipelines.sync.model import (
 )
 from syncflow_pipelines.sync.refusals import may_pass, said_by
 from syncflow_pipelines.sync.runs import try_lock, unlock
-from syncflow_pipelines.sync.schema_changes import dropped_columns, record_change, record_refusal
+from syncflow_pipelines.sync.schema.catalogue import parse_catalogue
+from syncflow_pipelines.sync.schema.entity_changes import (
+    asks_for_every_row,
+    dropped,
+    gone,
+    identifiers_of,
+    in_known_order,
+    is_same,
+    keeping_types,
+    lifecycle,
+    refuse_great_losses,
+)
+from syncflow_pipelines.sync.schema.identifiers import identifier
+from syncflow_pipelines.sync.schema.schema_changes import dropped_columns, record_change, record_refusal
+from syncflow_pipelines.sync.schema.table_plans import TablePlan, plan_table
+from syncflow_pipelines.sync.schema.tables import apply_plan, changes_of
 from syncflow_pipelines.sync.state import not_servable, write_catalogue_state
-from syncflow_pipelines.sync.table_plans import TablePlan, plan_table
-from syncflow_pipelines.sync.tables import apply_plan, changes_of
 from syncflow_pipelines.transport import open_source
 
 CATALOGUE_PATH = "/api/v1/apis"

@@ -17,12 +17,12 @@ import psycopg
 from syncflow_pipelines.database import Database
 from syncflow_pipelines.errors import SchemaRefused, SyncCancelled, SyncError, SyncflowError
 from syncflow_pipelines.sync.entities import find_entity
-from syncflow_pipelines.sync.history import History
+from syncflow_pipelines.sync.history.recording import History
 from syncflow_pipelines.sync.locking import locked
 from syncflow_pipelines.sync.model import Counts, Entity, SyncOutcome
 from syncflow_pipelines.sync.refusals import translated
-from syncflow_pipelines.sync.rejects import close_rejects, count_rejects
-from syncflow_pipelines.sync.restaging import Restaged, Restaging, TriedRow, find_tried
+from syncflow_pipelines.sync.rejects.record import close_rejects, count_rejects
+from syncflow_pipelines.sync.rejects.restaging import Restaged, Restaging, TriedRow, find_tried
 from syncflow_pipelines.sync.runs import RETRY, close_run, open_run
 
 _LOG = logging.getLogger(__name__)

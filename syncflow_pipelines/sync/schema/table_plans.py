@@ -11,7 +11,7 @@ from psycopg import sql
 
 from syncflow_pipelines.errors import SchemaRefused
 from syncflow_pipelines.sync.model import Column, EntitySpec, SchemaChange, Table
-from syncflow_pipelines.sync.types import Widening, widening
+from syncflow_pipelines.sync.schema.types import Widening, widening
 
 _RELATION = """
 SELECT c.oid, c.relkind::text, c.relpersistence = 'u', EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = c.oid),

@@ -1,0 +1,1 @@
+"""From a page's rows to CSV lines, or to rejects."""

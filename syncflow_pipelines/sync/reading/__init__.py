@@ -1,0 +1,1 @@
+"""From the source's answers to pages of rows, however the source moves meanwhile."""
