@@ -9,6 +9,7 @@ from psycopg.pq import TransactionStatus
 
 from syncflow_pipelines.database import Database
 from syncflow_pipelines.sync.conversion.decode import Batch, Reject, RowDecoder
+from syncflow_pipelines.sync.loading import batch_copy
 from syncflow_pipelines.sync.loading.batch_copy import MOST_PAGES, Taken
 from syncflow_pipelines.sync.loading.staging import Staging
 from syncflow_pipelines.sync.reading.pages import parse_page
@@ -150,6 +151,15 @@ def test_no_more_pages_than_so_many_are_held(staging: Staging) -> None:
     for number in range(3 * MOST_PAGES):
         held += 1 - len(staging.put(batch(wire(number)), number))
         assert held < MOST_PAGES
+
+
+def test_large_pages_are_held_until_they_are_many_bytes_and_no_longer(
+    connection: psycopg.Connection, staging: Staging, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batch_copy, "MOST_BYTES", 1)
+    for number in range(3):
+        assert [one.page for one in staging.put(batch(wire(number)), number)] == [number]
+        assert not is_copying(connection)
 
 
 def test_a_page_with_a_reject_is_not_held(connection: psycopg.Connection, staging: Staging) -> None:

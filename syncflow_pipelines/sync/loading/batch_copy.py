@@ -17,6 +17,9 @@ from syncflow_pipelines.sync.reading.pages import WireRow
 MOST_PAGES = 16
 """Pages in one COPY, which are held until PostgreSQL has taken them."""
 
+MOST_BYTES = 8_000_000
+"""Of lines that one COPY waits for, so that large pages are not held for long."""
+
 SLOW_SOURCE_S = 0.05
 """Where pages come further apart, each is a COPY of its own: none waits for the network."""
 
@@ -56,7 +59,7 @@ class BatchCopy:
         self._open: ExitStack | None = None
         self._copy: psycopg.Copy | None = None
         self._waiting: list[Taken] = []
-        self._last_put = 0.0
+        self._last_put, self._sent = 0.0, 0
 
     def __enter__(self) -> Self:
         return self
@@ -75,7 +78,8 @@ class BatchCopy:
         self._waiting.append(Taken(batch, page, list(batch.rejects)))
         if batch.lines and not self._send(self._terminated(batch)):
             return self._one_by_one()
-        return self.flush() if is_slow or batch.rejects or len(self._waiting) >= MOST_PAGES else []
+        is_full = len(self._waiting) >= MOST_PAGES or self._sent >= MOST_BYTES
+        return self.flush() if is_slow or batch.rejects or is_full else []
 
     def flush(self) -> list[Taken]:
         """Ends the COPY; the batches that waited for it."""
@@ -89,6 +93,7 @@ class BatchCopy:
         try:
             if self._open is None:
                 self._begin()
+            self._sent += len(lines)
             self._copy.write(lines)  # type: ignore[union-attr]
         except _REFUSALS as refusal:
             self._drop(refusal)
@@ -96,6 +101,7 @@ class BatchCopy:
         return True
 
     def _begin(self) -> None:
+        self._sent = 0
         with ExitStack() as opening:
             opening.enter_context(self._connection.transaction())
             cursor = opening.enter_context(self._connection.cursor())
