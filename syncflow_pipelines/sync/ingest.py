@@ -173,7 +173,8 @@ class Ingest:
             reading = self._read_pages(strategy, cursor, unseen)
         except HoldsDeletion:
             return self._read_again(strategy, cursor)
-        if unseen and self._intake.known and unseen.came_twice(self._intake.known):
+        known = self._intake.known
+        if unseen and known and (known.is_ambiguous or unseen.came_twice(known)):
             return self._read_again(strategy, cursor)
         return reading
 
@@ -221,7 +222,7 @@ class Ingest:
         reading.notes.append("read twice, because rows seemed to be gone")
         held_still = again.settled and again.total is not None
         if not held_still and not again.hides_rows and self._seem_gone():
-            again = read_backwards(self._fetch, self._take, pages=again.pages + 1)
+            again = read_backwards(self._fetch, self._take, pages=again.pages, page_size=self._settings.page_size)
             self._end_pass(unseen)
             reading.notes.append("and once more backwards, because rows came and went meanwhile")
         if again.hides_rows:

@@ -81,7 +81,7 @@ class Intake:
         if self.cancelled():
             raise SyncCancelled(f"{self._entity.key} was cancelled; nothing of this sync was kept")
         batch = self._decoded(page)
-        self._sort_out_rejects((self.loading or self.staging).put(batch, page.number))
+        self._sort_out_rejects((self.loading or self.staging).put(batch, page.number, page.received_bytes))
         self.rows, self.pages = self.rows + page.size, self.pages + 1
         self.received_bytes += page.received_bytes
         self._total = page.total if page.total is not None else self._total

@@ -213,8 +213,18 @@ def dagster_dev(project: Path, env: dict[str, str]) -> Iterator[str]:
         yield url
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 0
+        # A worker that is killed while it ends would leave the server running, as every killed process does.
+        eventually(lambda: has_ended(process.pid))
     finally:
         kill_session(process)
+
+
+def has_ended(session: int) -> bool:
+    try:
+        os.killpg(session, 0)
+    except ProcessLookupError:
+        return True
+    return False
 
 
 def kill_session(process: "subprocess.Popen[bytes]") -> None:

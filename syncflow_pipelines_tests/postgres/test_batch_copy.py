@@ -158,7 +158,7 @@ def test_large_pages_are_held_until_they_are_many_bytes_and_no_longer(
 ) -> None:
     monkeypatch.setattr(batch_copy, "MOST_BYTES", 1)
     for number in range(3):
-        assert [one.page for one in staging.put(batch(wire(number)), number)] == [number]
+        assert [one.page for one in staging.put(batch(wire(number)), number, 2)] == [number]
         assert not is_copying(connection)
 
 

@@ -2,8 +2,10 @@
 
 from collections.abc import Callable
 from typing import Any
+from uuid import uuid4
 
 import pytest
+from psycopg import sql
 
 from syncflow_pipelines.sync import ingest
 from syncflow_pipelines.sync.loading import apply
@@ -23,6 +25,10 @@ CONSTRAINTS = (
 TRIGGER = """
 CREATE FUNCTION noted() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
 CREATE TRIGGER noted BEFORE INSERT ON erp.items FOR EACH ROW EXECUTE FUNCTION noted()
+"""
+NO_DROPS = """
+CREATE FUNCTION refused() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''not here''; END';
+CREATE EVENT TRIGGER refused ON sql_drop WHEN TAG IN ('ALTER TABLE', 'DROP INDEX') EXECUTE FUNCTION refused()
 """
 FILE = "SELECT relfilenode FROM pg_class WHERE oid = 'erp.items'::regclass"
 
@@ -68,6 +74,10 @@ def test_a_load_that_would_keep_readers_waiting_is_staged(filled_world: World, m
         "ALTER TABLE erp.items ADD CHECK (number < 1000)",
         "ALTER TABLE erp.items ADD COLUMN twice integer GENERATED ALWAYS AS (number * 2) STORED",
         "ALTER TABLE erp.items ENABLE ROW LEVEL SECURITY",
+        "ALTER INDEX erp.items_business_key SET (fillfactor = 70)",
+        "CREATE INDEX mine ON erp.items (lower(label)); ALTER INDEX erp.mine ALTER COLUMN 1 SET STATISTICS 500",
+        "CREATE PUBLICATION others FOR TABLE erp.items",
+        NO_DROPS,
         "ALTER TABLE erp.items REPLICA IDENTITY FULL",
         TRIGGER,
     ],
@@ -79,6 +89,24 @@ def test_a_table_that_somebody_has_plans_for_is_filled_as_it_is(filled_world: Wo
     outcome = filled_world.sync("items")
     assert (outcome.error, outcome.counts.inserted) == (None, 30)
     assert [filled_world.query(INDEXES, "items"), filled_world.query(FILE)] == before
+
+
+def test_a_role_that_may_build_no_index_fills_the_table_as_it_is(filled_world: World) -> None:
+    table = filled_world.entity("items").table
+    role = f"loader_{uuid4().hex}"
+    with filled_world.database.dedicated("test") as connection:
+        name = sql.Identifier(role)
+        connection.execute(sql.SQL("CREATE ROLE {}").format(name))
+        try:
+            connection.execute(sql.SQL("ALTER TABLE erp.items OWNER TO {}").format(name))
+            connection.execute(sql.SQL("GRANT USAGE ON SCHEMA erp TO {}").format(name))
+            before = filled_world.query(INDEXES, "items")
+            connection.execute(sql.SQL("SET ROLE {}").format(name))
+            assert not EmptyTable(connection, table).strip()
+            connection.execute("RESET ROLE")
+            assert filled_world.query(INDEXES, "items") == before
+        finally:
+            connection.execute(sql.SQL("DROP OWNED BY {0}; DROP ROLE {0}").format(name))
 
 
 def test_an_index_of_somebodys_own_is_built_again(filled_world: World) -> None:

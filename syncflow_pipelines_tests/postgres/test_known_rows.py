@@ -1,6 +1,7 @@
 """Rows that the table holds as they are need not be staged, and nothing else may follow from that."""
 
 import random
+from collections.abc import Iterator
 from typing import Any
 
 import psycopg
@@ -94,6 +95,40 @@ def test_an_empty_table_and_rows_without_a_hash_are_no_ground_to_stand_on(hashed
     hashed.execute("TRUNCATE public.hashed")
     empty = KnownRows.of_table(hashed, TABLE)
     assert (empty.live, empty.meet([bytes(16)]).tolist()) == (0, [False])
+
+
+def test_a_hash_that_two_rows_have_says_nothing(hashed: psycopg.Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    hashed.execute("INSERT INTO public.hashed SELECT 7000, '', _bridge_hash, false FROM public.hashed WHERE n = 7")
+    assert not KnownRows.of_table(hashed, TABLE).is_complete
+    monkeypatch.setattr(known, "_BLOCK_PAGES", 1)  # by now in two answers
+    rows = KnownRows.of_table(hashed, TABLE)
+    rows.meet([hash_of(hashed, 8)])
+    assert not rows.is_ambiguous
+    rows.meet([hash_of(hashed, 7)])
+    assert rows.is_ambiguous
+
+
+def test_rows_that_somebody_writes_to_while_they_are_learnt_stay_live(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.offer("items", "hash")
+    world.store.insert("items", [row(n) for n in range(500)])
+    world.discover()
+    world.sync("items")
+    blocks = known._blocks
+
+    def disturbed(connection: psycopg.Connection, table: sql.Identifier) -> Iterator[tuple[bytes, int]]:
+        for number, block in enumerate(blocks(connection, table)):
+            yield block
+            if number == 0:
+                with world.database.dedicated("somebody") as other:
+                    other.execute("UPDATE erp.items SET _bridge_created_at = now() WHERE number < 100")
+
+    monkeypatch.setattr(known, "_BLOCK_PAGES", 2)
+    monkeypatch.setattr(known, "_blocks", disturbed)
+    outcome = world.sync("items")
+    assert (outcome.error, outcome.counts.deleted, outcome.counts.unchanged) == (None, 0, 500)
+    assert world.live("items") == world.expected("items")
 
 
 def test_rows_that_did_not_change_are_not_written(world: World) -> None:

@@ -49,7 +49,8 @@ SETTINGS = {
     "jit": "off",
     "timezone": "UTC",
     "log_timezone": "UTC",
-    # the log names no row: statements, details and contexts have values in them
+    # the log names no row: errors, statements, details and contexts have values in them
+    "log_min_messages": "log",
     "log_min_error_statement": "panic",
     "log_error_verbosity": "terse",
     "log_checkpoints": "off",

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
@@ -18,7 +18,7 @@ MOST_PAGES = 16
 """Pages in one COPY, which are held until PostgreSQL has taken them."""
 
 MOST_BYTES = 8_000_000
-"""Of lines that one COPY waits for, so that large pages are not held for long."""
+"""Of pages that are held for one COPY, as the source sent them."""
 
 SLOW_SOURCE_S = 0.05
 """Where pages come further apart, each is a COPY of its own: none waits for the network."""
@@ -59,7 +59,9 @@ class BatchCopy:
         self._open: ExitStack | None = None
         self._copy: psycopg.Copy | None = None
         self._waiting: list[Taken] = []
-        self._last_put, self._sent = 0.0, 0
+        self._last_put, self._held_bytes = 0.0, 0
+        self._time_limit: bool | None = None
+        """Whether statements may only take so long: a COPY that waits for the next page would be ended."""
 
     def __enter__(self) -> Self:
         return self
@@ -67,25 +69,27 @@ class BatchCopy:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        opened, self._open, self._copy = self._open, None, None
-        if opened is not None:
-            opened.__exit__(kind, error, trace)
+        self._abandon()
 
-    def put(self, batch: Batch, page: int) -> list[Taken]:
-        """Sends a batch on its way; what comes out are the batches that are in the table by now."""
+    def put(self, batch: Batch, page: int, received_bytes: int = 0) -> list[Taken]:
+        """Sends a batch on its way; what comes out are the batches that are in the table by now.
+
+        `received_bytes` are those of the page's body, which its rows hold on to.
+        """
         now = time.monotonic()
         is_slow, self._last_put = now - self._last_put > SLOW_SOURCE_S, now
+        self._held_bytes += received_bytes
         self._waiting.append(Taken(batch, page, list(batch.rejects)))
         if batch.lines and not self._send(self._terminated(batch)):
             return self._one_by_one()
-        is_full = len(self._waiting) >= MOST_PAGES or self._sent >= MOST_BYTES
-        return self.flush() if is_slow or batch.rejects or is_full else []
+        is_full = len(self._waiting) >= MOST_PAGES or self._held_bytes >= MOST_BYTES
+        return self.flush() if is_slow or is_full or batch.rejects or self._time_limit else []
 
     def flush(self) -> list[Taken]:
         """Ends the COPY; the batches that waited for it."""
         if self._open is not None and not self._end():
             return self._one_by_one()
-        taken, self._waiting = self._waiting, []
+        taken, self._waiting, self._held_bytes = self._waiting, [], 0
         return taken
 
     def _send(self, lines: bytes) -> bool:
@@ -93,15 +97,16 @@ class BatchCopy:
         try:
             if self._open is None:
                 self._begin()
-            self._sent += len(lines)
             self._copy.write(lines)  # type: ignore[union-attr]
-        except _REFUSALS as refusal:
-            self._drop(refusal)
+        except _REFUSALS:
+            self._abandon()
             return False
         return True
 
     def _begin(self) -> None:
-        self._sent = 0
+        if self._time_limit is None:
+            limit = self._connection.execute("SELECT current_setting('statement_timeout')").fetchone()
+            self._time_limit = limit != ("0",)
         with ExitStack() as opening:
             opening.enter_context(self._connection.transaction())
             cursor = opening.enter_context(self._connection.cursor())
@@ -117,17 +122,16 @@ class BatchCopy:
             return False
         return True
 
-    def _drop(self, refusal: BaseException) -> None:
+    def _abandon(self) -> None:
+        # Ended as if nothing were wrong: psycopg would log what it hears of a COPY that it breaks off, with the row.
         opened, self._open, self._copy = self._open, None, None
         if opened is not None:
-            try:
-                opened.__exit__(type(refusal), refusal, refusal.__traceback__)
-            except _REFUSALS:
-                return
+            with suppress(psycopg.Error):
+                opened.close()
 
     def _one_by_one(self) -> list[Taken]:
         """Copies each batch that waits on its own, the refused rows left out of it."""
-        taken, self._waiting = self._waiting, []
+        taken, self._waiting, self._held_bytes = self._waiting, [], 0
         for one in taken:
             one.rejects += self._copy_in(one.batch)
         return taken

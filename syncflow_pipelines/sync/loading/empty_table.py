@@ -21,12 +21,16 @@ SELECT c.relkind = 'r' AND c.relpersistence = 'p' AND c.relreplident = 'd' AND N
   OR c.relrowsecurity OR c.relhassubclass OR c.relispartition OR c.relchecks > 0
   OR EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attgenerated <> ''))
   AND pg_has_role(c.relowner, 'USAGE')
+  AND NOT EXISTS (SELECT FROM pg_publication_tables p JOIN pg_namespace n ON n.nspname = p.schemaname
+                  WHERE p.tablename = c.relname AND n.oid = c.relnamespace)
 FROM pg_class c WHERE c.oid = %s::regclass
 """
 # An index with a place, a comment or a purpose of its own would not be the same again.
 _INDEXES = """
 SELECT i.relname, pg_get_indexdef(x.indexrelid), pg_get_constraintdef(k.oid),
-  i.reltablespace = 0 AND NOT x.indisclustered AND NOT x.indisreplident AND x.indisvalid
+  i.reltablespace = 0 AND i.reloptions IS NULL AND NOT x.indisclustered AND NOT x.indisreplident AND x.indisvalid
+  AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = i.oid AND a.attstattarget >= 0)
+  AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = i.oid AND d.deptype = 'x')
   AND obj_description(i.oid, 'pg_class') IS NULL AND (k.oid IS NULL OR obj_description(k.oid, 'pg_constraint') IS NULL)
 FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid LEFT JOIN pg_constraint k ON k.conindid = i.oid
 WHERE x.indrelid = %s::regclass ORDER BY x.indisprimary DESC, i.relname
@@ -34,13 +38,8 @@ WHERE x.indrelid = %s::regclass ORDER BY x.indisprimary DESC, i.relname
 _DROP_CONSTRAINT = sql.SQL("ALTER TABLE {table} DROP CONSTRAINT {name}")
 _DROP_INDEX = sql.SQL("DROP INDEX {name}")
 _ADD_CONSTRAINT = sql.SQL("ALTER TABLE {table} ADD CONSTRAINT {name} {definition}")
-_NOT_NOW = (
-    psycopg.errors.LockNotAvailable,
-    psycopg.errors.DependentObjectsStillExist,
-    psycopg.errors.InsufficientPrivilege,
-    psycopg.errors.FeatureNotSupported,
-    psycopg.errors.ObjectInUse,
-)
+_END = (psycopg.errors.QueryCanceled, psycopg.errors.OperatorIntervention)
+"""What ends the sync; whatever else PostgreSQL says against it only means that the table is filled as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +67,9 @@ class EmptyTable:
                 if self._take_over():
                     return True
                 raise psycopg.Rollback(savepoint)  # and the lock is free again
-        except _NOT_NOW:
-            pass
+        except psycopg.Error as refusal:
+            if isinstance(refusal, _END) or self._connection.closed:
+                raise
         return False
 
     def clear(self) -> None:
@@ -94,9 +94,13 @@ class EmptyTable:
         if not (plain and plain[0] and all(index.is_plain for index in indexes)):
             return False
         self.clear()
-        for index in indexes:
-            self._drop(index)
-        self._indexes = indexes
+        # Once for trial, while there is nothing to lose: whoever may drop an index need not be free to build one.
+        for attempt in ("trial", "load"):
+            for index in indexes:
+                self._drop(index)
+            self._indexes = indexes
+            if attempt == "trial":
+                self.rebuild()
         return True
 
     def _drop(self, index: _Index) -> None:

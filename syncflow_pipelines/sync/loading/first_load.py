@@ -55,11 +55,11 @@ class FirstLoad:
         """Takes the table over; False, with nothing changed, where it is in use or is more than a table of ours."""
         return self._empty.strip()
 
-    def put(self, batch: Batch, page: int) -> list[Taken]:
+    def put(self, batch: Batch, page: int, received_bytes: int = 0) -> list[Taken]:
         """Copies a page soon; see `Staging.put`. Raises `HoldsDeletion`."""
         if TOMBSTONE in batch.kinds:
             raise HoldsDeletion
-        return self._counted(self._copy.put(batch, page))
+        return self._counted(self._copy.put(batch, page, received_bytes))
 
     def flush(self) -> list[Taken]:
         """Copies the pages that were put and not copied yet."""

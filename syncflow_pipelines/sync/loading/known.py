@@ -1,10 +1,10 @@
 """The hashes of a table's live rows, held outside the database while its source is read.
 
 A row whose hash is known is in the table as it is, so it need not be staged; a hash that was not met is a row that may
-be gone. 17 bytes a row: two sorted arrays of 64 bits and one of marks.
+be gone. 17 bytes a row: sorted arrays of 64 bits, two, and one of marks.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import psycopg
@@ -18,9 +18,8 @@ MOST_ROWS = 20_000_000
 """Of more rows the hashes take more memory than they are worth."""
 
 _HASH_BYTES = 16
-_BLOCK_PAGES = 8192
-"""Pages of the table in one answer: their hashes are a few megabytes."""
-_BUCKETS = 64
+_BLOCK_PAGES = 16_384
+"""Pages of the table in one answer, 128 MB: their hashes are a few megabytes."""
 _UNSEEN_AT_ONCE = 50_000
 
 _STAGE = sql.Identifier("pg_temp", NAME)
@@ -41,60 +40,80 @@ _BINARY_COPY_ENDS = b"\xff\xff"
 _ONE_FIELD_OF_16_BYTES = np.frombuffer(b"\x00\x01\x00\x00\x00\x10", dtype=np.uint8)
 
 
+class _Part:
+    """The hashes of some thousand pages of the table, sorted, and which of them were met."""
+
+    def __init__(self, words: NDArray[np.uint64]) -> None:
+        order = np.argsort(words[:, 0])
+        self.high, self.low = words[order, 0], words[order, 1]
+        self.met = np.zeros(len(order), dtype=np.bool_)
+
+    @property
+    def repeats(self) -> bool:
+        """Whether two hashes are equal, or so alike that they are looked up as one."""
+        return bool((self.high[1:] == self.high[:-1]).any())
+
+    def find(self, words: NDArray[np.uint64]) -> tuple[NDArray[np.bool_], NDArray[np.intp]]:
+        """Which of the hashes are here, and where they stand."""
+        at = np.searchsorted(self.high, words[:, 0])
+        at[at == len(self.high)] = 0
+        return (self.high[at] == words[:, 0]) & (self.low[at] == words[:, 1]), at
+
+
 class KnownRows:
     """The live rows of a table by their hashes, and which of them a read has met."""
 
-    def __init__(self, high: NDArray[np.uint64], low: NDArray[np.uint64], live: int) -> None:
-        self._high, self._low = high, low
-        self._met = np.zeros(len(high), dtype=np.bool_)
+    def __init__(self, parts: Sequence[_Part], live: int) -> None:
+        self._parts = parts
         self.live = live
         """Live rows of the table, those without a hash included."""
+        self.is_ambiguous = False
+        """Whether a hash was met that several rows have, as where somebody else wrote to the table."""
 
     @classmethod
     def of_table(cls, connection: psycopg.Connection, table: Table) -> "KnownRows":
-        """Reads the hashes of the live rows, as the caller's transaction sees them."""
-        buckets: list[list[NDArray[np.uint64]]] = [[] for _ in range(_BUCKETS)]
-        live = 0
+        """Reads the hashes of the live rows."""
+        parts, live = [], 0
         for hashes, rows in _blocks(connection, sql.Identifier(table.schema, table.name)):
             live += rows
-            _distribute(_as_words(hashes), buckets)
-        return cls(*_sorted(buckets), live)
+            if hashes:
+                parts.append(_Part(_as_words(hashes)))
+        return cls(parts, live)
 
     @property
     def is_complete(self) -> bool:
-        """Whether every live row has a hash; rows whose columns have changed since have none."""
-        return self.live == len(self._high)
+        """Whether every live row has a hash of its own; rows whose columns have changed since have none."""
+        return self.live == sum(len(part.met) for part in self._parts) and not any(part.repeats for part in self._parts)
 
     @property
     def met(self) -> int:
         """How many rows were met."""
-        return int(np.count_nonzero(self._met))
+        return sum(int(np.count_nonzero(part.met)) for part in self._parts)
 
     def meet(self, hashes: Sequence[bytes]) -> NDArray[np.bool_]:
         """Marks the rows of these hashes as met; which of the hashes are known."""
-        found, at = self._find(_as_words(b"".join(hashes)))
-        self._met[at[found]] = True
-        return found
+        words = _as_words(b"".join(hashes))
+        times = np.zeros(len(words), dtype=np.uint8)
+        for part in self._parts:
+            found, at = part.find(words)
+            part.met[at[found]] = True
+            times += found
+        self.is_ambiguous |= bool((times > 1).any())
+        return times > 0
 
     def have_met(self, hashes: bytes) -> bool:
         """Whether one of these hashes, joined, was met."""
-        found, at = self._find(_as_words(hashes))
-        return bool(self._met[at[found]].any())
+        words = _as_words(hashes)
+        found = [(part, *part.find(words)) for part in self._parts]
+        return any(part.met[at[known]].any() for part, known, at in found)
 
     def unmet(self) -> Iterator[bytes]:
         """Hashes that were not met, joined, some thousand at a time."""
-        missing = np.flatnonzero(~self._met)
-        for start in range(0, len(missing), _UNSEEN_AT_ONCE):
-            part = missing[start : start + _UNSEEN_AT_ONCE]
-            yield np.column_stack((self._high[part], self._low[part])).astype(">u8").tobytes()
-
-    def _find(self, words: NDArray[np.uint64]) -> tuple[NDArray[np.bool_], NDArray[np.intp]]:
-        """Which of the hashes are known, and where they stand."""
-        at = np.searchsorted(self._high, words[:, 0])
-        if not len(self._high):
-            return np.zeros(len(words), dtype=np.bool_), at
-        at[at == len(self._high)] = 0
-        return (self._high[at] == words[:, 0]) & (self._low[at] == words[:, 1]), at
+        for part in self._parts:
+            missing = np.flatnonzero(~part.met)
+            for start in range(0, len(missing), _UNSEEN_AT_ONCE):
+                some = missing[start : start + _UNSEEN_AT_ONCE]
+                yield np.column_stack((part.high[some], part.low[some])).astype(">u8").tobytes()
 
 
 class Unseen:
@@ -138,28 +157,6 @@ def _blocks(connection: psycopg.Connection, table: sql.Identifier) -> Iterator[t
 def _as_words(hashes: bytes) -> NDArray[np.uint64]:
     """Two words of 64 bits a hash, high and low, comparable as the hashes are."""
     return np.frombuffer(hashes, dtype=">u8").astype(np.uint64).reshape(-1, 2)
-
-
-def _distribute(words: NDArray[np.uint64], buckets: list[list[NDArray[np.uint64]]]) -> None:
-    """Adds each hash to the bucket of its highest bits, so that no array is sorted whole."""
-    which = (words[:, 0] >> np.uint64(58)).astype(np.uint8)
-    order = np.argsort(which, kind="stable")
-    ends = np.searchsorted(which[order], np.arange(1, _BUCKETS, dtype=np.uint8))
-    for bucket, part in zip(buckets, np.split(words[order], ends), strict=True):
-        bucket.append(part)
-
-
-def _sorted(buckets: Iterable[list[NDArray[np.uint64]]]) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
-    buckets = list(buckets)
-    size = sum(len(part) for bucket in buckets for part in bucket)
-    high, low, at = np.empty(size, np.uint64), np.empty(size, np.uint64), 0
-    for bucket in buckets:
-        words = np.concatenate(bucket) if bucket else np.empty((0, 2), np.uint64)
-        bucket.clear()
-        words = words[np.argsort(words[:, 0])]
-        high[at : at + len(words)], low[at : at + len(words)] = words[:, 0], words[:, 1]
-        at += len(words)
-    return high, low
 
 
 def _binary_rows(hashes: bytes) -> bytes:

@@ -101,9 +101,9 @@ class Staging:
         """Stages a page at once. The rejects that come out are the batch's, and those that PostgreSQL added."""
         return [reject for taken in (*self.put(batch, 1), *self.flush()) for reject in taken.rejects]
 
-    def put(self, batch: Batch, page: int) -> list[Taken]:
+    def put(self, batch: Batch, page: int, received_bytes: int = 0) -> list[Taken]:
         """Stages a page soon; what comes out are the pages that are staged by now, with their rejects."""
-        return self._mark_seen(self._copy.put(batch, page))
+        return self._mark_seen(self._copy.put(batch, page, received_bytes))
 
     def flush(self) -> list[Taken]:
         """Stages the pages that were put and not staged yet."""

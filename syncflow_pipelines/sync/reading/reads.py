@@ -97,20 +97,29 @@ def read_whole(fetch: Fetch, take: Take, *, page_size: int, concurrency: int) ->
     return WholeRead(course.pages, course.rows, course.total, total_moved, course.promised_more)
 
 
-def read_backwards(fetch: Fetch, take: Take, *, pages: int) -> WholeRead:
-    """Reads the pages from that number to the first, one after the other. Raises `SourceError`.
+def read_backwards(fetch: Fetch, take: Take, *, pages: int, page_size: int) -> WholeRead:
+    """Reads the pages from the last one, of that number or a later one, to the first. Raises `SourceError`.
 
-    A row that moves to the page before, because another one went, is met there: no deletion can hide a row from both
-    this read and one forwards; only an insertion and a deletion at just the right moments can.
+    One after the other: a row that moves to the page before, because another one went, is met there, so that no
+    deletion can hide a row from both this read and one forwards. Only an insertion and a deletion at just the right
+    moments can.
     """
+    page = fetch(pages)
+    for _ in range(CHASED_PAGES):
+        if not page.size or not page.promises_more(pages * page_size):
+            break
+        pages += 1
+        page = fetch(pages)
     sizes: list[int] = []
+    total = page.total
     for number in range(pages, 0, -1):
-        page = fetch(number)
+        page = page if number == pages else fetch(number)
         take(page)
         sizes.append(page.size)
+        total = page.total if page.total is not None else total
     # The last pages may be empty by now; one between two others may not.
     has_gap = not all(dropwhile(lambda size: size == 0, sizes))
-    return WholeRead(pages, sum(sizes), total=None, total_moved=True, promised_more=has_gap)
+    return WholeRead(pages, sum(sizes), total, total_moved=True, promised_more=has_gap)
 
 
 class _Course:
