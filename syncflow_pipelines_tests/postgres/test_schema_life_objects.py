@@ -219,3 +219,20 @@ def test_what_cannot_be_an_entitys_table_is_refused_before_and_after_the_first_s
     do(world, statements.replace("erp.items", "erp.other").replace("erp.i ", "erp.o ").replace("WRAPPER w", "WRAPPER x")
        .replace("SERVER s", "SERVER t"))  # fmt: skip
     assert words.replace("items", "other") in str(world.sync("items").error)
+
+
+@pytest.mark.parametrize("strategy", ["rowversion", "hash"])
+def test_rows_that_somebody_cut_short_are_whole_again_once_their_column_has_grown(world: World, strategy: str) -> None:
+    world.offer("items", strategy)
+    world.store.insert("items", [row(n, "a label of some length" if n < 3 else "short") for n in range(20)])
+    world.discover()
+    world.sync("items")
+    do(world, "ALTER TABLE erp.items ALTER COLUMN label TYPE varchar(8) USING left(label, 8)")
+    do(world, "CREATE VIEW erp.shown AS SELECT number, label FROM erp.items")
+    world.discover()
+    assert world.sync("items").counts.rejected == 3
+    do(world, "DROP VIEW erp.shown")
+    world.discover()
+    outcome = world.sync("items")
+    assert (outcome.error, outcome.counts.updated, outcome.counts.rejected) == (None, 3, 0)
+    assert world.live("items") == world.expected("items")

@@ -236,7 +236,7 @@ class _Discovery:
 
     def _follow(self, entity: Entity, record: EntityRecord, plan: TablePlan) -> None:
         self.connection.execute(_WAIT_FOR_LOCKS)
-        altered = apply_plan(self.connection, record.spec, plan, entity.spec)
+        altered = apply_plan(self.connection, record.spec, plan)
         record = keeping_types(record, self._keep_refusals(record.spec.slug, (*plan.refused, *altered.refused)))
         if not (plan.create or plan.relax or altered.changes) and is_same(entity, record):
             return

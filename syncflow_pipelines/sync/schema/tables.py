@@ -62,10 +62,8 @@ class Altered:
     """Columns that were to grow, and that PostgreSQL keeps as they are for the sake of something else."""
 
 
-def apply_plan(
-    connection: psycopg.Connection, spec: EntitySpec, plan: TablePlan, before: EntitySpec | None = None
-) -> Altered:
-    """Carries the plan out, inside the caller's transaction; `before` is what was known of the entity so far.
+def apply_plan(connection: psycopg.Connection, spec: EntitySpec, plan: TablePlan) -> Altered:
+    """Carries the plan out, inside the caller's transaction.
 
     Raises `TableInUse`, and then nothing was altered.
     """
@@ -74,15 +72,14 @@ def apply_plan(
         return Altered()
     if plan.is_empty:
         return Altered()
-    if plan.add:
-        # Ahead of the lock: in a large table it takes a while.
+    if plan.add or plan.widen:
+        # Also where the columns are such that rows hash otherwise from now on: they may have been so before, and a row
+        # that somebody has altered since would pass for what it was then. Ahead of the lock, as it takes a while.
         _forget_hashes(connection, plan.table)
     with locked_table(connection, plan.table):
         _change(connection, plan.table, [_addition(column) for column in plan.add])
         _change(connection, plan.table, [_RELAX.format(column=sql.Identifier(name)) for name in plan.relax])
         altered = _widen(connection, spec, plan)
-        if not plan.add and _hashes_stand(before, altered.changes):
-            _forget_hashes(connection, plan.table)
     for column in plan.add:
         _comment_column(connection, plan.table, column)
     return Altered((*changes_of(spec, TablePlan(plan.table, add=plan.add)), *altered.changes), altered.refused)
@@ -113,7 +110,7 @@ def ensure_table(connection: psycopg.Connection, spec: EntitySpec, table: Table)
 
 def mend_table(connection: psycopg.Connection, spec: EntitySpec, plan: TablePlan) -> tuple[SchemaChange, ...]:
     """Carries out the plan of `plan_known_table` and tells what changed. Raises `SchemaRefused` and `TableInUse`."""
-    altered = apply_plan(connection, spec, plan, spec)
+    altered = apply_plan(connection, spec, plan)
     if altered.refused:
         raise SchemaRefused("; ".join(change.message for change in altered.refused))
     return altered.changes
@@ -134,14 +131,6 @@ def _would_lose(refused: SchemaChange) -> bool:
     """Whether the column, as somebody altered it, no longer holds every value of the type that is known of it."""
     types = (refused.after, refused.before)
     return None not in types and widening(str(types[0]), str(types[1])) not in ("same", "widen")
-
-
-def _hashes_stand(before: EntitySpec | None, widened: tuple[SchemaChange, ...]) -> bool:
-    """Whether rows could have the hash that they had, so that their values would not be looked at."""
-    if before is None:
-        return bool(widened)
-    types = {(column.identifier, column.pg_type) for column in before.columns}
-    return any((change.column, change.after) in types for change in widened)
 
 
 def _forget_hashes(connection: psycopg.Connection, table: Table) -> None:
