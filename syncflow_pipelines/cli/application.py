@@ -70,7 +70,7 @@ def application(
       syncflow runs                     what happened?
 
     Tables go to stdout and everything else to stderr; --json prints one object a line.
-    Exit codes: 0 done, 1 something failed, 2 usage or configuration.
+    Exit codes: 0 done, 1 something failed, 2 usage or configuration; 130 and 143 ended by a signal.
     """
     invocation.verbosity = -1 if quiet else verbose
     invocation.debug = debug

@@ -91,7 +91,7 @@ class KeyValue(EntityParameter):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
         column, equals, text = str(value).partition("=")
         if not (column and equals):
-            self.fail(f"'{value}' is no key; write column=value, as in part_no=A-100.", param, ctx)
+            self.fail(f"'{value}' is no key; write column=value, as in item_number=AK-001000.", param, ctx)
         return column, text
 
 

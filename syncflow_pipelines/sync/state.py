@@ -4,6 +4,7 @@ Dagster loads the code location from it in every process. A file is replaced as 
 old one or the new one.
 """
 
+import difflib
 import logging
 import os
 import tempfile
@@ -107,6 +108,19 @@ def overrides_not_servable(home: Path, connectors: Iterable[ConnectorConfig]) ->
         for entity in state.get(connector.name, ())
         if connector.entity(entity.slug).strategy == "rowversion" and not entity.has_rowversion
     ]
+
+
+def overrides_of_nobody(home: Path, connectors: Iterable[ConnectorConfig]) -> list[str]:
+    """One sentence for each entity of the configuration that its source, as last discovered, does not offer."""
+    state = read_catalogue_state(home)
+    told = []
+    for connector in connectors:
+        offered = [entity.slug for entity in state.get(connector.name, ())]
+        for slug in sorted(connector.entities.keys() - offered) if offered else ():
+            near = difflib.get_close_matches(slug, offered, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            told.append(f"entities: {slug}: {connector.name} offered no such entity when it was last discovered{hint}")
+    return told
 
 
 def state_path(home: Path, connector: str) -> Path:

@@ -162,6 +162,7 @@ def test_an_entity_tells_whether_its_changes_are_kept(changes: Changes, world: W
         (["erp/items", "--key", "label=x"], 1, "label is no business key of erp/items; its key is site, number"),
         (["erp/items", "--key", "number=one"], 1, "no row of erp/items can have that key; number is integer"),
         (["erp/items", "--key", "number"], 2, "'number' is no key; write column=value"),
+        (["erp/items", "--key", "number=1", "--key", "number=2"], 2, "--key names a column twice"),
         (["erp/items", "--since", "yesterday"], 2, "'yesterday' is no time"),
         (["erp/items", "--run", "xyz"], 2, "is not the beginning of a run's uid"),
         (["erp/items", "--operation", "drop"], 2, "insert"),

@@ -64,6 +64,14 @@ def test_config_check_warns_of_a_strategy_that_the_source_cannot_serve(world: Wo
     assert json.loads(syncflow("config", "check", "--json")[1])["warnings"] == [told]
 
 
+def test_config_check_warns_of_an_entity_that_the_source_does_not_offer(world: World, syncflow: Call) -> None:
+    told = "entities: items: erp offered no such entity when it was last discovered; did you mean item?"
+    assert told not in syncflow("config", "check")[2]  # nothing was discovered: who knows
+    world.offer("item", "hash")
+    world.discover()
+    assert f"Warning: {told}" in syncflow("config", "check")[2]
+
+
 def test_a_changed_override_is_recorded_once_whoever_notices_it(world: World) -> None:
     world.offer("items", "hash")
     world.discover()

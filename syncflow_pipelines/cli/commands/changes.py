@@ -49,14 +49,14 @@ def command(
 
     \b
       syncflow changes erp/items                          the newest
-      syncflow changes erp/items --key part_no=A-100      those of one row
+      syncflow changes erp/items --key item_number=AK-001000      those of one row
       syncflow changes erp/items --run 0198a6f2           those of one sync
       syncflow changes erp/items --operation delete --since 2026-01-31
     """
     with open_database(invocation.settings) as database, database.connection() as connection:
         found = find_entity(connection, *entity)
         run_uid = None if run is None else _whole_uid(run) or run_beginning(connection, run)
-        wanted = ChangeFilter(dict(key), run_uid, since, operation)
+        wanted = ChangeFilter(_once(key), run_uid, since, operation)
         changes = list_changes(connection, found, wanted, limit=limit)
         is_empty = not changes and not has_changes(connection, found)
     if as_json:
@@ -78,6 +78,13 @@ def _whole_uid(run: str) -> UUID | None:
 
 def _nothing(entity: str) -> str:
     return f"No change of {entity} is on record; they are kept from the sync on that finds `history: true` for it."
+
+
+def _once(key: tuple[tuple[str, str], ...]) -> dict[str, str]:
+    """The columns and values asked for. Raises `UsageError` where a column is named twice."""
+    if len(dict(key)) < len(key):
+        raise click.UsageError("--key names a column twice; give it once for each column of the key.")
+    return dict(key)
 
 
 def _row(change: RecordChange) -> tuple[Cell, ...]:

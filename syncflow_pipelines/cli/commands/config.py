@@ -6,7 +6,7 @@ from syncflow_pipelines.cli.invocation import Invocation, pass_invocation
 from syncflow_pipelines.cli.output import Cell, print_facts, print_json
 from syncflow_pipelines.config import ConnectorConfig
 from syncflow_pipelines.errors import ConfigurationError
-from syncflow_pipelines.sync.state import overrides_not_servable
+from syncflow_pipelines.sync.state import overrides_not_servable, overrides_of_nobody
 
 
 @click.group("config")
@@ -31,6 +31,7 @@ def check(invocation: Invocation, as_json: bool) -> int:
     settings, connectors = invocation.settings, invocation.connectors
     warnings = [told for told in map(_missing_secret, connectors) if told]
     warnings += overrides_not_servable(settings.home, connectors)
+    warnings += overrides_of_nobody(settings.home, connectors)
     facts: dict[str, Cell] = {
         "connectors.yaml": str(settings.config_dir / "connectors.yaml"),
         "connectors": ", ".join(connector.name for connector in connectors) or "none yet",

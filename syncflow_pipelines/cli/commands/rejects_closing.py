@@ -139,6 +139,8 @@ def drop_command(
 def _choose(database: Database, words: Sequence[tuple[str, str] | UUID], everything: bool) -> list[Chosen]:
     """The open rejects that the command line names, by entity. Raises `UsageError` and `UnknownEntity`."""
     if bool(words) == everything:
+        if words:
+            raise click.UsageError("Say which: either --all or some of them, not both.")
         raise click.UsageError("Say which: entities (erp/items), rejects by their uid, or --all.")
     with database.connection() as connection:
         counts = count_rejects_by_entity(connection)
@@ -174,13 +176,14 @@ def _parts(key: str) -> tuple[str, str]:
 
 
 def _ask(choice: Sequence[Chosen]) -> None:
-    """Raises `Abort` where the person says no, and `UsageError` where there is nobody to ask."""
+    """Raises `ClickException` where the person says no, and `UsageError` where there is nobody to ask."""
     number = sum(chosen.count for chosen in choice)
     entities = ", ".join(f"{chosen.connector}/{chosen.slug}" for chosen in choice)
     if not sys.stdin.isatty():
         raise click.UsageError("Nobody is there to be asked; say --yes.")
     rows = counted(number, "rejected row", "rejected rows")
-    click.confirm(f"Drop {rows} of {entities}?", abort=True, err=True)
+    if not click.confirm(f"Drop {rows} of {entities}?", err=True):
+        raise click.ClickException("Nothing was dropped.")
 
 
 def _plan(choice: Iterable[Chosen], as_json: bool) -> int:

@@ -39,6 +39,8 @@ SETTINGS = {
     "shared_buffers": "256MB",
     "work_mem": "16MB",
     "maintenance_work_mem": "256MB",
+    # its pages are in memory or on a disk without a needle: a few rows of a large table are best looked up
+    "random_page_cost": "1.1",
     "max_wal_size": "2GB",
     "checkpoint_timeout": "15min",
     # nothing replicates this server, and so a first load need not be written twice
