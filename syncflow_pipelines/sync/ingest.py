@@ -174,7 +174,11 @@ class Ingest:
         except HoldsDeletion:
             return self._read_again(strategy, cursor)
         known = self._intake.known
-        if unseen and known and (known.is_ambiguous or unseen.came_twice(known)):
+        if (
+            unseen
+            and known
+            and (known.is_ambiguous or (not self._intake.staging.is_empty and unseen.came_twice(known)))
+        ):
             return self._read_again(strategy, cursor)
         return reading
 
@@ -210,7 +214,7 @@ class Ingest:
 
     def _end_pass(self, unseen: Unseen | None) -> None:
         self._intake.flush()
-        if unseen and self._intake.known:
+        if unseen and self._intake.known and not self._intake.known.all_met:
             unseen.fill(self._intake.known)
             self._target.leave_out(unseen.name)
 
@@ -231,8 +235,13 @@ class Ingest:
 
     def _seem_gone(self) -> bool:
         """Whether the table has rows that were not read."""
+        if self._intake.loading is not None or self._all_met():
+            return False
         self._intake.staging.analyze()
-        return self._intake.loading is None and self._target.count_missing() > 0
+        return self._target.count_missing() > 0
+
+    def _all_met(self) -> bool:
+        return self._intake.known is not None and self._intake.known.all_met
 
     def _take(self, page: Page) -> Batch:
         if self._intake.pages == 0 and not self._must_stage and self._may_load(page):
@@ -286,7 +295,7 @@ class Ingest:
             )
 
     def _bury_missing(self, reading: Reading) -> int:
-        if not reading.is_whole or self._intake.loading is not None:
+        if not reading.is_whole or self._intake.loading is not None or self._all_met():
             return 0
         if reading.rejected_without_key:
             reading.notes.append("no row was marked deleted, because rejected rows without a key may be any of them")

@@ -96,8 +96,9 @@ class Intake:
         """Leaves one row a key; how many keys came, rejected ones left out."""
         if self.loading is not None:
             return self.loading.end()
-        self.staging.settle()
-        self.staged = replace(self.staging.count(), all_news=self.known is not None)
+        if not self.staging.is_empty:
+            self.staging.settle()
+            self.staged = replace(self.staging.count(), all_news=self.known is not None)
         return self.staged.keys + (self.known.met if self.known else 0)
 
     def _decoded(self, page: Page) -> Batch:

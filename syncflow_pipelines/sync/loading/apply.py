@@ -88,6 +88,8 @@ class Target:
         Rows are compared column by column; but for `full`, which also mends rows that were changed by hand, only
         where their hashes differ. What the counts show to be done is not looked for again: a table may be large.
         """
+        if not staged.keys:
+            return Applied(inserted=0, updated=0, revived=0, buried=0)
         if self.is_empty():
             return Applied(self._fill(staged), updated=0, revived=0, buried=0)
         buried = self._run("delete", _BURY) if staged.tombstones else 0
@@ -105,7 +107,7 @@ class Target:
         self._unseen = sql.SQL("") if unseen is None else _UNSEEN.format(unseen=unseen)
 
     def count_missing(self) -> int:
-        """Live rows that were not staged."""
+        """Live rows that were neither met nor staged."""
         return self._count(_COUNT_MISSING.format(table=self._table, missing=self._missing()))
 
     def bury_missing(self) -> int:

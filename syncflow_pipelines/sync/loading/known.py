@@ -86,6 +86,11 @@ class KnownRows:
         return self.live == sum(len(part.met) for part in self._parts) and not any(part.repeats for part in self._parts)
 
     @property
+    def all_met(self) -> bool:
+        """Whether every row was met, so that none can be missing."""
+        return self.met == self.live
+
+    @property
     def met(self) -> int:
         """How many rows were met."""
         return sum(int(np.count_nonzero(part.met)) for part in self._parts)
@@ -125,11 +130,15 @@ class Unseen:
         same_key = sql.SQL(" AND ").join(sql.SQL("t.{0} = s.{0}").format(key) for key in keys)
         target = sql.Identifier(table.schema, table.name)
         self._staged_and_known = _STAGED_AND_KNOWN.format(table=target, stage=_STAGE, same_key=same_key)
-        self._connection.execute(_CREATE_UNSEEN.format(name=sql.Identifier("syncflow_unseen")))
+        self._exists = False
 
     def fill(self, known: KnownRows) -> None:
         """Holds the hashes that were not met by now, in place of what it held before."""
-        self._connection.execute(sql.SQL("TRUNCATE {}").format(_UNSEEN))
+        if self._exists:
+            self._connection.execute(sql.SQL("TRUNCATE {}").format(_UNSEEN))
+        else:
+            self._connection.execute(_CREATE_UNSEEN.format(name=sql.Identifier("syncflow_unseen")))
+            self._exists = True
         with self._connection.cursor() as cursor, cursor.copy(_COPY_UNSEEN.format(unseen=_UNSEEN)) as copy:
             copy.write(_BINARY_COPY_BEGINS)
             for hashes in known.unmet():

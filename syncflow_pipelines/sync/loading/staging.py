@@ -73,6 +73,8 @@ class Staging:
         names = sql.SQL(", ").join(sql.Identifier(column.identifier) for column in spec.columns)
         statement = _COPY.format(stage=_STAGE, columns=names)
         self._copy = BatchCopy(connection, spec, decoder, statement, _terminated)
+        self.is_empty = True
+        """Whether nothing was ever staged."""
 
     def __enter__(self) -> Self:
         return self
@@ -103,6 +105,7 @@ class Staging:
 
     def put(self, batch: Batch, page: int, received_bytes: int = 0) -> list[Taken]:
         """Stages a page soon; what comes out are the pages that are staged by now, with their rejects."""
+        self.is_empty = self.is_empty and not (batch.lines or batch.rejects)
         return self._mark_seen(self._copy.put(batch, page, received_bytes))
 
     def flush(self) -> list[Taken]:
