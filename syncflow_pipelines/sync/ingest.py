@@ -14,6 +14,7 @@ from syncflow_pipelines.sync.conversion.decode import Batch
 from syncflow_pipelines.sync.entities import forget_cursor
 from syncflow_pipelines.sync.history.recording import History
 from syncflow_pipelines.sync.intake import Intake, PhaseReport
+from syncflow_pipelines.sync.loading import empty_table
 from syncflow_pipelines.sync.loading.apply import Applied, Target
 from syncflow_pipelines.sync.loading.first_load import LONGEST_S, HoldsDeletion
 from syncflow_pipelines.sync.loading.known import MOST_ROWS, KnownRows, Unseen
@@ -249,8 +250,10 @@ class Ingest:
         return self._intake.take(page)
 
     def _may_load(self, first: Page) -> bool:
-        """Whether the rows may go straight into the table: it is empty, and its readers will not wait for long."""
-        if first.total is None or not first.size or self._settings.history or not self._target.is_empty():
+        """Whether the rows may go straight into the table: many, into an empty one, whose readers will not wait long."""
+        if first.total is None or first.total < empty_table.MANY_ROWS or not first.size or self._settings.history:
+            return False
+        if not self._target.is_empty():
             return False
         return first.total / first.size * self._page_s <= LONGEST_S * self._settings.concurrency
 

@@ -10,7 +10,16 @@ from syncflow_pipelines.database import Database
 from syncflow_pipelines.demo.app import build_app
 from syncflow_pipelines.demo.serving import serve_in_thread
 from syncflow_pipelines.demo.store import SourceStore
+from syncflow_pipelines.sync.loading import empty_table
 from syncflow_pipelines_tests.postgres.world import TOKEN, World
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _few_rows_are_many() -> Iterator[None]:
+    """Tables of a few rows go the ways of large ones, which no test has the time to fill."""
+    many, empty_table.MANY_ROWS = empty_table.MANY_ROWS, 1
+    yield
+    empty_table.MANY_ROWS = many
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ import pytest
 from psycopg import sql
 
 from syncflow_pipelines.sync import ingest
-from syncflow_pipelines.sync.loading import apply
+from syncflow_pipelines.sync.intake import Intake
+from syncflow_pipelines.sync.loading import empty_table
 from syncflow_pipelines.sync.loading.empty_table import EmptyTable
 from syncflow_pipelines.sync.model import Counts
 from syncflow_pipelines_tests.misbehaving.faults import lie
@@ -57,11 +58,18 @@ def test_rows_indexes_and_constraints_are_there_after_a_load_into_the_table(fill
     assert filled_world.query(FILE) != before[2]  # it was truncated, which is what this way begins with
 
 
-def test_a_load_that_would_keep_readers_waiting_is_staged(filled_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ingest, "LONGEST_S", 0.0)
+def test_few_rows_are_not_worth_it(filled_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(empty_table, "MANY_ROWS", 31)
     before = filled_world.query(FILE)
     assert filled_world.sync("items").counts.inserted == 30
     assert filled_world.query(FILE) == before
+
+
+def test_a_load_that_would_keep_readers_waiting_is_staged(filled_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ingest, "LONGEST_S", 0.0)
+    monkeypatch.setattr(Intake, "load_into_table", lambda intake: pytest.fail("it was not staged"))
+    assert filled_world.sync("items").counts.inserted == 30
+    assert filled_world.live("items") == filled_world.expected("items")
 
 
 @pytest.mark.parametrize(
@@ -136,7 +144,7 @@ def test_rows_that_somebody_put_in_a_moment_ago_are_not_lost(filled_world: World
 def test_many_staged_rows_fill_an_empty_table_without_its_indexes(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(apply, "MANY_ROWS", 20)
+    monkeypatch.setattr(empty_table, "MANY_ROWS", 20)
     world.offer("items", "rowversion")
     world.store.insert("items", [row(n) for n in range(30)])
     world.discover()

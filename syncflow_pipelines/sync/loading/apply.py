@@ -11,12 +11,10 @@ import psycopg
 from psycopg import sql
 
 from syncflow_pipelines.sync.history.recording import History, Operation
+from syncflow_pipelines.sync.loading import empty_table
 from syncflow_pipelines.sync.loading.empty_table import EmptyTable
 from syncflow_pipelines.sync.loading.staging import NAME, Staged
 from syncflow_pipelines.sync.model import EntitySpec, Strategy, Table
-
-MANY_ROWS = 10_000
-"""From so many rows on, indexes are built faster afterwards."""
 
 _STAGE = sql.Identifier("pg_temp", NAME)
 
@@ -127,7 +125,7 @@ class Target:
 
     def _fill(self, staged: Staged) -> int:
         """Puts the staged rows into the table, which is empty."""
-        stripped = staged.rows >= MANY_ROWS and self._empty.strip()
+        stripped = staged.rows >= empty_table.MANY_ROWS and self._empty.strip()
         inserted = self._insert(_INTO_EMPTY)
         if stripped:
             self._empty.rebuild()

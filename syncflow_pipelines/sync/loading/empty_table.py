@@ -12,6 +12,9 @@ from psycopg import sql
 
 from syncflow_pipelines.sync.model import Table
 
+MANY_ROWS = 10_000
+"""From so many rows on, building indexes afterwards is worth taking them away."""
+
 _LOCK = sql.SQL("LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE NOWAIT")
 _ANY = sql.SQL("SELECT 1 FROM {table} LIMIT 1")
 _TRUNCATE = sql.SQL("TRUNCATE {table}")
