@@ -250,7 +250,7 @@ class Ingest:
         return self._intake.take(page)
 
     def _may_load(self, first: Page) -> bool:
-        """Whether the rows may go straight into the table: many, into an empty one, whose readers will not wait long."""
+        """Whether the rows may go straight into the table: many, into an empty one that nobody will wait for long."""
         if first.total is None or first.total < empty_table.MANY_ROWS or not first.size or self._settings.history:
             return False
         if not self._target.is_empty():
