@@ -98,11 +98,13 @@ class KnownRows:
     def meet(self, hashes: Sequence[bytes]) -> NDArray[np.bool_]:
         """Marks the rows of these hashes as met; which of the hashes are known."""
         words = _as_words(b"".join(hashes))
+        order = np.argsort(words[:, 0])
+        rising = words[order]  # neighbours are looked up in memory that is near
         times = np.zeros(len(words), dtype=np.uint8)
         for part in self._parts:
-            found, at = part.find(words)
+            found, at = part.find(rising)
             part.met[at[found]] = True
-            times += found
+            times[order] += found
         self.is_ambiguous |= bool((times > 1).any())
         return times > 0
 
