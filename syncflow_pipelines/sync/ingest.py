@@ -175,11 +175,7 @@ class Ingest:
         except HoldsDeletion:
             return self._read_again(strategy, cursor)
         known = self._intake.known
-        if (
-            unseen
-            and known
-            and (known.is_ambiguous or (not self._intake.staging.is_empty and unseen.came_twice(known)))
-        ):
+        if unseen and known and not self._intake.staging.is_empty and unseen.came_twice(known):
             return self._read_again(strategy, cursor)
         return reading
 

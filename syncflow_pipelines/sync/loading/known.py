@@ -1,10 +1,11 @@
 """The hashes of a table's live rows, held outside the database while its source is read.
 
 A row whose hash is known is in the table as it is, so it need not be staged; a hash that was not met is a row that may
-be gone. 17 bytes a row: sorted arrays of 64 bits, two, and one of marks.
+be gone. 17 bytes a row: sorted arrays of 64 bits, two, and one of marks, in buckets by their first bits.
 """
 
-from collections.abc import Iterator, Sequence
+import mmap
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import psycopg
@@ -18,8 +19,11 @@ MOST_ROWS = 20_000_000
 """Of more rows the hashes take more memory than they are worth."""
 
 _HASH_BYTES = 16
-_BLOCK_PAGES = 16_384
-"""Pages of the table in one answer, 128 MB: their hashes are a few megabytes."""
+_BLOCK_PAGES = 8192
+"""Pages of the table in one answer, 64 MB: their hashes are a few megabytes."""
+_BUCKETS = 8
+_FIRST_OF_BUCKETS = np.arange(1, _BUCKETS, dtype=np.uint64) << np.uint64(61)
+"""The first 64 bits of the smallest hash of every bucket but the first."""
 _UNSEEN_AT_ONCE = 50_000
 
 _STAGE = sql.Identifier("pg_temp", NAME)
@@ -40,13 +44,36 @@ _BINARY_COPY_ENDS = b"\xff\xff"
 _ONE_FIELD_OF_16_BYTES = np.frombuffer(b"\x00\x01\x00\x00\x00\x10", dtype=np.uint8)
 
 
-class _Part:
-    """The hashes of some thousand pages of the table, sorted, and which of them were met."""
+class _Bucket:
+    """The hashes that share their first bits; sorted once all are there, which of them were met is marked."""
 
-    def __init__(self, words: NDArray[np.uint64]) -> None:
-        order = np.argsort(words[:, 0])
-        self.high, self.low = words[order, 0], words[order, 1]
-        self.met = np.zeros(len(order), dtype=np.bool_)
+    def __init__(self) -> None:
+        # Memory of its own, which the system has back at once when a bucket outgrows it.
+        self._memory, self._size = mmap.mmap(-1, mmap.PAGESIZE), 0
+        self.high = self.low = np.empty(0, dtype=np.uint64)
+        self.met = np.empty(0, dtype=np.bool_)
+
+    def add(self, words: NDArray[np.uint64]) -> None:
+        """Adds hashes, two words each."""
+        start, self._size = self._size * _HASH_BYTES, self._size + len(words)
+        end = self._size * _HASH_BYTES
+        if end > len(self._memory):
+            larger = mmap.mmap(-1, end + end // 2)
+            larger[:start] = self._memory[:start]
+            self._memory.close()
+            self._memory = larger
+        self._memory[start:end] = words.tobytes()
+
+    def sort(self) -> None:
+        """Puts the hashes in their order, first all high words and then all low ones; none can be added any more."""
+        if not self._size:
+            return
+        memory = np.frombuffer(self._memory, dtype=np.uint64, count=2 * self._size)
+        words = memory.reshape(-1, 2)
+        rising = words[np.argsort(words[:, 0])]
+        self.high, self.low = memory[: self._size], memory[self._size :]
+        self.high[:], self.low[:] = rising[:, 0], rising[:, 1]
+        self.met = np.zeros(self._size, dtype=np.bool_)
 
     @property
     def repeats(self) -> bool:
@@ -55,35 +82,41 @@ class _Part:
 
     def find(self, words: NDArray[np.uint64]) -> tuple[NDArray[np.bool_], NDArray[np.intp]]:
         """Which of the hashes are here, and where they stand."""
+        if not self._size:
+            return np.zeros(len(words), dtype=np.bool_), np.zeros(len(words), dtype=np.intp)
         at = np.searchsorted(self.high, words[:, 0])
-        at[at == len(self.high)] = 0
+        at[at == self._size] = 0
         return (self.high[at] == words[:, 0]) & (self.low[at] == words[:, 1]), at
 
 
 class KnownRows:
     """The live rows of a table by their hashes, and which of them a read has met."""
 
-    def __init__(self, parts: Sequence[_Part], live: int) -> None:
-        self._parts = parts
-        self.live = live
+    def __init__(self, blocks: Iterable[tuple[bytes, int]]) -> None:
+        """A block: hashes of some thousand rows, joined, and how many live rows these are."""
+        self._buckets = tuple(_Bucket() for _ in range(_BUCKETS))
+        self.live = 0
         """Live rows of the table, those without a hash included."""
-        self.is_ambiguous = False
-        """Whether a hash was met that several rows have, as where somebody else wrote to the table."""
+        for hashes, rows in blocks:
+            self.live += rows
+            for bucket, words in self._shared_out(_as_words(hashes))[0]:
+                bucket.add(words)
+        for bucket in self._buckets:
+            bucket.sort()
 
     @classmethod
     def of_table(cls, connection: psycopg.Connection, table: Table) -> "KnownRows":
         """Reads the hashes of the live rows."""
-        parts, live = [], 0
-        for hashes, rows in _blocks(connection, sql.Identifier(table.schema, table.name)):
-            live += rows
-            if hashes:
-                parts.append(_Part(_as_words(hashes)))
-        return cls(parts, live)
+        return cls(_blocks(connection, sql.Identifier(table.schema, table.name)))
 
     @property
     def is_complete(self) -> bool:
-        """Whether every live row has a hash of its own; rows whose columns have changed since have none."""
-        return self.live == sum(len(part.met) for part in self._parts) and not any(part.repeats for part in self._parts)
+        """Whether every live row has a hash of its own.
+
+        Rows whose columns have changed since have none; and where somebody copied rows, or wrote to the table while its
+        hashes were read, one stands there twice.
+        """
+        return self.live == self._size and not any(bucket.repeats for bucket in self._buckets)
 
     @property
     def all_met(self) -> bool:
@@ -93,34 +126,48 @@ class KnownRows:
     @property
     def met(self) -> int:
         """How many rows were met."""
-        return sum(int(np.count_nonzero(part.met)) for part in self._parts)
+        return sum(int(np.count_nonzero(bucket.met)) for bucket in self._buckets)
 
     def meet(self, hashes: Sequence[bytes]) -> NDArray[np.bool_]:
         """Marks the rows of these hashes as met; which of the hashes are known."""
-        words = _as_words(b"".join(hashes))
-        order = np.argsort(words[:, 0])
-        rising = words[order]  # neighbours are looked up in memory that is near
-        times = np.zeros(len(words), dtype=np.uint8)
-        for part in self._parts:
-            found, at = part.find(rising)
-            part.met[at[found]] = True
-            times[order] += found
-        self.is_ambiguous |= bool((times > 1).any())
-        return times > 0
+        shares, order = self._shared_out(_as_words(b"".join(hashes)))
+        found = [_mark(bucket, words) for bucket, words in shares]
+        known = np.empty(len(hashes), dtype=np.bool_)
+        known[order] = np.concatenate(found) if found else False
+        return known
 
     def have_met(self, hashes: bytes) -> bool:
         """Whether one of these hashes, joined, was met."""
-        words = _as_words(hashes)
-        found = [(part, *part.find(words)) for part in self._parts]
-        return any(part.met[at[known]].any() for part, known, at in found)
+        found = [(bucket, *bucket.find(words)) for bucket, words in self._shared_out(_as_words(hashes))[0]]
+        return any(bucket.met[at[known]].any() for bucket, known, at in found)
 
     def unmet(self) -> Iterator[bytes]:
         """Hashes that were not met, joined, some thousand at a time."""
-        for part in self._parts:
-            missing = np.flatnonzero(~part.met)
+        for bucket in self._buckets:
+            missing = np.flatnonzero(~bucket.met)
             for start in range(0, len(missing), _UNSEEN_AT_ONCE):
                 some = missing[start : start + _UNSEEN_AT_ONCE]
-                yield np.column_stack((part.high[some], part.low[some])).astype(">u8").tobytes()
+                yield np.column_stack((bucket.high[some], bucket.low[some])).astype(">u8").tobytes()
+
+    @property
+    def _size(self) -> int:
+        return sum(len(bucket.met) for bucket in self._buckets)
+
+    def _shared_out(
+        self, words: NDArray[np.uint64]
+    ) -> tuple[list[tuple[_Bucket, NDArray[np.uint64]]], NDArray[np.intp]]:
+        """The hashes bucket by bucket, in their order, and where each was before: neighbours lie near in memory."""
+        order = np.argsort(words[:, 0])
+        rising = words[order]
+        ends = np.searchsorted(rising[:, 0], _FIRST_OF_BUCKETS)
+        shares = zip(self._buckets, np.split(rising, ends), strict=True)
+        return [(bucket, share) for bucket, share in shares if len(share)], order
+
+
+def _mark(bucket: _Bucket, words: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    found, at = bucket.find(words)
+    bucket.met[at[found]] = True
+    return found
 
 
 class Unseen:
