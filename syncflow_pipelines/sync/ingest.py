@@ -96,7 +96,6 @@ class Ingest:
     def read(self, strategy: Strategy) -> Reading:
         """Reads into the staging table. Raises `SourceError`, `SyncCancelled`, `SchemaRefused`."""
         cursor = self._cursor()
-        self._intake.staging.create()
         by_version = strategy == "rowversion" or (strategy == "full" and self._entity.spec.has_row_versions)
         with self._intake:
             reading = self._by_version(strategy, cursor) if by_version else self._by_page(strategy, cursor)
@@ -234,6 +233,7 @@ class Ingest:
         """Whether the table has rows that were not read."""
         if self._intake.loading is not None or self._all_met():
             return False
+        self._intake.staging.create()
         self._intake.staging.analyze()
         return self._target.count_missing() > 0
 
@@ -299,6 +299,7 @@ class Ingest:
         if reading.rejected_without_key:
             reading.notes.append("no row was marked deleted, because rejected rows without a key may be any of them")
             return 0
+        self._intake.staging.create()
         return self._target.bury_missing()
 
     def _forget_rejects(self, reading: Reading) -> None:

@@ -73,6 +73,7 @@ class Intake:
         if self.loading is not None:
             self.loading.discard()
         self.staging.flush()
+        self.staging.create()
         self.staging.clear()
         self.loading = self.known = None
 

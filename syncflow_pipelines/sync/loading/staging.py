@@ -75,6 +75,7 @@ class Staging:
         self._copy = BatchCopy(connection, spec, decoder, statement, _terminated)
         self.is_empty = True
         """Whether nothing was ever staged."""
+        self._exists = False
 
     def __enter__(self) -> Self:
         return self
@@ -85,7 +86,9 @@ class Staging:
         self._copy.__exit__(kind, error, trace)
 
     def create(self) -> None:
-        """Creates the table; it goes with the transaction."""
+        """Creates the table, unless it is there; it goes with the transaction."""
+        if self._exists:
+            return
         # A type's name comes from `types.py`, never from the source.
         columns = [
             sql.SQL("{} {}").format(sql.Identifier(column.identifier), sql.SQL(column.pg_type))
@@ -94,6 +97,7 @@ class Staging:
         if len(columns) >= _WIDE:
             columns.append(sql.Composed([_ROOM]))
         self._connection.execute(_CREATE.format(name=sql.Identifier(NAME), columns=sql.SQL(", ").join(columns)))
+        self._exists = True
 
     def clear(self) -> None:
         """Forgets what was staged."""
@@ -105,7 +109,9 @@ class Staging:
 
     def put(self, batch: Batch, page: int, received_bytes: int = 0) -> list[Taken]:
         """Stages a page soon; what comes out are the pages that are staged by now, with their rejects."""
-        self.is_empty = self.is_empty and not (batch.lines or batch.rejects)
+        if batch.lines or batch.rejects:
+            self.is_empty = False
+            self.create()
         return self._mark_seen(self._copy.put(batch, page, received_bytes))
 
     def flush(self) -> list[Taken]:
