@@ -29,10 +29,9 @@ class EntityName(EntityParameter):
     name = "entity"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
-        connector, slash, slug = str(value).partition("/")
-        if not (connector and slash and slug):
-            self.fail(f"'{value}' is not an entity; write connector/entity, as in erp/items.", param, ctx)
-        return connector, slug
+        return _pair(value) or self.fail(
+            f"'{value}' is not an entity; write connector/entity, as in erp/items.", param, ctx
+        )
 
     def shell_complete(
         self,
@@ -51,14 +50,9 @@ class EntityOrReject(EntityOrRejectParameter):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str] | UUID:
         with suppress(ValueError):
             return UUID(str(value))
-        connector, slash, slug = str(value).partition("/")
-        if not (connector and slash and slug):
-            self.fail(
-                f"'{value}' is neither an entity nor a reject; write connector/entity, or a reject's whole uid.",
-                param,
-                ctx,
-            )
-        return connector, slug
+        return _pair(value) or self.fail(
+            f"'{value}' is neither an entity nor a reject; write connector/entity, or a reject's whole uid.", param, ctx
+        )
 
     def shell_complete(
         self,
@@ -120,6 +114,12 @@ class ConnectorName(NameParameter):
         incomplete: str,
     ) -> list[CompletionItem]:
         return [CompletionItem(name) for name in _known_connectors() if name.startswith(incomplete)]
+
+
+def _pair(value: Any) -> tuple[str, str] | None:
+    """Connector and slug of `connector/slug`; None where one of them is missing."""
+    connector, _, slug = str(value).partition("/")
+    return (connector, slug) if connector and slug else None
 
 
 def choose_connectors(configured: Iterable[ConnectorConfig], names: Iterable[str] = ()) -> tuple[ConnectorConfig, ...]:

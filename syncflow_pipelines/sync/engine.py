@@ -27,7 +27,7 @@ from syncflow_pipelines.sync.entities import find_entity
 from syncflow_pipelines.sync.ingest import Ingest, Reading
 from syncflow_pipelines.sync.locking import locked
 from syncflow_pipelines.sync.model import Counts, Entity, Strategy, SyncOutcome
-from syncflow_pipelines.sync.refusals import translated
+from syncflow_pipelines.sync.refusals import as_ours, translated
 from syncflow_pipelines.sync.rejects.record import count_rejects
 from syncflow_pipelines.sync.runs import back_off, close_run, open_run
 from syncflow_pipelines.sync.schema.repair import repaired
@@ -354,10 +354,8 @@ def _unexpected(key: str, error: BaseException) -> SyncError:
 
 def _shown(key: str, error: BaseException) -> SyncflowError:
     """What the run record says of the error."""
-    if isinstance(error, SyncflowError):
-        return error
-    if isinstance(error, psycopg.Error):
-        return translated(error)
+    if ours := as_ours(error):
+        return ours
     if not isinstance(error, Exception):
         return SyncCancelled(f"{key} was interrupted; nothing of this sync was kept")
     return _unexpected(key, error)

@@ -30,6 +30,13 @@ def may_pass(error: psycopg.Error) -> bool:
     return (error.sqlstate or "").startswith(_PASSING)
 
 
+def as_ours(error: BaseException) -> SyncflowError | None:
+    """The error itself where it is ours, PostgreSQL's translated; None for any other."""
+    if isinstance(error, psycopg.Error):
+        return translated(error)
+    return error if isinstance(error, SyncflowError) else None
+
+
 def translated(error: psycopg.Error) -> SyncflowError:
     """PostgreSQL's error as ours: what happened, never the row that it happened to."""
     lost = isinstance(error, psycopg.OperationalError) and not isinstance(error, psycopg.errors.ProgramLimitExceeded)

@@ -20,7 +20,7 @@ from syncflow_pipelines.sync.entities import find_entity
 from syncflow_pipelines.sync.history.recording import History
 from syncflow_pipelines.sync.locking import locked
 from syncflow_pipelines.sync.model import Counts, Entity, SyncOutcome
-from syncflow_pipelines.sync.refusals import translated
+from syncflow_pipelines.sync.refusals import as_ours, translated
 from syncflow_pipelines.sync.rejects.record import close_rejects, count_rejects
 from syncflow_pipelines.sync.rejects.restaging import Restaged, Restaging, TriedRow, find_tried
 from syncflow_pipelines.sync.runs import RETRY, close_run, open_run
@@ -195,10 +195,8 @@ def _record_failure(connection: psycopg.Connection, entity: Entity, run_uid: UUI
 
 def _shown(key: str, error: BaseException) -> SyncflowError:
     """What the run record says of the error."""
-    if isinstance(error, SyncflowError):
-        return error
-    if isinstance(error, psycopg.Error):
-        return translated(error)
+    if ours := as_ours(error):
+        return ours
     if not isinstance(error, Exception):
         return SyncCancelled(f"{key} was interrupted; nothing of this retry was kept")
     return SyncError(f"{key}: an unexpected {type(error).__name__} ended the retry")
