@@ -1,6 +1,5 @@
 """A catalogue that changes between two pages of a sync."""
 
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -63,20 +62,23 @@ def test_a_column_that_appears_between_two_pages_is_named_and_filled_after_the_n
         assert connection.execute("SELECT DISTINCT colour FROM odd.items").fetchall() == [("red",)]
 
 
-def test_a_discovery_that_begins_in_the_middle_of_a_sync_loses_nothing(synced: HostileWorld) -> None:
+def test_a_discovery_in_the_middle_of_a_sync_leaves_the_entity_to_the_next_one_and_loses_nothing(
+    synced: HostileWorld,
+) -> None:
     from_third_request(synced, lie(paint))
     third = synced.source.offers[SLUG].asked + 3
-    with ThreadPoolExecutor(1) as pool:
-        discoveries: list[Future[DiscoveryReport]] = []
+    reports: list[DiscoveryReport] = []
 
-        def arrives(asked: Asked) -> None:
-            if asked.nth == third:
-                columns(synced).append(COLOUR)
-                discoveries.append(pool.submit(discover, synced.database, synced.connector, synced.settings))
+    def arrives(asked: Asked) -> None:
+        if asked.nth == third:  # the sync waits for this page, and holds the entity, until the discovery has ended
+            columns(synced).append(COLOUR)
+            reports.append(discover(synced.database, synced.connector, synced.settings))
 
-        synced.source.arrives = arrives
-        assert synced.sync().error is None
-        assert discoveries[0].result(60).changed == (SLUG,)
+    synced.source.arrives = arrives
+    assert synced.sync().error is None
+    assert reports[0].changed == ()
+    assert any("is being synced just now" in finding.message for finding in reports[0].findings)
+    assert discover(synced.database, synced.connector, synced.settings).changed == (SLUG,)
     synced.source.plan = lambda asked: lie(paint)
     assert synced.sync().error is None
     assert synced.live() == values(synced.source.offers[SLUG].rows)
