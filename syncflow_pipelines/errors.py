@@ -10,6 +10,10 @@
     │   ├── SourceProtocolError     it answered something that is not the contract
     │   ├── EntityGone              it no longer offers this entity
     │   └── SuspiciousCatalogue     it suddenly offers hardly any entity: confirm that, or mend it
+    ├── SpecError                 look at the OpenAPI document
+    │   ├── UnusableSpec            nothing usable comes from it: mend it at its source
+    │   ├── SpecTooLarge            it is beyond a limit, of bytes, depth or aliases
+    │   └── GenerationFailed        what came from it would not work; the old files stand
     ├── SchemaRefused             decide what becomes of a column
     └── SyncError                 this sync ended without touching the table
         ├── EntityBusy              another sync holds the entity
@@ -72,6 +76,22 @@ class EntityGone(SourceError):
 
 class SuspiciousCatalogue(SourceError):
     """The source offers so few of the known entities that marking the others as gone would be a mistake."""
+
+
+class SpecError(SyncflowError):
+    """An OpenAPI document cannot be used."""
+
+
+class UnusableSpec(SpecError):
+    """It is no OpenAPI document, or one with paths of which none can be used."""
+
+
+class SpecTooLarge(SpecError):
+    """It is larger, deeper or more entangled than SyncFlow reads."""
+
+
+class GenerationFailed(SpecError):
+    """Code was not generated; what was there before still stands."""
 
 
 class SchemaRefused(SyncflowError):

@@ -10,18 +10,36 @@ from syncflow_pipelines.config.connectors import ConnectorConfig, EntityOverride
 from syncflow_pipelines.config.connectors_file import load_connectors
 from syncflow_pipelines.config.database_url import without_secrets
 from syncflow_pipelines.config.environment import Environment
+from syncflow_pipelines.config.services import (
+    Component,
+    FallbackSpec,
+    McpOptions,
+    OperationRule,
+    RestOptions,
+    ServiceConfig,
+    Services,
+    ServiceSettings,
+)
 from syncflow_pipelines.config.settings import Settings, load_settings
 
 __all__ = [
     "Auth",
     "BearerAuth",
+    "Component",
     "ConfigurationFact",
     "ConnectorConfig",
     "EntityOverride",
     "EntitySettings",
     "Environment",
+    "FallbackSpec",
     "HeaderAuth",
+    "McpOptions",
     "NoAuth",
+    "OperationRule",
+    "RestOptions",
+    "ServiceConfig",
+    "ServiceSettings",
+    "Services",
     "Settings",
     "check_configuration",
     "load_connectors",

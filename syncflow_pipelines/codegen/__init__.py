@@ -1,0 +1,1 @@
+"""Specs → Python modules: an MCP server and a Connexion resolver for every service."""

@@ -1,0 +1,1 @@
+"""What generated modules stand on when they run."""

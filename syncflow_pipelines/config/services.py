@@ -1,0 +1,127 @@
+"""The services whose OpenAPI specs are followed, and what is generated from each."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from syncflow_pipelines.config.auth import Auth, NoAuth
+
+Component = Literal["rest", "mcp"]
+"""What is generated: a Connexion resolver, an MCP server."""
+
+
+@dataclass(frozen=True, slots=True)
+class OperationRule:
+    """Which operations are meant: those that fit everything that is said. What is empty fits every operation."""
+
+    tags: tuple[str, ...] = ()
+    """One of the operation's tags."""
+    paths: tuple[str, ...] = ()
+    """Its path as the spec spells it; `*` stands for anything within a segment, `**` for any number of segments."""
+    methods: tuple[str, ...] = ()
+    """In lower case."""
+
+
+@dataclass(frozen=True, slots=True)
+class FallbackSpec:
+    """Where a spec is read when the service itself does not show it: the requirement's `fallback_github`."""
+
+    url: str
+    format: Literal["json", "yaml"] = "json"
+
+
+@dataclass(frozen=True, slots=True)
+class McpOptions:
+    """How a service's MCP server is generated."""
+
+    mode: Literal["auto", "tools", "search"] = "auto"
+    """`auto`: tools while their list stays below `size_budget_bytes`, search (two tools) above it."""
+    size_budget_bytes: int = 200_000
+    """Of `tools/list`."""
+    read_only: bool = False
+    """Whether only operations that change nothing become tools."""
+    validate_output: bool = False
+    timeout_s: float = 60.0
+    max_answer_bytes: int = 1_000_000
+    """Of one tool's answer; a longer one is cut, and says so."""
+    forward_headers: tuple[str, ...] = ()
+    """Headers of the MCP caller that are passed on to the service."""
+
+
+@dataclass(frozen=True, slots=True)
+class RestOptions:
+    """How a service's resolver is generated."""
+
+    mode: Literal["forward", "validate"] = "forward"
+    """`validate`: a request is held against the spec before it is passed on."""
+    timeout_s: float = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceConfig:
+    """One service. From `load_services`, every setting has been checked."""
+
+    name: str
+    """A letter, then letters, digits, `_` and `-`; a Python identifier once `-` has become `_`, and unique as such."""
+    base_url: str
+    """http or https, without a trailing slash."""
+    openapi_paths: tuple[str, ...]
+    """Candidates, tried in this order; each begins with a slash and is asked of `base_url`."""
+    components: tuple[Component, ...]
+    type: Literal["internal", "external"] = "internal"
+    health_path: str = "/health"
+    auth: Auth = field(default_factory=NoAuth)
+    description: str = ""
+    fallback: FallbackSpec | None = None
+    include: tuple[OperationRule, ...] = ()
+    """Operations that fit one of these are taken; empty: all."""
+    exclude: tuple[OperationRule, ...] = ()
+    """Of those, the ones that fit one of these are left out."""
+    ref_hosts: tuple[str, ...] = ()
+    """Hosts beside the spec's own origin from which an external `$ref` may be read."""
+    mcp: McpOptions = field(default_factory=McpOptions)
+    rest: RestOptions = field(default_factory=RestOptions)
+    timeout_s: float = 30.0
+    """For one request of the spec."""
+    ca_file: Path | None = None
+    enabled: bool = True
+
+    @property
+    def module_name(self) -> str:
+        """The name as a Python identifier: `user-service` is `user_service`."""
+        return self.name.replace("-", "_")
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceSettings:
+    """What holds for all services: the requirement's `settings`. Folders and files are absolute."""
+
+    output_dir: Path
+    """Specs as they were fetched: `{service}-openapi.json`."""
+    generated_dir: Path
+    checksum_file: Path
+    auto_regenerate: bool = True
+    """Whether a changed spec is generated anew without being asked."""
+    watch_mode: bool = False
+    watch_interval: int = 300
+    """Seconds."""
+    on_startup: bool = True
+    on_change_only: bool = True
+    """False: generated again after every fetch, changed or not."""
+    enable_connexion: bool = True
+    enable_fastmcp: bool = True
+    enable_event_bus: bool = True
+    health_check_before_sync: bool = False
+    concurrency: int = 16
+    """Requests to all services together at the same time."""
+    acknowledged: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
+    """By service, digests of contracts whose breaking changes somebody has accepted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """`auto_sync_services.yaml`."""
+
+    services: tuple[ServiceConfig, ...]
+    settings: ServiceSettings

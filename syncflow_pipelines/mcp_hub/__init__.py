@@ -1,0 +1,1 @@
+"""One MCP server for everything that was generated, and for SyncFlow itself."""

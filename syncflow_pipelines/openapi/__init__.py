@@ -1,0 +1,1 @@
+"""OpenAPI specs: fetched, bundled, brought into one inner form, kept, and compared."""
