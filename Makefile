@@ -12,7 +12,8 @@ BENCH ?=
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 CODE := syncflow_pipelines syncflow_pipelines_tests benchmarks
-SUITE := $(BIN)/python -m pytest -n $(TEST_WORKERS)
+# Tests take from milliseconds to minutes: a process that has nothing left to do takes some from the other one.
+SUITE := $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist worksteal
 
 SUPPORTED := import sys; v = sys.version_info[:2]; (3, 11) <= v < (3, 14) or sys.exit( \
 	"SyncFlow needs Python 3.11, 3.12 or 3.13; %s is %d.%d. Name another one: make setup PYTHON=python3.12" % ((sys.executable,) + v))
@@ -21,14 +22,15 @@ SUPPORTED := import sys; v = sys.version_info[:2]; (3, 11) <= v < (3, 14) or sys
 
 setup: $(INSTALLED) ## install everything into .venv (done once; again when the requirements change)
 
-# pip compiles what it installs; the package itself is compiled here, because PYTHONDONTWRITEBYTECODE, where it is
+# The lock file names every package, so pip need not look for any (`--no-deps`), and cannot: with hashes it wants to see
+# a package anew for every extra that somebody asks for. pip compiles what it installs; the package itself is compiled here, because PYTHONDONTWRITEBYTECODE, where it is
 # set, would make every start compile it anew.
 $(INSTALLED): requirements.lock pyproject.toml
 	@command -v "$(PYTHON)" >/dev/null || { echo "$(PYTHON) was not found. SyncFlow needs Python 3.11, 3.12 or 3.13: make setup PYTHON=/path/to/python" >&2; exit 2; }
 	@"$(PYTHON)" -c '$(SUPPORTED)'
 	@"$(BIN)/python" -c '$(SUPPORTED)' 2>/dev/null && "$(BIN)/python" -m pip --version >/dev/null 2>&1 || "$(PYTHON)" -m venv --clear .venv \
 		|| { echo "$(PYTHON) -m venv failed; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 2; }
-	"$(BIN)/python" -m pip install --quiet --disable-pip-version-check --compile --require-hashes -r requirements.lock
+	"$(BIN)/python" -m pip install --quiet --disable-pip-version-check --compile --no-deps --require-hashes -r requirements.lock
 	"$(BIN)/python" -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@"$(BIN)/python" -m compileall -q syncflow_pipelines
 	@touch "$@"
@@ -70,7 +72,7 @@ format: setup ## rewrite the code as ruff formats it
 
 lock: setup ## choose the newest versions that pyproject.toml allows
 	"$(BIN)/python" -m pip install --quiet uv
-	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --extra dev --generate-hashes --no-strip-extras \
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --extra dev --generate-hashes --strip-extras \
 		--no-emit-index-url --custom-compile-command "make lock" --output-file requirements.lock pyproject.toml
 
 clean: ## remove .venv and what the tools keep; .syncflow (the state) stays
