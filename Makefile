@@ -22,9 +22,9 @@ SUPPORTED := import sys; v = sys.version_info[:2]; (3, 11) <= v < (3, 14) or sys
 
 setup: $(INSTALLED) ## install everything into .venv (done once; again when the requirements change)
 
-# The lock file names every package, so pip need not look for any (`--no-deps`), and cannot: with hashes it wants to see
-# a package anew for every extra that somebody asks for. pip compiles what it installs; the package itself is compiled here, because PYTHONDONTWRITEBYTECODE, where it is
-# set, would make every start compile it anew.
+# The lock file names every package, so pip need not look for any (--no-deps), and cannot: with hashes, it wants to see a
+# package anew for every extra that somebody asks for. It compiles what it installs; the package itself is compiled here,
+# because PYTHONDONTWRITEBYTECODE, where it is set, would make every start compile it anew.
 $(INSTALLED): requirements.lock pyproject.toml
 	@command -v "$(PYTHON)" >/dev/null || { echo "$(PYTHON) was not found. SyncFlow needs Python 3.11, 3.12 or 3.13: make setup PYTHON=/path/to/python" >&2; exit 2; }
 	@"$(PYTHON)" -c '$(SUPPORTED)'
