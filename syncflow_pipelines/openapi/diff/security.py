@@ -9,8 +9,9 @@ from syncflow_pipelines.openapi.diff.place import Place
 from syncflow_pipelines.openapi.diff.values import contract, fingerprint
 from syncflow_pipelines.openapi.model import Json, Operation, Spec
 
-_Alternatives = dict[tuple[str, ...], frozenset[str]]
-"""Scopes by the schemes that must be met together; the empty tuple is a caller that says nothing of itself."""
+_Alternatives = dict[tuple[str, ...], frozenset[frozenset[str]]]
+"""Sets of scopes, any of which does, by the schemes that must be met together; the empty tuple is a caller that says
+nothing of itself."""
 
 _KIND = ("type", "in", "name", "scheme")
 """What a caller of today has to know of a scheme; the rest is where tokens come from."""
@@ -34,8 +35,11 @@ def compare_security(place: Place, old: Mapping[str, Json], new: Mapping[str, Js
 def _alternatives(operation: Mapping[str, Json]) -> _Alternatives:
     listed = operation.get("security")
     requirements = [one for one in listed if isinstance(one, Mapping)] if isinstance(listed, list) else []
-    found = {tuple(sorted(one)): frozenset(_scopes(one)) for one in requirements}
-    return found or {(): frozenset()}
+    found: _Alternatives = {}
+    for one in requirements or [{}]:
+        schemes = tuple(sorted(one))
+        found[schemes] = found.get(schemes, frozenset()) | {frozenset(_scopes(one))}
+    return found
 
 
 def _scopes(requirement: Mapping[str, Json]) -> Iterable[str]:
@@ -67,10 +71,22 @@ def _spelled(alternatives: _Alternatives) -> list[str]:
     return [" + ".join(schemes) or "nobody" for schemes in sorted(alternatives)]
 
 
-def _compare_scopes(place: Place, old: frozenset[str], new: frozenset[str]) -> None:
-    if added := sorted(new - old):
+def _compare_scopes(place: Place, old: frozenset[frozenset[str]], new: frozenset[frozenset[str]]) -> None:
+    """Where one set of scopes became one other, that is told scope by scope."""
+    gone, come = sorted(map(sorted, old - new)), sorted(map(sorted, new - old))
+    if len(old) == len(new) == 1 and gone:
+        _compare_single(place, gone[0], come[0])
+        return
+    for scopes in gone:
+        place.tell("security-alternative-removed", "is not accepted any more", before=scopes)
+    for scopes in come:
+        place.tell("security-alternative-added", "is accepted, too", after=scopes)
+
+
+def _compare_single(place: Place, old: list[str], new: list[str]) -> None:
+    if added := [scope for scope in new if scope not in old]:
         place.tell("security-scope-added", "is needed, too", after=added)
-    if removed := sorted(old - new):
+    if removed := [scope for scope in old if scope not in new]:
         place.tell("security-scope-removed", "is not needed any more", before=removed)
 
 
