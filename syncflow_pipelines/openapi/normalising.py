@@ -130,7 +130,9 @@ def _drafts_of_path(source: Source, made: Operations, path: str, place: Place) -
             definition = made.definition(path, item, at)
         except Unfit as unfit:
             where = "" if unfit.pointer == at.pointer else f" (at {unfit.pointer[:200]})"
-            source.note(at.pointer, f"{method.upper()} {path[:200]} cannot be used: {unfit.reason}{where}", is_fatal=True)
+            source.note(
+                at.pointer, f"{method.upper()} {path[:200]} cannot be used: {unfit.reason}{where}", is_fatal=True
+            )
         else:
             yield _Draft(path, method, at.pointer, at.value.get("operationId"), definition)
 
@@ -188,7 +190,10 @@ def _info(document: dict[str, Json]) -> dict[str, Json]:
 
 def _people(info: dict[str, Json]) -> dict[str, Json]:
     read = {}
-    for key, needed, words in (("contact", None, ("name", "url", "email")), ("license", "name", ("name", "url", "identifier"))):
+    for key, needed, words in (
+        ("contact", None, ("name", "url", "email")),
+        ("license", "name", ("name", "url", "identifier")),
+    ):
         value = info.get(key)
         found = picked(value, dict.fromkeys(words, text)) if isinstance(value, dict) else {}
         if found and (needed is None or needed in found):

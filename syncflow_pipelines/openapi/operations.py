@@ -240,7 +240,9 @@ def methods(source: Source, item: Place) -> Iterator[tuple[str, Place]]:
         if method.lower() not in known and _is_token(method):
             yield method.lower(), Place(operation, below(below(item.pointer, "additionalOperations"), method))
         else:
-            source.note(below(item.pointer, "additionalOperations"), f"{method[:40]!r} is no additional method; left out")
+            source.note(
+                below(item.pointer, "additionalOperations"), f"{method[:40]!r} is no additional method; left out"
+            )
 
 
 def _is_token(method: str) -> bool:

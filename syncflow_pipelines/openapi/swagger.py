@@ -9,7 +9,17 @@ from typing import Final
 from syncflow_pipelines.openapi.model import Json
 
 _ABOUT_THE_PARAMETER: Final = frozenset(
-    {"name", "in", "description", "required", "allowEmptyValue", "collectionFormat", "schema", "deprecated", "x-example"}
+    {
+        "name",
+        "in",
+        "description",
+        "required",
+        "allowEmptyValue",
+        "collectionFormat",
+        "schema",
+        "deprecated",
+        "x-example",
+    }
 )
 _STYLES: Final[dict[str, dict[str, Json]]] = {
     "csv": {"style": "form", "explode": False},

@@ -32,7 +32,9 @@ _WORDS: Final[dict[str, bool | None]] = {
 _NUMBER_STARTS: Final = frozenset("-+.0123456789")
 _MAX_DIGITS: Final = 300
 _TEXT_TAG: Final = "tag:yaml.org,2002:str"
-_KNOWN_TAGS: Final = frozenset(f"tag:yaml.org,2002:{name}" for name in ("str", "map", "seq", "int", "float", "bool", "null"))
+_KNOWN_TAGS: Final = frozenset(
+    f"tag:yaml.org,2002:{name}" for name in ("str", "map", "seq", "int", "float", "bool", "null")
+)
 MAX_FINDINGS: Final = 100
 
 
