@@ -8,7 +8,7 @@ import pytest
 
 from syncflow_pipelines.openapi.diff import as_json, as_markdown, as_text, compare
 from syncflow_pipelines.openapi.diff.values import contract, fingerprint, without_documentation
-from syncflow_pipelines_tests.unit.diff_specs import rules, spec_of, with_schemas
+from syncflow_pipelines_tests.unit.diff_specs import Document, rules, spec_of, with_schemas
 
 TEXT, WHOLE = {"type": "string"}, {"type": "integer"}
 
@@ -143,8 +143,8 @@ def test_numbers_beyond_all_bounds_are_compared() -> None:
 
 
 def test_documents_without_what_is_expected_are_compared() -> None:
-    empty = {"paths": {}}
-    odd = {"paths": {"/a": {"get": {"parameters": None, "responses": [], "security": {}, "requestBody": 7}}}}
+    empty: Document = {"paths": {}}
+    odd: Document = {"paths": {"/a": {"get": {"parameters": None, "responses": [], "security": {}, "requestBody": 7}}}}
     same = spec_of(deepcopy(empty) | {"components": {"schemas": {}}})
     assert rules(compare(same, spec_of(odd))) == ["operation-added"]
     other = deepcopy(odd)
