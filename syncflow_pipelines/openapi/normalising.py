@@ -4,7 +4,7 @@ What cannot be used is left out with a finding that says where and why; the rest
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from syncflow_pipelines.errors import UnusableSpec
@@ -12,8 +12,9 @@ from syncflow_pipelines.openapi.contents import Contents
 from syncflow_pipelines.openapi.digests import checksum, with_digests
 from syncflow_pipelines.openapi.ids import claim, unique_ids
 from syncflow_pipelines.openapi.limits import LIMITS, Limits, hold
-from syncflow_pipelines.openapi.model import METHODS, Finding, Json, Operation, Spec
+from syncflow_pipelines.openapi.model import Finding, Json, Operation, Spec
 from syncflow_pipelines.openapi.operations import Operations, methods
+from syncflow_pipelines.openapi.paths import paths_of
 from syncflow_pipelines.openapi.pointers import below
 from syncflow_pipelines.openapi.schema_words import LEFT_OUT, external_docs, picked, text
 from syncflow_pipelines.openapi.schemas import Schemas
@@ -43,7 +44,7 @@ def normalise(
     """
     version = version_of(document)
     hold(document, limits)
-    source = Source(document, version)
+    source = Source(document, version, limits)
     schemas = Schemas(source)
     contents = Contents(source, schemas)
     security = Security(source)
@@ -63,26 +64,19 @@ def normalise(
         **({"security": made.required} if made.required is not None else {}),
         **_about(document),
     }
+    # an operation holds what it refers to, and many may refer to the same
+    hold(inner, replace(limits, max_depth=2 * limits.max_depth))
     spec = Spec(
         title=info["title"],
         version=info["version"],
         written_as=version.written,
         document=inner,
         operations=operations,
-        findings=(*findings, *source.findings),
+        findings=(*findings, *source.all_findings()),
         checksum=checksum(document),
         contract="",
     )
     return with_digests(spec)
-
-
-def paths_of(operations: Sequence[Operation]) -> dict[str, dict[str, Json]]:
-    """The `paths` of a document with these operations, but for those of methods that OpenAPI 3.1 does not know."""
-    paths: dict[str, dict[str, Json]] = {}
-    for operation in operations:
-        if operation.method in METHODS:
-            paths.setdefault(operation.path, {})[operation.method] = operation.definition
-    return paths
 
 
 @dataclass(frozen=True, slots=True)

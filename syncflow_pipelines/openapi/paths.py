@@ -1,13 +1,15 @@
 """Path templates: their placeholders, and the parameters that fill them."""
 
 import re
+from collections.abc import Sequence
 from typing import Final
 
-from syncflow_pipelines.openapi.model import Json
+from syncflow_pipelines.openapi.model import METHODS, Json, Operation
 from syncflow_pipelines.openapi.source import Source, Unfit
 
 _PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}")
 _DECORATION: Final = re.compile(r"^[+#./;?&]|[*+]$|:.*$")
+_MAX_PLACEHOLDERS: Final = 100
 Parameter = dict[str, Json]
 
 
@@ -21,6 +23,15 @@ def request_target(path: str) -> tuple[str, str]:
     return path_alone, query
 
 
+def paths_of(operations: Sequence[Operation]) -> dict[str, dict[str, Json]]:
+    """The `paths` of a document with these operations, but for those of methods that OpenAPI 3.1 does not know."""
+    paths: dict[str, dict[str, Json]] = {}
+    for operation in operations:
+        if operation.method in METHODS:
+            paths.setdefault(operation.path, {})[operation.method] = operation.definition
+    return paths
+
+
 def placeholders(path: str, pointer: str) -> tuple[str, ...]:
     """The names between braces. Raises `Unfit` where one is empty or is there twice, or braces do not pair."""
     names = tuple(_PLACEHOLDER.findall(path))
@@ -28,6 +39,8 @@ def placeholders(path: str, pointer: str) -> tuple[str, ...]:
         raise Unfit(pointer, f"the braces in the path {path[:200]!r} do not pair")
     if any(not name.strip() for name in names):
         raise Unfit(pointer, f"a placeholder in the path {path[:200]!r} has no name")
+    if len(names) > _MAX_PLACEHOLDERS:
+        raise Unfit(pointer, f"the path {path[:200]!r} has more than {_MAX_PLACEHOLDERS} placeholders")
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise Unfit(pointer, f"the placeholder {twice[:80]!r} is in the path {path[:200]!r} twice")
