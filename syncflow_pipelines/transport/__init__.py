@@ -4,13 +4,14 @@ from syncflow_pipelines.transport.address import Proxies, locate, pick_proxy, ur
 from syncflow_pipelines.transport.attempts import NotFound, ServerFailed
 from syncflow_pipelines.transport.client import Reply, SourceClient
 from syncflow_pipelines.transport.clock import Clock
-from syncflow_pipelines.transport.documents import Document, DocumentClient, Visit
+from syncflow_pipelines.transport.documents import NO_BOUND, Document, DocumentClient, Visit
 from syncflow_pipelines.transport.exchange import ReplyTooLarge
 from syncflow_pipelines.transport.source import in_words, open_source
 from syncflow_pipelines.transport.tls import tls_context
 from syncflow_pipelines.transport.validators import Validators
 
 __all__ = [
+    "NO_BOUND",
     "Clock",
     "Document",
     "DocumentClient",

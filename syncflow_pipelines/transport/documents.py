@@ -3,6 +3,7 @@
 import ssl
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
@@ -29,6 +30,7 @@ from syncflow_pipelines.transport.validators import Validators, validators_of
 from syncflow_pipelines.transport.wire import Limits, Route, proxy_headers
 
 HEALTH_TIMEOUT_S = 10.0
+NO_BOUND: AbstractContextManager[object] = nullcontext()
 
 _HEALTH_BYTES = 64 * 1024
 
@@ -65,7 +67,8 @@ class DocumentClient:
 
     `home` is a URL of the server; `headers` are the credentials, sent to its origin alone, and no more once a redirect
     has led away from it. They appear in no error; `refused` says what to do where they are refused. `ca_file` holds for
-    the home only. The limits are those of `SourceClient`; `max_body_bytes` is of one document, decompressed.
+    the home only. The limits are those of `SourceClient`; `max_body_bytes` is of one document, decompressed. `slots` is
+    held during each request: a semaphore that several clients share.
     """
 
     def __init__(
@@ -82,6 +85,7 @@ class DocumentClient:
         proxies: Proxies = Proxies(),  # noqa: B008 - it is frozen
         max_retry_after_s: float = 30.0,
         tls: Callable[[Path | None], ssl.SSLContext] = tls_context,
+        slots: AbstractContextManager[object] = NO_BOUND,
         cancelled: Callable[[], bool] = never,
         clock: Clock = SYSTEM,
     ) -> None:
@@ -91,6 +95,7 @@ class DocumentClient:
         self._ca_file = ca_file
         self._proxies = proxies
         self._tls = tls
+        self._slots = slots
         self._max_body_bytes = max_body_bytes
         self._limits = Limits(timeout_s, deadline_s, wire_limit(max_body_bytes), clock.monotonic, cancelled)
         self._redaction = Redaction({**headers, **self._secrets_of_proxies()})
@@ -129,7 +134,8 @@ class DocumentClient:
         )
         exchanger = self._make(origin, {}, limits, _HEALTH_BYTES)
         try:
-            return exchanger.status(target)
+            with self._slots:
+                return exchanger.status(target)
         except Trouble as trouble:
             said = self._redaction.clean(str(trouble))
         finally:
@@ -156,7 +162,8 @@ class DocumentClient:
             url = f"{origin}{target}"
             known = visit.known.get(url, Validators())
             conditions = known.conditions()
-            reply = self._exchanger(origin, at_home).visit(target, conditions)
+            with self._slots:
+                reply = self._exchanger(origin, at_home).visit(target, conditions)
             if reply.status == HTTPStatus.OK:
                 return Document(url, reply.body, validators_of(reply.headers), at_home)
             if reply.status == HTTPStatus.NOT_MODIFIED and conditions:
