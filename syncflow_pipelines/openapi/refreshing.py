@@ -19,7 +19,7 @@ import msgspec
 from syncflow_pipelines.config import BearerAuth, HeaderAuth, ServiceConfig, Services, Settings
 from syncflow_pipelines.config.auth import Auth
 from syncflow_pipelines.database import Database
-from syncflow_pipelines.errors import ConfigurationError, SpecError, SyncCancelled, SyncflowError
+from syncflow_pipelines.errors import ConfigurationError, SourceUnreachable, SpecError, SyncCancelled, SyncflowError
 from syncflow_pipelines.openapi.digests import checksum
 from syncflow_pipelines.openapi.fetching import Fetched, fetch, open_client, unhealthy
 from syncflow_pipelines.openapi.ids import Claim, claim, unique_ids
@@ -198,7 +198,7 @@ class _Run:
             service, self._settings, tls=self._tls, slots=self._slots, cancelled=self._cancelled
         ) as client:
             if self._services.health_check_before_sync and (why := unhealthy(client, service)) is not None:
-                return self._outcome(service, "unhealthy", kept, error=why, error_type="SourceUnreachable")
+                return self._unhealthy(service, kept, why)
             known = kept.documents if kept is not None and self._is_trusted(service, kept) else ()
             fetched = fetch(client, service, known)
         if kept is not None and fetched.document is None:
@@ -248,6 +248,11 @@ class _Run:
         with suppress(SpecError):
             return {operation.key: operation.id for operation in self._store.spec(service.name).operations}
         return {}
+
+    def _unhealthy(self, service: ServiceConfig, kept: KeptSpec | None, why: str) -> Refreshed:
+        error = SourceUnreachable(why)
+        self._recorder.failed(service.name, error, why)
+        return self._outcome(service, "unhealthy", kept, error=why, error_type=type(error).__name__)
 
     def _failed(self, service: ServiceConfig, error: Exception) -> Refreshed:
         text = str(error) if isinstance(error, SyncflowError) else f"a fault of SyncFlow itself: {type(error).__name__}"

@@ -182,6 +182,13 @@ def test_failures_are_recorded_and_forgotten(settings: Settings, database: Datab
     assert stored(database)["a"].error is None
 
 
+def test_what_is_unhealthy_is_recorded_as_a_failure(settings: Settings, database: Database, folder: Path) -> None:
+    with SpecHost({"/health": reply(500)}) as host:
+        seen = only_one(services_in(folder, host.service(), health_check_before_sync=True), settings, database)
+    assert seen.status == "unhealthy"
+    assert stored(database)["crm"].error == seen.error
+
+
 def test_where_the_database_refuses_a_spec_it_counts_as_not_fetched(
     settings: Settings, database: Database, folder: Path
 ) -> None:
