@@ -14,7 +14,7 @@ from syncflow_pipelines.database.specs import (
     record_spec,
     recorded_specs,
 )
-from syncflow_pipelines.errors import DatabaseError, SyncCancelled, SyncflowError
+from syncflow_pipelines.errors import DatabaseError, SyncCancelled
 from syncflow_pipelines.openapi.inner_form import dump_spec
 from syncflow_pipelines.openapi.model import Spec
 from syncflow_pipelines.openapi.store import KeptSpec, SpecStore
@@ -56,10 +56,14 @@ class Recorder:
         self.changed(service, spec, kept, self._store.content(service), dump_spec(spec))
 
     def looks(self, services: Collection[str]) -> None:
-        """Records that these were looked at and had not changed."""
-        if self._database is not None and services:
+        """Records that these were looked at and had not changed; the log says where that cannot be done."""
+        if self._database is None or not services:
+            return
+        try:
             with self._database.connection() as connection:
                 record_looks(connection, services)
+        except DatabaseError as trouble:
+            _LOG.warning("that %d specs were looked at is not in the database: %s", len(services), trouble)
 
     def failed(self, service: str, error: Exception, text: str) -> None:
         """Records a look that failed. Where that cannot be done, the log says so: the error is told already."""
@@ -68,7 +72,7 @@ class Recorder:
         try:
             with self._database.connection() as connection:
                 record_failure(connection, service, text, type(error).__name__)
-        except SyncflowError as trouble:
+        except DatabaseError as trouble:
             _LOG.warning("that the spec of %s failed is not in the database: %s", service, trouble)
 
     def _recorded(self) -> Mapping[str, str | None]:

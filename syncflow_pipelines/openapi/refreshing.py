@@ -127,7 +127,7 @@ def configuration_digest(service: ServiceConfig) -> str:
         asdict(service.fallback) if service.fallback else None,
         _described(service.auth),
         sorted(service.ref_hosts),
-        str(service.ca_file),
+        _name(service.ca_file),
     ]
     return hashlib.sha256(json.dumps(said).encode()).hexdigest()
 
@@ -136,11 +136,16 @@ def _described(auth: Auth) -> list[str]:
     """Where the credentials come from, not what they are."""
     match auth:
         case BearerAuth():
-            return ["bearer", str(auth.token_env), str(auth.token_file)]
+            return ["bearer", str(auth.token_env), _name(auth.token_file)]
         case HeaderAuth():
-            return ["header", auth.name, str(auth.value_env), str(auth.value_file), auth.prefix]
+            return ["header", auth.name, str(auth.value_env), _name(auth.value_file), auth.prefix]
         case _:
             return []
+
+
+def _name(path: Path | None) -> str:
+    """Of a file: where it is differs from machine to machine."""
+    return "" if path is None else path.name
 
 
 def _chosen(services: Services, only: Collection[str]) -> Sequence[ServiceConfig]:
