@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Collection, Mapping
-from dataclasses import asdict
 from datetime import UTC, datetime
 
 from syncflow_pipelines.database import Database
@@ -16,7 +15,7 @@ from syncflow_pipelines.database.specs import (
 )
 from syncflow_pipelines.errors import DatabaseError, SyncCancelled
 from syncflow_pipelines.openapi.inner_form import dump_spec
-from syncflow_pipelines.openapi.model import Spec
+from syncflow_pipelines.openapi.model import Finding, Spec
 from syncflow_pipelines.openapi.store import KeptSpec, SpecStore
 
 _LOG = logging.getLogger(__name__)
@@ -41,9 +40,9 @@ class Recorder:
             changed_at=kept.changed_at or datetime.now(UTC),
             spec_file=kept.spec_file,
             url=kept.url,
-            written_as=spec.written_as,
+            written_as=_text(spec.written_as),
             operations=len(spec.operations),
-            findings=[asdict(finding) for finding in spec.findings],
+            findings=[_storable(finding) for finding in spec.findings],
         )
         with self._database.connection() as connection:
             record_spec(connection, record, SpecContent(form, document))
@@ -71,7 +70,7 @@ class Recorder:
             return
         try:
             with self._database.connection() as connection:
-                record_failure(connection, service, text, type(error).__name__)
+                record_failure(connection, service, _text(text), type(error).__name__)
         except DatabaseError as trouble:
             _LOG.warning("that the spec of %s failed is not in the database: %s", service, trouble)
 
@@ -80,3 +79,12 @@ class Recorder:
             return {}
         with self._database.connection() as connection:
             return {service: record.checksum for service, record in recorded_specs(connection).items()}
+
+
+def _storable(finding: Finding) -> dict[str, str | bool]:
+    return {"pointer": _text(finding.pointer), "reason": _text(finding.reason), "is_fatal": finding.is_fatal}
+
+
+def _text(text: str) -> str:
+    """The text without what PostgreSQL cannot hold: NUL, and halves of characters."""
+    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()

@@ -199,9 +199,7 @@ class _Run:
         if self._cancelled():
             raise SyncCancelled(f"stopped before the spec of {service.name} was looked at")
         kept = self._kept.get(service.name)
-        with open_client(
-            service, self._settings, tls=self._tls, slots=self._slots, cancelled=self._cancelled
-        ) as client:
+        with self._client(service) as client:
             if self._services.health_check_before_sync and (why := unhealthy(client, service)) is not None:
                 return self._unhealthy(service, kept, why)
             known = kept.documents if kept is not None and self._is_trusted(service, kept) else ()
