@@ -132,7 +132,7 @@ class RecordingBackend:
     def _talk(self, peer: socket.socket) -> None:
         peer.settimeout(PATIENCE_S)
         with suppress(OSError), peer, peer.makefile("rb") as reader:
-            while head := _head(reader):
+            while b" HTTP/1.1" in (head := _head(reader)):  # else it is the end, or a body that nobody read
                 arrival = Arrival(peer, reader, head)
                 self.arrivals.append(arrival)
                 self.answer(arrival)

@@ -66,6 +66,7 @@ class Forwarder:
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
         self._session: aiohttp.ClientSession | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Forwards one request. An answer that breaks off ends in an error, which makes the server break off, too."""
@@ -141,7 +142,9 @@ class Forwarder:
 
     def _failure(self, error: Exception) -> Problem:
         name = self.backend.name
-        _LOG.warning("the service %s gave no answer: %s: %s", name, type(error).__name__, error)
+        # the text of an error may show the query, and that a key
+        cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else type(error).__name__
+        _LOG.warning("the service %s gave no answer: %s", name, cause)
         if isinstance(error, TimeoutError):
             return Problem(504, "service-timeout", f"the service {name} gave no answer in time; ask again later")
         if isinstance(error, aiohttp.ClientConnectorError):
@@ -150,8 +153,8 @@ class Forwarder:
 
     def _opened_session(self) -> aiohttp.ClientSession:
         loop = asyncio.get_running_loop()
-        if self._session is None or self._session.closed or self._session.loop is not loop:
-            self._session = _session(self.backend)
+        if self._session is None or self._loop is not loop:
+            self._session, self._loop = _session(self.backend), loop
         return self._session
 
 
