@@ -20,8 +20,9 @@ from syncflow_pipelines.codegen.runtime.credentials import auth_from
 from syncflow_pipelines.codegen.runtime.extra import missing_extra
 from syncflow_pipelines.codegen.runtime.forwarding import Backend, Forwarder, raw_path
 from syncflow_pipelines.codegen.runtime.problems import Problem, answer, refuse_websocket
+from syncflow_pipelines.codegen.runtime.request_checks import RequestChecks
 from syncflow_pipelines.codegen.runtime.routes import Match, Route, RouteTable, fixed_query, leads_elsewhere
-from syncflow_pipelines.config.auth import Auth, NoAuth
+from syncflow_pipelines.config.auth import Auth, HeaderAuth, NoAuth
 from syncflow_pipelines.config.paths import absolute
 from syncflow_pipelines.errors import ConfigurationError
 from syncflow_pipelines.openapi.model import METHODS
@@ -105,6 +106,7 @@ class ServiceResolver(Resolver):  # type: ignore[misc]  # Connexion has no types
         document = read_document(self.service.spec_file)
         self.routes = routes_of(document)
         self.forwarder = Forwarder(self.service.backend())
+        self.checks = request_checks(self.service, document) if self.service.mode == "validate" else None
 
     def resolve(self, operation: AbstractOperation) -> Resolution:
         """The function for the operation, under an id that no other one has."""
@@ -116,6 +118,12 @@ class ServiceResolver(Resolver):  # type: ignore[misc]  # Connexion has no types
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one request, whose `Match` is in the scope."""
+        if self.checks is not None:
+            checked = await self.checks.check(scope[MATCH], scope, receive)
+            if isinstance(checked, Problem):
+                await answer(checked, scope, send)
+                return
+            receive = checked
         await self.forwarder(scope, receive, send)
 
     def application(self) -> App:
@@ -163,7 +171,9 @@ class _Routing(SpecMiddleware):  # type: ignore[misc]  # Connexion has no types
     async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = raw_path(scope)
         if leads_elsewhere(path):
-            await answer(Problem(400, "bad-target", "the path has a segment of dots, which leads elsewhere"), scope, send)
+            await answer(
+                Problem(400, "bad-target", "the path has a segment of dots, which leads elsewhere"), scope, send
+            )
             return
         found = self.table.find(scope["method"], path, scope["query_string"])
         if isinstance(found, Match):
@@ -176,6 +186,12 @@ class _Routing(SpecMiddleware):  # type: ignore[misc]  # Connexion has no types
         is_known = route.method.lower() in METHODS
         context = {"api_base_path": self.base_path, "operation_id": route.id} if is_known else {}
         return {"extensions": {**(scope.get("extensions") or {}), ROUTING_CONTEXT: context}, MATCH: found}
+
+
+def request_checks(service: StoredService, document: Mapping[str, Json]) -> RequestChecks:
+    """The checks of a service's requests; what its own credential brings, callers need not send."""
+    own_headers = frozenset({service.auth.name.lower()}) if isinstance(service.auth, HeaderAuth) else frozenset()
+    return RequestChecks(document, service.max_body_bytes, own_headers)
 
 
 def read_document(file: Path) -> Mapping[str, Json]:
