@@ -10,7 +10,6 @@ import pytest
 from syncflow_pipelines.config import RestOptions
 from syncflow_pipelines_tests.server.recording_backend import RecordingBackend
 from syncflow_pipelines_tests.server.resolver_world import (
-    document,
     exchange,
     get,
     load_resolver,
@@ -18,6 +17,7 @@ from syncflow_pipelines_tests.server.resolver_world import (
     serving,
     status,
 )
+from syncflow_pipelines_tests.stored_specs import document
 
 PET = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
 LIMIT = {"name": "limit", "in": "query", "schema": {"type": "integer", "maximum": 100}}

@@ -14,6 +14,7 @@ from syncflow_pipelines.codegen.runtime.problems import Problem
 from syncflow_pipelines.codegen.runtime.request_checks import RequestChecks
 from syncflow_pipelines.codegen.runtime.resolver import routes_of
 from syncflow_pipelines.codegen.runtime.routes import Match, RouteTable
+from syncflow_pipelines_tests.stored_specs import stored
 
 Json = Any
 LIMIT = 100_000
@@ -32,10 +33,10 @@ def outcome(
     schemas: Json = None,
 ) -> Problem | bytes:
     """The problem with a request, or the body that is forwarded."""
-    document = {"paths": {path: {"post": operation}}, "components": {"schemas": schemas or {}}}
-    checks = RequestChecks(document, LIMIT)
+    spec = stored({path: {"post": operation}}, schemas)
+    checks = RequestChecks(spec.schemas, LIMIT)
     raw_path, _, query = target.partition("?")
-    match = RouteTable(routes_of(document)).find("POST", raw_path.encode(), query.encode())
+    match = RouteTable(routes_of(spec.operations)).find("POST", raw_path.encode(), query.encode())
     assert isinstance(match, Match)
     sent = [(name.encode(), value.encode()) for name, value in (headers or {}).items()]
     sent += [(b"content-length", str(len(body)).encode())] if body is not None else []
@@ -369,16 +370,11 @@ def test_hostile_schemas_and_bodies_take_neither_long_nor_much() -> None:
 
 
 def test_of_operations_that_share_a_path_a_request_has_to_fit_one() -> None:
-    document = {
-        "paths": {
-            "/a": {"post": parameter("query", INTEGER)},
-            "/a#lock": {"post": body_of(POINT, required=True)},
-        }
-    }
-    match = RouteTable(routes_of(document)).find("POST", b"/a", b"")
+    spec = stored({"/a": {"post": parameter("query", INTEGER)}, "/a#lock": {"post": body_of(POINT, required=True)}})
+    match = RouteTable(routes_of(spec.operations)).find("POST", b"/a", b"")
     assert isinstance(match, Match)
     assert [route.path for route in match.routes] == ["/a", "/a#lock"]
-    checks = RequestChecks(document, LIMIT)
+    checks = RequestChecks(spec.schemas, LIMIT)
 
     async def receive() -> Message:
         return {"type": "http.request", "body": b'{"x": 1}'}

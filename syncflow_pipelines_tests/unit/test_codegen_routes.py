@@ -9,12 +9,13 @@ from hypothesis import strategies as st
 
 from syncflow_pipelines.codegen.runtime.resolver import routes_of
 from syncflow_pipelines.codegen.runtime.routes import Match, RouteTable, leads_elsewhere
+from syncflow_pipelines_tests.stored_specs import stored
 
 
 def found(paths: dict[str, Any] | list[str], path: str, method: str = "GET", query: str = "") -> Any:
     """The key of the route and its arguments, or the methods that the path has."""
     given_paths = paths if isinstance(paths, dict) else {each: {"get": {}} for each in paths}
-    match = RouteTable(routes_of({"paths": given_paths})).find(method, path.encode(), query.encode())
+    match = RouteTable(routes_of(stored(given_paths).operations)).find(method, path.encode(), query.encode())
     if not isinstance(match, Match):
         return set(match)
     return match.routes[0].path, {name: value.decode() for name, value in match.arguments.items()}
@@ -84,7 +85,7 @@ def test_a_plain_segment_that_leads_nowhere_is_given_up() -> None:
 
 
 def test_a_method_may_be_found_under_a_less_plain_path() -> None:
-    paths = {"/pets/mine": {"get": {}}, "/pets/{id}": {"delete": {}, "post": {}}}
+    paths: dict[str, Any] = {"/pets/mine": {"get": {}}, "/pets/{id}": {"delete": {}, "post": {}}}
     assert found(paths, "/pets/mine", "DELETE")[0] == "/pets/{id}"
     assert found(paths, "/pets/mine", "PUT") == {"GET", "HEAD", "DELETE", "POST"}
 
@@ -98,8 +99,8 @@ def test_a_key_with_a_query_asks_for_it() -> None:
 
 
 def test_keys_that_differ_in_their_fragment_share_a_path() -> None:
-    paths = {"/files/{id}": {"get": {}}, "/files/{file_id}#lock": {"get": {}, "put": {}}}
-    match = RouteTable(routes_of({"paths": paths})).find("GET", b"/files/5", b"")
+    paths: dict[str, Any] = {"/files/{id}": {"get": {}}, "/files/{file_id}#lock": {"get": {}, "put": {}}}
+    match = RouteTable(routes_of(stored(paths).operations)).find("GET", b"/files/5", b"")
     assert isinstance(match, Match)
     assert [route.path for route in match.routes] == ["/files/{id}", "/files/{file_id}#lock"]
     assert found(paths, "/files/5", "PUT") == ("/files/{file_id}#lock", {"file_id": "5"})
@@ -116,7 +117,7 @@ def test_a_parameter_that_may_hold_slashes_takes_the_rest(said: dict[str, bool])
 
 
 def test_methods_of_openapi_3_2_have_routes() -> None:
-    routes = routes_of({"paths": {"/a": {"query": {}, "additionalOperations": {"COPY": {}, "Link": {}}}}})
+    routes = routes_of(stored({"/a": {"query": {}, "additionalOperations": {"COPY": {}, "Link": {}}}}).operations)
     assert {route.method for route in routes} == {"QUERY", "COPY", "LINK"}
 
 

@@ -10,12 +10,12 @@ import orjson
 from syncflow_pipelines.codegen.runtime.parameter_values import (
     ABSENT,
     UNCHECKED,
-    Parameter,
     ParameterReader,
     Unreadable,
     is_json,
     split_pairs,
 )
+from syncflow_pipelines.codegen.runtime.requests import Parameter
 
 Json = Any
 
@@ -60,7 +60,7 @@ def _field(
     elif reader.kind(schema) == "object" and style == "form" and "style" not in encoding:
         return UNCHECKED if any(each == name for each, _ in pairs) else ABSENT
     explode = encoding.get("explode", style in ("form", "deepObject"))
-    return reader.from_pairs(Parameter(name, "query", style, explode, False, False, None, schema), pairs)
+    return reader.from_pairs(Parameter(name, "query", style, explode, schema=schema), pairs)
 
 
 def multipart(

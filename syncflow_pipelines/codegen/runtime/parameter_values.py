@@ -5,13 +5,14 @@ its item.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote, unquote_plus
 
 import orjson
 
+from syncflow_pipelines.codegen.runtime.requests import Parameter
 from syncflow_pipelines.codegen.runtime.schema_checks import SchemaChecks
 
 Json = Any
@@ -35,41 +36,6 @@ UNCHECKED = object()
 
 class Unreadable(ValueError):
     """A parameter that is not written in its style; the text says what it lacks, and not its value."""
-
-
-@dataclass(frozen=True, slots=True)
-class Parameter:
-    """One parameter of an operation, with OpenAPI's defaults filled in."""
-
-    name: str
-    place: str
-    """`path`, `query`, `header`, `cookie` or `querystring`."""
-    style: str
-    explode: bool
-    is_required: bool
-    allows_empty: bool
-    media_type: str | None
-    """Where the parameter has `content` in place of a schema."""
-    schema: Json = field(compare=False)
-
-
-def read_parameter(definition: Mapping[str, Json]) -> Parameter:
-    """The parameter that a parameter object of OpenAPI 3.1 describes."""
-    place = definition["in"]
-    content = definition.get("content") or {}
-    media_type = next(iter(content), None)
-    style = definition.get("style") or ("form" if place in ("query", "cookie") else "simple")
-    described = content[media_type].get("schema", True) if media_type else definition.get("schema", True)
-    return Parameter(
-        name=definition["name"],
-        place=place,
-        style=style,
-        explode=definition.get("explode", style in ("form", "deepObject", "cookie")),
-        is_required=definition.get("required") is True or place == "path",
-        allows_empty=definition.get("allowEmptyValue") is True,
-        media_type=media_type,
-        schema=described,
-    )
 
 
 class ParameterReader:
@@ -146,9 +112,7 @@ class ParameterReader:
 
     def _matrix(self, parameter: Parameter, text: str) -> Json:
         pairs = [(unquote(name), value) for name, _, value in (part.partition("=") for part in text.split(";"))]
-        as_form = Parameter(
-            parameter.name, "path", "form", parameter.explode, True, False, parameter.media_type, parameter.schema
-        )
+        as_form = replace(parameter, style="form")
         value = self.from_pairs(as_form, pairs, plus=False)
         if value is ABSENT:
             raise Unreadable("lacks its name after the semicolon")

@@ -11,13 +11,12 @@ from syncflow_pipelines.codegen.runtime.header_rules import content_length, is_c
 from syncflow_pipelines.codegen.runtime.parameter_values import (
     ABSENT,
     UNCHECKED,
-    Parameter,
     ParameterReader,
     Unreadable,
-    read_parameter,
     split_pairs,
 )
 from syncflow_pipelines.codegen.runtime.problems import Problem
+from syncflow_pipelines.codegen.runtime.requests import Parameter, read_parameter
 from syncflow_pipelines.codegen.runtime.routes import Match, Route
 from syncflow_pipelines.codegen.runtime.schema_checks import SchemaChecks
 from syncflow_pipelines.codegen.runtime.schema_keywords import TooEntangled
@@ -35,10 +34,10 @@ class RequestChecks:
     """The checks of one service's requests."""
 
     def __init__(
-        self, document: Mapping[str, Json], max_body_bytes: int, own_headers: frozenset[str] = frozenset()
+        self, schemas: Mapping[str, Json], max_body_bytes: int, own_headers: frozenset[str] = frozenset()
     ) -> None:
         """`own_headers` are those that the resolver adds itself, in lower case: callers need not send them."""
-        self._checks = SchemaChecks(document)
+        self._checks = SchemaChecks(schemas)
         self._reader = ParameterReader(self._checks)
         self._bodies = BodyChecks(self._checks, self._reader)
         self._max_body_bytes = max_body_bytes

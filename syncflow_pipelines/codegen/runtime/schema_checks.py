@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from syncflow_pipelines.codegen.runtime.definitions import component_name
 from syncflow_pipelines.codegen.runtime.schema_keywords import TooEntangled, steps_left, validator_for
 
 Json = Any
@@ -32,11 +33,10 @@ class Mistake:
 
 
 class SchemaChecks:
-    """The schemas of one document."""
+    """Checks by the schemas of one document, its `#/components/schemas`."""
 
-    def __init__(self, document: Mapping[str, Json]) -> None:
-        schemas = (document.get("components") or {}).get("schemas") or {}
-        self._schemas: Mapping[str, Json] = schemas
+    def __init__(self, schemas: Mapping[str, Json]) -> None:
+        self._schemas = schemas
         self._root = validator_for({"components": {"schemas": schemas}})
 
     def mistakes(self, value: Json, schema: Json, size: int = 0) -> list[Mistake]:
@@ -103,8 +103,7 @@ class SchemaChecks:
         return frozenset(("object",) if "properties" in schema else ("array",) if "items" in schema else ())
 
     def _target(self, reference: Json) -> Json:
-        name = str(reference).removeprefix("#/components/schemas/")
-        return self._schemas.get(name.replace("~1", "/").replace("~0", "~"), True)
+        return self._schemas.get(component_name(str(reference)) or "", True)
 
 
 def _list(value: Json) -> list[Json]:
