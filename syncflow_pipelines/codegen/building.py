@@ -10,11 +10,11 @@ from typing import Any, Literal
 
 import orjson
 
-from syncflow_pipelines.codegen.addresses import operations_url
 from syncflow_pipelines.codegen.described import DescribedAccess, describe_access
 from syncflow_pipelines.codegen.manifest import ToolSizes
 from syncflow_pipelines.codegen.mcp_module import render_mcp
 from syncflow_pipelines.codegen.resolver_module import render_resolver, resolver_class
+from syncflow_pipelines.codegen.runtime.addresses import operations_url
 from syncflow_pipelines.codegen.runtime.catalogue import Catalogue
 from syncflow_pipelines.codegen.runtime.credentials import auth_header
 from syncflow_pipelines.codegen.runtime.stored import from_document
@@ -79,7 +79,7 @@ class ServiceBuild:
 
     @property
     def base_url(self) -> str:
-        """Where the operations are."""
+        """Where the operations are, but for those that have a server of their own."""
         return operations_url(self.service.base_url, self.spec.document.get("servers") or ())
 
     @property
@@ -129,7 +129,6 @@ class ServiceBuild:
         return render_mcp(
             self.service,
             self.spec,
-            base_url=self.base_url,
             spec_file=self.spec_file,
             spec_digest=self.stored.digest,
             access=self.access,
