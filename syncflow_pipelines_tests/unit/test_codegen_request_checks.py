@@ -36,7 +36,7 @@ def outcome(
     spec = stored({path: {"post": operation}}, schemas)
     checks = RequestChecks(spec.schemas, LIMIT)
     raw_path, _, query = target.partition("?")
-    match = RouteTable(routes_of(spec.operations)).find("POST", raw_path.encode(), query.encode())
+    match = RouteTable(routes_of(spec)).find("POST", raw_path.encode(), query.encode())
     assert isinstance(match, Match)
     sent = [(name.encode(), value.encode()) for name, value in (headers or {}).items()]
     sent += [(b"content-length", str(len(body)).encode())] if body is not None else []
@@ -371,7 +371,7 @@ def test_hostile_schemas_and_bodies_take_neither_long_nor_much() -> None:
 
 def test_of_operations_that_share_a_path_a_request_has_to_fit_one() -> None:
     spec = stored({"/a": {"post": parameter("query", INTEGER)}, "/a#lock": {"post": body_of(POINT, required=True)}})
-    match = RouteTable(routes_of(spec.operations)).find("POST", b"/a", b"")
+    match = RouteTable(routes_of(spec)).find("POST", b"/a", b"")
     assert isinstance(match, Match)
     assert [route.path for route in match.routes] == ["/a", "/a#lock"]
     checks = RequestChecks(spec.schemas, LIMIT)

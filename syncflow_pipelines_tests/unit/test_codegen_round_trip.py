@@ -61,7 +61,7 @@ def test_what_was_written_is_read_back(place: str, style: str, explode: bool, da
     path = "/a/{p}" if place == "path" else "/a"
     target = build_target(path, {parameter: value})
     raw_path, _, query = target.path.partition("?")
-    match = RouteTable(routes_of(stored({path: {"get": {}}}).operations)).find("GET", raw_path.encode(), b"")
+    match = RouteTable(routes_of(stored({path: {"get": {}}}))).find("GET", raw_path.encode(), b"")
     assert isinstance(match, Match)
     reader = ParameterReader(SchemaChecks({}))
     if place == "path":
