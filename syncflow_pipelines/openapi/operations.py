@@ -58,6 +58,8 @@ class Operations:
         for method, place in methods(self.source, item):
             if method not in METHODS:
                 continue
+            if not isinstance(place.value, dict):
+                raise Unfit(place.pointer, f"{named(place.value)} stands where an operation is wanted")
             given = self._given(item, place)
             parameters = [parameter for parameter in self._parameters(given) if parameter["in"] != "path"]
             read[method] = {
@@ -89,6 +91,7 @@ class Operations:
         if listed is not None and not isinstance(listed, list):
             self.source.note(pointer, f"the parameters are {named(listed)} rather than a list; left out")
             return
+        self.source.spend(len(listed or ()))
         for index, value in enumerate(listed or ()):
             try:
                 yield self._looked_at(self.source.resolved(value, "parameter", below(pointer, index)))
@@ -146,10 +149,10 @@ class Operations:
             self.source.note(place.pointer, "there is more than one body; the first is taken")
         if bodies:
             body = swagger.body(bodies[0].value, consumes)
-            return {"requestBody": self.contents.request_body(body, bodies[0].pointer)}
+            return {"requestBody": self.contents.own_request_body(Place(body, bodies[0].pointer))}
         if fields:
             body = swagger.form([field.value for field in fields], consumes)
-            return {"requestBody": self.contents.request_body(body, below(place.pointer, "parameters"))}
+            return {"requestBody": self.contents.own_request_body(Place(body, below(place.pointer, "parameters")))}
         return {}
 
     def _media_types(self, key: str, place: Place) -> list[str]:
@@ -165,6 +168,7 @@ class Operations:
             self.source.note(unfit.pointer, f"{unfit.reason}; the responses are left out")
             return {}
         read = {}
+        self.source.spend(len(responses.value))
         for status, value in responses.value.items():
             if (code := self._code(status, pointer)) is not None:
                 read[code] = self._response(value, below(responses.pointer, status), place)
@@ -184,8 +188,7 @@ class Operations:
                 return self.contents.response(value, pointer)
             resolved = self.source.resolved(value, "response", pointer)
             in_3 = swagger.response(resolved.value, self._media_types("produces", operation))
-            # how it reads hangs on what the operation produces: it is never shared
-            return self.contents.response(in_3, pointer)
+            return self.contents.own_response(Place(in_3, resolved.pointer))
         except Unfit as unfit:
             self.source.note(unfit.pointer, f"{unfit.reason}; nothing is known of this response")
             return {"description": ""}
@@ -196,6 +199,7 @@ class Operations:
         for name, callback in value.items() if isinstance(value, dict) else ():
             try:
                 found = self.source.resolved(callback, "callback", below(below(place.pointer, "callbacks"), name))
+                self.source.spend(len(found.value))
                 for expression, item in found.value.items():
                     if not expression.startswith("x-"):
                         at = self.source.resolved(item, "path_item", below(found.pointer, expression))
@@ -240,7 +244,9 @@ def methods(source: Source, item: Place) -> Iterator[tuple[str, Place]]:
         if method.lower() not in known and _is_token(method):
             yield method.lower(), Place(operation, below(below(item.pointer, "additionalOperations"), method))
         else:
-            source.note(below(item.pointer, "additionalOperations"), f"{method[:40]!r} is no additional method; left out")
+            source.note(
+                below(item.pointer, "additionalOperations"), f"{method[:40]!r} is no additional method; left out"
+            )
 
 
 def _is_token(method: str) -> bool:

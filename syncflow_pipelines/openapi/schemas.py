@@ -27,6 +27,7 @@ class Schemas:
         self._pointers: dict[str, str] = {}
         self._waiting: list[Place] = []
         self._components: dict[str, dict[str, Json]] = {}
+        self._within: set[str] = set()
         self._heirs: dict[str, list[str]] | None = None
         self._take_in_all()
 
@@ -67,7 +68,9 @@ class Schemas:
     def _component(self, place: Place) -> str:
         name = self._names.get(place.pointer)
         if name is None:
-            name = component_name(tuple(step.replace("~1", "/").replace("~0", "~") for step in place.pointer.split("/")[1:]))
+            name = component_name(
+                tuple(step.replace("~1", "/").replace("~0", "~") for step in place.pointer.split("/")[1:])
+            )
             while self._pointers.setdefault(name, place.pointer) != place.pointer:
                 name += "_"
             self._names[place.pointer] = name
@@ -94,6 +97,7 @@ class Schemas:
 
     def _words(self, schema: dict[str, Json], pointer: str) -> dict[str, Json]:
         read: dict[str, Json] = {}
+        self.source.spend(len(schema))
         for word, value in schema.items():
             if (plain := WORDS.get(word)) is not None:
                 if value is None and word not in _MAY_BE_EMPTY:
@@ -108,7 +112,9 @@ class Schemas:
 
     def _note_word(self, word: str, value: Json, pointer: str) -> None:
         if value not in ([], {}, "any"):
-            self.source.note(below(pointer, word), f"{word} is {str(value)[:60]!r}, which a schema cannot say; left out")
+            self.source.note(
+                below(pointer, word), f"{word} is {str(value)[:60]!r}, which a schema cannot say; left out"
+            )
 
     def _note_endless(self, name: str) -> None:
         pointer = self._pointers[name]
@@ -138,10 +144,15 @@ class Schemas:
     def _by_name(self, read: dict[str, Json], word: str, value: Json, pointer: str) -> None:
         try:
             place = self.source.resolved(value, "{}schema", pointer)
+            if place.pointer in self._within:
+                raise Unfit(pointer, "it is a part of itself, by way of references")
         except Unfit as unfit:
             self.source.note(unfit.pointer, f"{unfit.reason}; {word} left out")
             return
+        self._within.add(place.pointer)
+        self.source.spend(len(place.value))
         read[word] = {name: self.converted(item, below(place.pointer, name)) for name, item in place.value.items()}
+        self._within.discard(place.pointer)
 
     def _dependencies(self, read: dict[str, Json], word: str, value: Json, pointer: str) -> None:
         entries = value.items() if isinstance(value, dict) else ()
@@ -184,6 +195,7 @@ class Schemas:
         while waiting:
             found = [key for key in self._heirs.get(waiting.pop(), ()) if key not in heirs]
             heirs.update(dict.fromkeys(found))
+            self.source.spend(len(found))
             waiting.extend(f"{_parent(pointer)}/{escaped(key)}" for key in found)
         return sorted(heirs)
 
