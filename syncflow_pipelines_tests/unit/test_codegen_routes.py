@@ -4,7 +4,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from syncflow_pipelines.codegen.runtime.resolver import routes_of
@@ -135,11 +135,13 @@ SEGMENT = st.text("ab{}.%2F-?#", max_size=6)
 PATHS = st.lists(st.lists(SEGMENT, max_size=4).map(lambda parts: "/" + "/".join(parts)), max_size=8, unique=True)
 
 
+@settings(deadline=None, suppress_health_check=list(HealthCheck))
 @given(PATHS, st.lists(st.text("ab.%2F-", max_size=6), max_size=4))
 def test_no_template_and_no_path_is_too_odd(templates: list[str], parts: list[str]) -> None:
     found(templates, "/" + "/".join(parts))
 
 
+@settings(deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(st.text("ab/ %.\u00e9", min_size=1, max_size=5), min_size=3, max_size=3))
 def test_what_was_escaped_for_a_placeholder_comes_back(values: list[str]) -> None:
     escaped = [quote(value, safe="") for value in values]
