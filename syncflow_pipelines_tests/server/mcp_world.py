@@ -44,7 +44,7 @@ def spec_of(
         "info": {"title": title, "version": "1"},
         "servers": list(servers),
         "paths": paths,
-        "components": {"schemas": dict(schemas or {})},
+        "components": {"schemas": dict(schemas or {}), "securitySchemes": {}},
     }
     ordered = tuple(sorted(operations, key=lambda each: each.key))
     return Spec(title, "1", "3.1.0", document, ordered, findings, "checksum", "contract")
