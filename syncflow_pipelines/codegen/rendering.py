@@ -25,6 +25,20 @@ def literal(value: object) -> str:
     raise TypeError(f"{type(value).__name__} has no literal")
 
 
+def block(value: object, depth: int = 0) -> str:
+    """The literal with every item on a line of its own, as the formatter leaves it whatever the length of a line."""
+    if not isinstance(value, tuple | list | dict) or not value:
+        return literal(value)
+    if isinstance(value, dict):
+        begin, end = "{", "}"
+        items = [f"{literal(key)}: {block(item, depth + 1)}" for key, item in value.items()]
+    else:
+        begin, end = "()" if isinstance(value, tuple) else "[]"
+        items = [block(item, depth + 1) for item in value]
+    inner, outer = "    " * (depth + 1), "    " * depth
+    return f"{begin}\n" + "".join(f"{inner}{item},\n" for item in items) + f"{outer}{end}"
+
+
 def render(template: str, /, **values: Any) -> str:
     """The template of that name, filled in. A value has to be written `{{ value | literal }}` to be one."""
     return _ENVIRONMENT.get_template(template).render(**values)
@@ -32,10 +46,10 @@ def render(template: str, /, **values: Any) -> str:
 
 def _quoted(text: str) -> str:
     """With double quotes, as the formatter has it, unless that takes more escapes."""
-    plain = ascii(text)
-    if plain.startswith('"') or '"' in text:
-        return plain
-    return '"' + plain[1:-1].replace("\\'", "'") + '"'
+    inner = ascii(f"{text}'\"")[1:-4]  # with both quotes in it, a text is written in single ones
+    if text.count('"') > text.count("'"):
+        return f"'{inner}'"
+    return '"' + inner.replace("\\'", "'").replace('"', '\\"') + '"'
 
 
 _ENVIRONMENT = jinja2.Environment(
@@ -47,3 +61,4 @@ _ENVIRONMENT = jinja2.Environment(
     keep_trailing_newline=True,
 )
 _ENVIRONMENT.filters["literal"] = literal
+_ENVIRONMENT.filters["block"] = block
