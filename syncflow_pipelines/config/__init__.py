@@ -6,6 +6,7 @@ reads from, and `check_configuration(settings)` what a person wants to know befo
 
 from syncflow_pipelines.config.auth import Auth, BearerAuth, HeaderAuth, NoAuth
 from syncflow_pipelines.config.check import ConfigurationFact, check_configuration
+from syncflow_pipelines.config.choice import choose_connectors, undiscovered
 from syncflow_pipelines.config.connectors import ConnectorConfig, EntityOverride, EntitySettings
 from syncflow_pipelines.config.connectors_file import load_connectors
 from syncflow_pipelines.config.database_url import without_secrets
@@ -42,7 +43,9 @@ __all__ = [
     "Services",
     "Settings",
     "check_configuration",
+    "choose_connectors",
     "load_connectors",
     "load_settings",
+    "undiscovered",
     "without_secrets",
 ]
