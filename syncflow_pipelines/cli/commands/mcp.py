@@ -1,7 +1,6 @@
 """`syncflow mcp`: the hub for MCP clients."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -9,7 +8,7 @@ import click
 from syncflow_pipelines.cli.account import user_name
 from syncflow_pipelines.cli.interrupts import call_on_signal
 from syncflow_pipelines.cli.invocation import Invocation, pass_invocation
-from syncflow_pipelines.config import Settings
+from syncflow_pipelines.config import Settings, load_services
 from syncflow_pipelines.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -110,7 +109,7 @@ def _hub(
         report_outcomes(outcomes, settings.home)
 
     options = HubOptions(
-        generated_dir=None if no_services else _generated_dir(settings),
+        generated_dir=None if no_services else load_services(settings).settings.generated_dir,
         services=[name.replace("-", "_") for name in services] or None,
         allow_writes=allow_writes,
         auth=auth,
@@ -118,10 +117,6 @@ def _hub(
         report=report,
     )
     return build_hub(settings, options)
-
-
-def _generated_dir(settings: Settings) -> Path:
-    return settings.project_dir / "services" / "auto_generated"
 
 
 def _list(hub: "FastMCP", as_json: bool) -> int:
