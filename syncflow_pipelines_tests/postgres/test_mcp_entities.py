@@ -35,7 +35,7 @@ def items(world: World) -> World:
 
 def alter(world: World, statement: str) -> None:
     with world.database.connection() as connection:
-        connection.execute(sql.SQL(statement))  # type: ignore[arg-type]
+        connection.execute(sql.SQL(statement))
 
 
 def test_the_reading_tools_are_there_and_say_that_they_only_read(items: World) -> None:
