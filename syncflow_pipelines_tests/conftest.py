@@ -6,6 +6,7 @@ migrated once; each test works on a clone of it.
 
 import os
 import shutil
+import signal
 import tempfile
 import time
 from collections.abc import Iterator
@@ -29,6 +30,7 @@ HOMES = "syncflow-tests-"
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    _listen_to_signals()
     given = getattr(config, "workerinput", {}).get("syncflow_home")
     # not below pytest's own temporary folder: pytest closes that to other users each time it starts, and as
     # root the server runs as another user
@@ -38,6 +40,15 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_sessionstart(session: pytest.Session) -> None:
     if not hasattr(session.config, "workerinput"):
         _remove_homes_of_killed_runs()
+
+
+def _listen_to_signals() -> None:
+    """A shell that runs the tests in the background has SIGINT ignored, and every program that a test starts with it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    for other in (signal.SIGHUP, signal.SIGQUIT):
+        if signal.getsignal(other) is signal.SIG_IGN:
+            signal.signal(other, signal.SIG_DFL)
 
 
 @pytest.hookimpl(optionalhook=True)
