@@ -452,6 +452,34 @@ def test_many_paths_that_are_one_large_one_are_refused() -> None:
         normalise(openapi(paths), limits=Limits(max_values=100_000))
 
 
+def test_operations_of_callbacks_count_wherever_they_are_referred_to() -> None:
+    call = {"callbacks": {"c": {"$ref": "#/components/callbacks/C"}}}
+    callback = {f"/{n}": {"post": {}} for n in range(100)}
+    document = openapi({f"/{n}": {"get": call} for n in range(100)}, components={"callbacks": {"C": callback}})
+    with pytest.raises(SpecTooLarge, match="more than 50,000 values"):
+        normalise(document, limits=Limits(max_values=50_000))
+
+
+def test_a_reference_that_leads_on_and_on_is_left_out() -> None:
+    chain = {f"P{n}": {"$ref": f"#/components/parameters/P{n + 1}"} for n in range(1_000)}
+    spec = normalise(
+        openapi(
+            {"/a": {"get": {"parameters": [{"$ref": "#/components/parameters/P0"}]}}}, components={"parameters": chain}
+        )
+    )
+    assert reasons(spec) == ["it refers onwards more than 100 times; the parameter is left out"]
+
+
+def test_a_reference_of_millions_of_characters_is_not_followed() -> None:
+    spec = normalise(openapi({"/a": {"$ref": "#/" + "%7" * 1_000_000}, "/b": {"get": {}}}))
+    assert "has more than 20,000 characters" in reasons(spec)[0]
+
+
+def test_keys_that_are_no_texts_are_refused() -> None:
+    with pytest.raises(UnusableSpec, match="keys that are no texts"):
+        normalise(openapi({"/a": {"get": {"responses": {200: {}}}}}))
+
+
 # Swagger 2.0
 
 
