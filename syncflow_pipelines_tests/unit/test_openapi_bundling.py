@@ -235,7 +235,7 @@ def test_files_that_double_at_each_level_are_refused() -> None:
 def test_a_long_chain_of_files_is_refused() -> None:
     chain = {f"f{n}": f"{{$ref: f{n + 1}.yaml}}" for n in range(500)}
     with pytest.raises(SpecTooLarge, match="nested deeper"):
-        bundled("paths: {/a: {$ref: f0.yaml}}", **chain)
+        bundled("paths: {/a: {$ref: f0.yaml}}", LIMITS, **chain)
 
 
 @pytest.mark.parametrize(

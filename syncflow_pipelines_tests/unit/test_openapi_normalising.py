@@ -207,7 +207,7 @@ def test_a_parameter_that_is_none_is_left_out_and_told(bad: Json) -> None:
 
 
 def test_headers_that_are_said_elsewhere_are_no_parameters() -> None:
-    given = [
+    given: Json = [
         {"name": name, "in": "header", "schema": {}} for name in ("Accept", "authorization", "Content-Type", "X-A")
     ]
     assert [parameter["name"] for parameter in parameters(given)] == ["X-A"]
@@ -357,7 +357,7 @@ def test_findings_of_the_reading_come_first() -> None:
 
 
 def test_methods_of_3_2_are_operations_outside_the_document() -> None:
-    item = {"query": {}, "get": {}, "additionalOperations": {"COPY": {}, "get": {}, "a b": {}}}
+    item: Json = {"query": {}, "get": {}, "additionalOperations": {"COPY": {}, "get": {}, "a b": {}}}
     spec = normalise(openapi({"/a": item}, "3.2.0"))
     assert [found.method for found in spec.operations] == ["copy", "get", "query"]
     assert list(spec.document["paths"]["/a"]) == ["get"]
@@ -454,7 +454,7 @@ def test_many_paths_that_are_one_large_one_are_refused() -> None:
 
 def test_operations_of_callbacks_count_wherever_they_are_referred_to() -> None:
     call = {"callbacks": {"c": {"$ref": "#/components/callbacks/C"}}}
-    callback = {f"/{n}": {"post": {}} for n in range(100)}
+    callback: Json = {f"/{n}": {"post": {}} for n in range(100)}
     document = openapi({f"/{n}": {"get": call} for n in range(100)}, components={"callbacks": {"C": callback}})
     with pytest.raises(SpecTooLarge, match="more than 50,000 values"):
         normalise(document, limits=Limits(max_values=50_000))
