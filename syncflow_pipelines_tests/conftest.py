@@ -43,7 +43,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 
 def _listen_to_signals() -> None:
-    """A shell that runs the tests in the background has SIGINT ignored, and every program that a test starts with it."""
+    """What a shell runs in the background ignores Ctrl-C, and so would every program that a test starts."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     for other in (signal.SIGHUP, signal.SIGQUIT):
