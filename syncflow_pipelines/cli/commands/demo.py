@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,8 @@ def command() -> None:
       syncflow demo                     discover, sync, change rows at the source, sync again, compare
       syncflow demo source              only the source, until Ctrl-C
       syncflow demo source --mutate     change rows at the source, running or not
+      syncflow demo services            only the two OpenAPI services, until Ctrl-C
+      syncflow demo services --evolve   change what they offer, running or not
     """
 
 
@@ -93,6 +96,51 @@ def source(
     invocation.note("The demo source runs until Ctrl-C.")
     with suppress(KeyboardInterrupt):  # which is how it is meant to end
         serve_source(folder, host, port)
+    return 0
+
+
+@command.command("services")
+@click.option("--port", type=click.IntRange(0, 65535), default=8008, show_default=True, help="0 takes a free one.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--home", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
+              help="Instead of the global --home.")  # fmt: skip
+@click.option("--evolve", "change", flag_value="evolve", help="Instead: the warehouse gains an operation.")
+@click.option("--break", "change", flag_value="break",
+              help="Instead: the parcels lose an operation and want a field, on which callers break.")  # fmt: skip
+@click.option("--reset", "change", flag_value="reset", help="Instead: both are as they were in the beginning.")
+@click.option("--json", "as_json", is_flag=True, help="With a change: one JSON object a service.")
+@pass_invocation
+def services(invocation: Invocation, port: int, host: str, home: Path | None, change: str | None, as_json: bool) -> int:
+    """Serve two OpenAPI services until Ctrl-C, or change what they offer.
+
+    The warehouse publishes OpenAPI 3.1 and asks for a token; the parcels publish a Swagger 2.0 document
+    in YAML, and ask for nothing.
+
+    \b
+      syncflow demo services                    serve them on http://127.0.0.1:8008
+      syncflow demo services --evolve           GET /sites/{site}/capacity appears, also while they run
+      syncflow demo services --break            a change of the parcels that breaks those who call them
+      curl http://127.0.0.1:8008/parcels/swagger.yaml
+    """
+    folder = home.resolve() if home else invocation.settings.home
+    if change:
+        return _evolve(folder, change, as_json)
+    from syncflow_pipelines.demo.services.server import serve_services
+
+    invocation.note("The demo services run until Ctrl-C.")
+    with suppress(KeyboardInterrupt):  # which is how it is meant to end
+        serve_services(folder, host, port)
+    return 0
+
+
+def _evolve(home: Path, change: str, as_json: bool) -> int:
+    from syncflow_pipelines.demo.services.revisions import CHANGES, evolve
+
+    for evolution in [evolve(home, *step) for step in CHANGES[change]]:
+        if as_json:
+            print_json(asdict(evolution))
+        else:
+            click.echo(f"{evolution.service}: {evolution.told}")
     return 0
 
 
