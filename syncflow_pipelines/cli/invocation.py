@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from syncflow_pipelines.config import ConnectorConfig, Settings
+    from syncflow_pipelines.config import ConnectorConfig, Services, Settings
 
 
 @dataclass
@@ -34,6 +34,13 @@ class Invocation:
         from syncflow_pipelines.config import load_connectors
 
         return load_connectors(self.settings)
+
+    @cached_property
+    def services(self) -> "Services":
+        """The services whose specs are followed, and their settings. Raises `ConfigurationError`."""
+        from syncflow_pipelines.config import load_services
+
+        return load_services(self.settings)
 
     @property
     def quiet(self) -> bool:

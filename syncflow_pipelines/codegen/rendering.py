@@ -25,6 +25,20 @@ def literal(value: object) -> str:
     raise TypeError(f"{type(value).__name__} has no literal")
 
 
+def block(value: object, depth: int = 0) -> str:
+    """The literal with every item on a line of its own, as the formatter leaves it whatever the length of a line."""
+    if not isinstance(value, tuple | list | dict) or not value:
+        return literal(value)
+    if isinstance(value, dict):
+        begin, end = "{", "}"
+        items = [f"{literal(key)}: {block(item, depth + 1)}" for key, item in value.items()]
+    else:
+        begin, end = "()" if isinstance(value, tuple) else "[]"
+        items = [block(item, depth + 1) for item in value]
+    inner, outer = "    " * (depth + 1), "    " * depth
+    return f"{begin}\n" + "".join(f"{inner}{item},\n" for item in items) + f"{outer}{end}"
+
+
 def render(template: str, /, **values: Any) -> str:
     """The template of that name, filled in. A value has to be written `{{ value | literal }}` to be one."""
     return _ENVIRONMENT.get_template(template).render(**values)
@@ -47,3 +61,4 @@ _ENVIRONMENT = jinja2.Environment(
     keep_trailing_newline=True,
 )
 _ENVIRONMENT.filters["literal"] = literal
+_ENVIRONMENT.filters["block"] = block

@@ -1,11 +1,12 @@
 """YAML files and the environment, as frozen values. The only reader of the environment.
 
-`load_settings()` says what holds for all of SyncFlow, `load_connectors(settings)` which sources it
-reads from, and `check_configuration(settings)` what a person wants to know before either is used.
+`load_settings()` says what holds for all of SyncFlow, `load_connectors(settings)` which sources it reads from,
+`load_services(settings)` whose OpenAPI specs it follows, and `check_configuration(settings)` what a person wants to
+know before any of it is used.
 """
 
 from syncflow_pipelines.config.auth import Auth, BearerAuth, HeaderAuth, NoAuth
-from syncflow_pipelines.config.check import ConfigurationFact, check_configuration
+from syncflow_pipelines.config.check import ConfigurationFact, check_configuration, load_configuration
 from syncflow_pipelines.config.connectors import ConnectorConfig, EntityOverride, EntitySettings
 from syncflow_pipelines.config.connectors_file import load_connectors
 from syncflow_pipelines.config.database_url import without_secrets
@@ -20,6 +21,7 @@ from syncflow_pipelines.config.services import (
     Services,
     ServiceSettings,
 )
+from syncflow_pipelines.config.services_file import load_services
 from syncflow_pipelines.config.settings import Settings, load_settings
 
 __all__ = [
@@ -42,7 +44,9 @@ __all__ = [
     "Services",
     "Settings",
     "check_configuration",
+    "load_configuration",
     "load_connectors",
+    "load_services",
     "load_settings",
     "without_secrets",
 ]

@@ -1,15 +1,23 @@
 """What a person wants to know of the configuration before it is used. Nothing is contacted."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Literal
+from pathlib import Path
+from typing import Literal, TypeVar
 
+from syncflow_pipelines.config import connectors_file, services_file
 from syncflow_pipelines.config.auth import Auth, BearerAuth, HeaderAuth, NoAuth
 from syncflow_pipelines.config.connectors import ConnectorConfig, EntityOverride
-from syncflow_pipelines.config.connectors_file import FILE_NAME, load_connectors
+from syncflow_pipelines.config.connectors_file import load_connectors
+from syncflow_pipelines.config.explanations import one_of
+from syncflow_pipelines.config.mistakes import Mistake, path_text, shown
 from syncflow_pipelines.config.paths import is_file
+from syncflow_pipelines.config.services import OperationRule, ServiceConfig, Services
+from syncflow_pipelines.config.services_file import load_services
 from syncflow_pipelines.config.settings import Settings
 from syncflow_pipelines.errors import ConfigurationError
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +25,7 @@ class ConfigurationFact:
     """One thing that the configuration says, or that is wrong with it; it holds no secret."""
 
     subject: str
-    """What it is about: a file, `settings`, `connector erp`, `secret of erp`, …"""
+    """What it is about: a file, `settings`, `connector erp`, `service crm`, `secret of erp`, …"""
     status: Literal["ok", "warning", "mistake"]
     """A warning need not be mended here: the machine that checks may not be the one that syncs."""
     text: str
@@ -25,11 +33,41 @@ class ConfigurationFact:
 
 
 def check_configuration(settings: Settings) -> tuple[ConfigurationFact, ...]:
-    """The files that were read, the settings in force, every connector, and whether each secret is there.
+    """The files that were read, the settings in force, every connector and service, and whether each secret is there.
 
-    Mistakes in `connectors.yaml` come back as facts, one each.
+    Mistakes in the files come back as facts, one each.
     """
-    return (*_environment(settings), *_connectors_file(settings))
+    connectors, mistakes = _loaded(load_connectors, settings)
+    services, more = _loaded(load_services, settings)
+    return (
+        *_environment(settings),
+        *(mistakes or _connectors_file(settings, connectors or ())),
+        *(more or _services_file(settings, services)),
+        *_lost_services(settings, connectors or (), services),
+    )
+
+
+def load_configuration(settings: Settings) -> tuple[tuple[ConnectorConfig, ...], Services]:
+    """The connectors and services. Raises `ConfigurationError` with the mistakes of both files, and between them."""
+    connectors, wrong_connectors = _loaded(load_connectors, settings)
+    services, wrong_services = _loaded(load_services, settings)
+    facts = (*wrong_connectors, *wrong_services, *_lost_services(settings, connectors or (), services))
+    if connectors is None or services is None or facts:
+        count = "1 mistake" if len(facts) == 1 else f"{len(facts):,} mistakes"
+        message = f"the files in {settings.config_dir} cannot be used: {count}"
+        raise ConfigurationError(message, tuple(fact.text for fact in facts))
+    return connectors, services
+
+
+def _loaded(load: Callable[[Settings], T], settings: Settings) -> tuple[T | None, tuple[ConfigurationFact, ...]]:
+    """What the file says, or None and its mistakes."""
+    try:
+        return load(settings), ()
+    except ConfigurationError as error:
+        name = connectors_file.FILE_NAME if load is load_connectors else services_file.FILE_NAME
+        sentences = error.mistakes or (error.message,)
+        path = str(settings.config_dir / name)
+        return None, tuple(ConfigurationFact(path, "mistake", sentence) for sentence in sentences)
 
 
 def _environment(settings: Settings) -> Iterator[ConfigurationFact]:
@@ -41,43 +79,70 @@ def _environment(settings: Settings) -> Iterator[ConfigurationFact]:
     yield ConfigurationFact("settings", "ok", "in force", details)
 
 
-def _connectors_file(settings: Settings) -> Iterator[ConfigurationFact]:
-    path = settings.config_dir / FILE_NAME
-    try:
-        connectors = load_connectors(settings)
-    except ConfigurationError as error:
-        sentences = error.mistakes or (error.message,)
-        yield from (ConfigurationFact(str(path), "mistake", sentence) for sentence in sentences)
-        return
+def _connectors_file(settings: Settings, connectors: Sequence[ConnectorConfig]) -> Iterator[ConfigurationFact]:
+    path = settings.config_dir / connectors_file.FILE_NAME
     if is_file(path):
         yield ConfigurationFact(str(path), "ok", f"read, {len(connectors)} connectors")
     else:
         yield ConfigurationFact(str(path), "warning", "not there, so there are no connectors")
     for connector in connectors:
-        yield ConfigurationFact(
-            f"connector {connector.name}", "ok", "enabled" if connector.enabled else "disabled", _details(connector)
-        )
-        yield from _secret(connector)
-        yield from _certificates(connector)
+        yield ConfigurationFact(f"connector {connector.name}", "ok", _state(connector.enabled), _details(connector))
+        yield from _secret(connector.name, connector.auth)
+        yield from _certificates(connector.name, connector.ca_file)
 
 
-def _secret(connector: ConnectorConfig) -> Iterator[ConfigurationFact]:
-    source = connector.auth.secret()
+def _services_file(settings: Settings, services: Services | None) -> Iterator[ConfigurationFact]:
+    if services is None:
+        return
+    path = settings.config_dir / services_file.FILE_NAME
+    found = f"read, {len(services.services)} services" if is_file(path) else "not there, so there are no services"
+    details = {setting.name: str(getattr(services.settings, setting.name)) for setting in fields(services.settings)}
+    yield ConfigurationFact(str(path), "ok", found, details)
+    for service in services.services:
+        yield ConfigurationFact(f"service {service.name}", "ok", _state(service.enabled), _service_details(service))
+        yield from _secret(service.name, service.auth)
+        yield from _certificates(service.name, service.ca_file)
+
+
+def _lost_services(
+    settings: Settings, connectors: Sequence[ConnectorConfig], services: Services | None
+) -> Iterator[ConfigurationFact]:
+    """A mistake for each connector that names a service which is not there."""
+    if services is None:
+        return
+    known = [service.name for service in services.services]
+    path = settings.config_dir / connectors_file.FILE_NAME
+    for index, connector in enumerate(connectors):
+        if connector.service is not None and connector.service not in known:
+            expected = one_of(known) if known else "none, since there are none"
+            where = path_text(("connectors", index, "service"))
+            mistake = Mistake(
+                path.name, 0, where, shown(connector.service), f"{expected} (the services of {services_file.FILE_NAME})"
+            )
+            yield ConfigurationFact(str(path), "mistake", str(mistake))
+
+
+def _state(enabled: bool) -> str:
+    return "enabled" if enabled else "disabled"
+
+
+def _secret(name: str, auth: Auth) -> Iterator[ConfigurationFact]:
+    source = auth.secret()
     if source is None:
         return
-    subject = f"secret of {connector.name}"
+    subject = f"secret of {name}"
     try:
-        connector.auth.headers()
+        auth.headers()
     except ConfigurationError as error:
         yield ConfigurationFact(subject, "warning", str(error))
     else:
         yield ConfigurationFact(subject, "ok", f"the {source} is set")
 
 
-def _certificates(connector: ConnectorConfig) -> Iterator[ConfigurationFact]:
-    if connector.ca_file and not is_file(connector.ca_file):
-        text = f"the file {connector.ca_file} is not there; put the certificates there, or mend ca_file"
-        yield ConfigurationFact(f"certificates of {connector.name}", "warning", text)
+def _certificates(name: str, ca_file: Path | None) -> Iterator[ConfigurationFact]:
+    if ca_file and not is_file(ca_file):
+        text = f"the file {ca_file} is not there; put the certificates there, or mend ca_file"
+        yield ConfigurationFact(f"certificates of {name}", "warning", text)
 
 
 def _details(connector: ConnectorConfig) -> dict[str, str]:
@@ -86,6 +151,29 @@ def _details(connector: ConnectorConfig) -> dict[str, str]:
     details = {name: str(value) for name, value in values.items() if value is not None}
     overrides = {f"entities.{slug}": _override(override) for slug, override in connector.entities.items()}
     return {"auth": _auth(connector.auth), **details, **overrides}
+
+
+def _service_details(service: ServiceConfig) -> dict[str, str]:
+    details: dict[str, str | None] = {
+        "type": service.type,
+        "base_url": service.base_url,
+        "openapi_paths": ", ".join(service.openapi_paths),
+        "health_path": service.health_path,
+        "components": ", ".join(service.components) or "none",
+        "auth": _auth(service.auth),
+        "fallback_github": service.fallback.url if service.fallback else None,
+        "include": "; ".join(map(_rule, service.include)),
+        "exclude": "; ".join(map(_rule, service.exclude)),
+        "ref_hosts": ", ".join(service.ref_hosts),
+        "timeout_s": f"{service.timeout_s:g}",
+        "ca_file": str(service.ca_file) if service.ca_file else None,
+    }
+    return {name: text for name, text in details.items() if text}
+
+
+def _rule(rule: OperationRule) -> str:
+    said = {setting.name: getattr(rule, setting.name) for setting in fields(rule)}
+    return ", ".join(f"{name}: {' '.join(values)}" for name, values in said.items() if values)
 
 
 def _override(override: EntityOverride) -> str:

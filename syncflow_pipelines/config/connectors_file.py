@@ -2,17 +2,22 @@
 
 from collections import defaultdict
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, ValidationInfo
 
-from syncflow_pipelines.config.auth import Auth, BearerAuth, HeaderAuth, NoAuth
+from syncflow_pipelines.config.auth_sections import (
+    BearerSection,
+    HeaderSection,
+    NoAuthSection,
+    auth_of,
+    exactly_one,
+    from_project,
+)
 from syncflow_pipelines.config.connectors import ConnectorConfig, EntityOverride, Strategy, default_schema
 from syncflow_pipelines.config.document import EACH, read_document, select
 from syncflow_pipelines.config.explanations import Explanation
 from syncflow_pipelines.config.mistakes import Location, path_text
-from syncflow_pipelines.config.paths import absolute
 from syncflow_pipelines.config.section import (
     FilePath,
     HttpUrl,
@@ -20,7 +25,6 @@ from syncflow_pipelines.config.section import (
     Section,
     Switch,
     Text,
-    VariableName,
     matching,
     number,
     whole,
@@ -30,10 +34,6 @@ from syncflow_pipelines.config.settings import Settings
 from syncflow_pipelines.config.variables import LONGEST_INTERVAL_S
 
 FILE_NAME = "connectors.yaml"
-
-_HEADER_NAME = r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}"
-# These belong to the transport: another value would break the connection or the body.
-_OWN_HEADERS = r"(?i:host|content-length|transfer-encoding|connection|accept-encoding|te|upgrade|expect)"
 
 
 def _page_size(value: object, info: ValidationInfo) -> int:
@@ -46,31 +46,6 @@ PageSize = Annotated[int, BeforeValidator(_page_size)]
 Concurrency = Annotated[int, whole(1, 64)]
 Ratio = Annotated[float, number(0, 1)]
 Overlap = Annotated[int, whole(0, 2**53)]
-
-
-class BearerSection(Section):
-    type: Literal["bearer"]
-    token_env: VariableName | None = None
-    token_file: FilePath | None = None
-
-
-class HeaderSection(Section):
-    type: Literal["header"]
-    name: Annotated[
-        str,
-        matching(
-            rf"(?!{_OWN_HEADERS}\Z){_HEADER_NAME}",
-            "a header such as X-Api-Key, none that the connection needs",
-            hide=True,
-        ),
-    ] = Field(description="the name of a header such as X-Api-Key")
-    value_env: VariableName | None = None
-    value_file: FilePath | None = None
-    prefix: Annotated[str, matching(r"[ -~]{0,100}", "text in ASCII", hide=True)] = ""
-
-
-class NoAuthSection(Section):
-    type: Literal["none"]
 
 
 class EntitySection(Section):
@@ -142,7 +117,7 @@ def _connector(said: ConnectorSection, settings: Settings) -> ConnectorConfig:
     return ConnectorConfig(
         name=said.name,
         base_url=said.base_url,
-        auth=_auth(said.auth, settings),
+        auth=auth_of(said.auth, settings),
         target_schema=said.target_schema or default_schema(said.name),
         sync_interval_seconds=said.sync_interval_seconds or settings.default_sync_interval_s,
         concurrency=said.concurrency,
@@ -153,26 +128,11 @@ def _connector(said: ConnectorSection, settings: Settings) -> ConnectorConfig:
         rowversion_overlap=said.rowversion_overlap,
         history=said.history,
         max_retry_after_s=said.max_retry_after_s,
-        ca_file=_absolute(said.ca_file, settings),
+        ca_file=from_project(said.ca_file, settings),
         service=said.service,
         enabled=said.enabled,
         entities=entities,
     )
-
-
-def _auth(said: BearerSection | HeaderSection | NoAuthSection, settings: Settings) -> Auth:
-    match said:
-        case BearerSection():
-            return BearerAuth(said.token_env, _absolute(said.token_file, settings), settings.environment)
-        case HeaderSection():
-            file = _absolute(said.value_file, settings)
-            return HeaderAuth(said.name, said.value_env, file, said.prefix, settings.environment)
-        case NoAuthSection():
-            return NoAuth()
-
-
-def _absolute(path: Path | None, settings: Settings) -> Path | None:
-    return path and absolute(path, settings.project_dir)
 
 
 def _names_once(data: Any) -> Iterator[Explanation]:
@@ -188,10 +148,8 @@ def _one_source_of_secrets(data: Any) -> Iterator[Explanation]:
     for location, auth in select(data, "connectors", EACH, "auth"):
         kind = auth.get("type") if isinstance(auth, dict) else None
         keys = {"bearer": ("token_env", "token_file"), "header": ("value_env", "value_file")}.get(str(kind))
-        given = [key for key in keys if key in auth] if keys else ["one"]
-        if keys and len(given) != 1:
-            found = "both" if given else "neither"
-            yield Explanation(location, f"exactly one of {' and '.join(keys)}", found)
+        if keys:
+            yield from exactly_one(location, auth, keys)
 
 
 def _metadata_schema(data: Any, schema: str) -> Iterator[Explanation]:

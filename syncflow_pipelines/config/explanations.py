@@ -60,14 +60,15 @@ def _explanation(
         case "extra_forbidden":
             return Explanation(location, _known_keys(owner, str(location[-1])), "an unknown key")
         case "literal_error":
-            return Explanation(location, _one_of(re.findall(r"'([^']*)'", context["expected"])))
+            return Explanation(location, one_of(re.findall(r"'([^']*)'", context["expected"])))
         case "union_tag_invalid" | "union_tag_not_found":
-            return Explanation((*location, DISCRIMINATOR), _one_of(_members(annotation)))
+            return Explanation((*location, DISCRIMINATOR), one_of(_members(annotation)))
         case kind:
             return Explanation(location, _EXPECTED.get(kind) or f"something else ({details['msg']})")
 
 
-def _one_of(words: typing.Iterable[str]) -> str:
+def one_of(words: typing.Iterable[str]) -> str:
+    """The choice between the words, to follow `expected`."""
     listed = ", ".join(words)
     return f"one of {listed}" if "," in listed else listed
 
@@ -80,7 +81,7 @@ def _described(owner: type[BaseModel] | None, location: Location) -> str:
 def _known_keys(owner: type[BaseModel] | None, key: str) -> str:
     known = list(_fields(owner))
     near = difflib.get_close_matches(key, known, n=1)
-    return f"{near[0]}, or another key that is known here" if near else _one_of(known)
+    return f"{near[0]}, or another key that is known here" if near else one_of(known)
 
 
 def _fields(owner: type[BaseModel] | None) -> dict[str, FieldInfo]:

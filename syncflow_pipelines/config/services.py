@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from syncflow_pipelines.config.auth import Auth, NoAuth
+from syncflow_pipelines.config.variables import LogLevel
 
 Component = Literal["rest", "mcp"]
 """What is generated: a Connexion resolver, an MCP server."""
@@ -113,6 +114,8 @@ class ServiceSettings:
     enable_fastmcp: bool = True
     enable_event_bus: bool = True
     health_check_before_sync: bool = False
+    log_level: LogLevel = "INFO"
+    """Of what is said about specs and generation."""
     concurrency: int = 16
     """Requests to all services together at the same time."""
     acknowledged: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)

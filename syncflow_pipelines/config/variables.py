@@ -43,6 +43,7 @@ def _libpq_url(value: object) -> str:
     raise refused("postgresql://user:password@host:5432/database, special characters percent-encoded", found)
 
 
+AnyCaseLogLevel = Annotated[LogLevel, BeforeValidator(_log_level)]
 Host = Annotated[str, matching(r"/.*|[\w.-]+|[0-9A-Fa-f:.]+", "a host's name or address, without the port", hide=True)]
 Password = Annotated[str, matching(r"(?s:[^\x00\ud800-\udfff]*)", "text without NUL, in UTF-8", hide=True)]
 
@@ -64,7 +65,7 @@ class Variables(Section):
     )
     max_page_size: Annotated[int, whole(1, LARGEST_PAGE)] = Field(1000, alias="MAX_PAGE_SIZE")
     sync_worker_threads: Annotated[int, whole(1, 64)] = Field(4, alias="SYNC_WORKER_THREADS")
-    log_level: Annotated[LogLevel, BeforeValidator(_log_level)] = Field("INFO", alias="LOG_LEVEL")
+    log_level: AnyCaseLogLevel = Field("INFO", alias="LOG_LEVEL")
     log_file: FilePath | None = Field(None, alias="LOG_FILE")
     dagster_url: HttpUrl = Field("http://127.0.0.1:3000", alias="SYNCFLOW_DAGSTER_URL")
     run_retention_days: Annotated[int, whole(1, 36_500)] = Field(30, alias="SYNCFLOW_RUN_RETENTION_DAYS")

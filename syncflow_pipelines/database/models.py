@@ -16,6 +16,7 @@ from sqlalchemy import (
     Identity,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Text,
@@ -49,6 +50,7 @@ class Model(DeclarativeBase):
         int: Integer(),
         dict[str, Any]: JSONB(),
         list[Any]: JSONB(),
+        bytes: LargeBinary(),
     }
 
     uid: Mapped[UUID] = mapped_column(primary_key=True, server_default=func.gen_random_uuid(), sort_order=-1)
@@ -210,3 +212,44 @@ class RecordChange(Model):
     business_key: Mapped[dict[str, Any]]
     old_values: Mapped[dict[str, Any] | None]
     new_values: Mapped[dict[str, Any] | None]
+
+
+class Spec(Model):
+    """How a service's OpenAPI spec stands."""
+
+    __tablename__ = "specs"
+
+    service: Mapped[str] = mapped_column(String(100), unique=True)
+    checksum: Mapped[str | None]
+    """This and the following are null as long as no look at the spec has succeeded."""
+    contract: Mapped[str | None]
+    fetched_at: Mapped[datetime | None]
+    """The last look that succeeded, changed or not."""
+    changed_at: Mapped[datetime | None]
+    spec_file: Mapped[str | None]
+    url: Mapped[str | None]
+    written_as: Mapped[str | None]
+    operations: Mapped[int | None]
+    findings: Mapped[list[Any]] = mapped_column(server_default=text("'[]'"))
+    error: Mapped[str | None]
+    """Why the last look failed; null where it did not."""
+    error_type: Mapped[str | None]
+    failed_at: Mapped[datetime | None]
+
+
+class SpecVersion(Model):
+    """One version of a service's spec. The same one is there again where a spec went back to what it was."""
+
+    __tablename__ = "spec_versions"
+    __table_args__ = (Index(None, "service", "id"),)
+
+    uid = None  # type: ignore[assignment]
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    service: Mapped[str] = mapped_column(String(100))
+    checksum: Mapped[str]
+    contract: Mapped[str]
+    at: Mapped[datetime] = mapped_column(server_default=func.now())
+    form: Mapped[bytes]
+    """The inner form, as zstd."""
+    document: Mapped[bytes]
+    """The document as it was fetched and bundled, as zstd: what the inner form can be made of again."""

@@ -49,6 +49,27 @@ class Proxy:
         return f"Proxy({self})"
 
 
+@dataclass(frozen=True, slots=True)
+class Proxies:
+    """The proxies of the settings, as `pick_proxy` takes them."""
+
+    http: str | None = None
+    https: str | None = None
+    no_proxy: str | None = None
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """Those that are there; each may hold a password."""
+        return tuple(url for url in (self.http, self.https) if url)
+
+    def pick(self, url: str) -> str | None:
+        """The proxy to use for `url`, or None."""
+        return pick_proxy(url, http_proxy=self.http, https_proxy=self.https, no_proxy=self.no_proxy)
+
+    def __repr__(self) -> str:
+        return f"Proxies({len(self.urls)})"
+
+
 def url_path(*segments: str) -> str:
     """An absolute path of the segments, each percent-encoded whole, slashes included."""
     return "".join(f"/{quote(segment, safe='')}" for segment in segments)
@@ -78,6 +99,21 @@ def split_base_url(base_url: str) -> tuple[Origin, str]:
     return origin, quote(parts.path.rstrip("/"), safe=_PATH_SAFE)
 
 
+def locate(url: str) -> tuple[Origin, str]:
+    """The origin and the request target of an http or https URL; user name, password and fragment count for nothing.
+
+    Raises `ValueError`, which does not show it.
+    """
+    try:
+        parts = urlsplit(url)
+        origin = _origin(parts)
+    except ValueError:
+        raise ValueError("a URL that cannot be read") from None
+    if origin is None:
+        raise ValueError("a URL that is neither http nor https")
+    return origin, _target(parts)
+
+
 def redirected(origin: Origin, target: str, location: str | None) -> tuple[Origin | None, str]:
     """Where a `Location` leads: an origin (None where it is no HTTP URL) and a request target."""
     if not location:
@@ -87,8 +123,7 @@ def redirected(origin: Origin, target: str, location: str | None) -> tuple[Origi
         new_origin = _origin(parts)
     except ValueError:
         return None, ""
-    path = quote(parts.path or "/", safe=_PATH_SAFE)
-    return new_origin, f"{path}?{quote(parts.query, safe=_QUERY_SAFE)}" if parts.query else path
+    return new_origin, _target(parts)
 
 
 def shown(origin: Origin, target: str) -> str:
@@ -128,6 +163,11 @@ def pick_proxy(
         return None
     exceptions = (part.strip().lower() for part in (no_proxy or "").split(","))
     return None if any(part and _matches(origin, part) for part in exceptions) else proxy
+
+
+def _target(parts: SplitResult) -> str:
+    path = quote(parts.path or "/", safe=_PATH_SAFE)
+    return f"{path}?{quote(parts.query, safe=_QUERY_SAFE)}" if parts.query else path
 
 
 def _origin(parts: SplitResult) -> Origin | None:

@@ -1,8 +1,5 @@
 """GET requests to one source, made as patiently as its contract asks."""
 
-import json
-import ssl
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -10,31 +7,21 @@ from pathlib import Path
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
-from syncflow_pipelines.errors import (
-    ConfigurationError,
-    SourceError,
-    SourceProtocolError,
-    SourceRefused,
-    SyncCancelled,
-)
+from syncflow_pipelines.errors import SourceProtocolError
 from syncflow_pipelines.transport.address import parse_proxy, request_target, shown, split_base_url
+from syncflow_pipelines.transport.attempts import Attempts
 from syncflow_pipelines.transport.clock import SYSTEM, Clock
 from syncflow_pipelines.transport.exchange import Exchanger, RawReply, wire_limit
 from syncflow_pipelines.transport.redaction import Redaction
-from syncflow_pipelines.transport.retry import Patience, Trouble, retry_after_s
-from syncflow_pipelines.transport.wire import POLL_S, Limits, Route, proxy_headers
+from syncflow_pipelines.transport.retry import Trouble
+from syncflow_pipelines.transport.tls import tls_context
+from syncflow_pipelines.transport.validators import Validators
+from syncflow_pipelines.transport.wire import Limits, Route, proxy_headers
 
 T = TypeVar("T")
 
 MAX_BODY_BYTES = 128 * 1024 * 1024
 """Of one reply, decompressed. A page may be 50 MB."""
-
-
-_PASSING = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY)
-
-
-class NotFound(SourceProtocolError):
-    """The source knows no such path (404)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,20 +85,20 @@ class SourceClient:
     ) -> None:
         self._origin, self._base_path = split_base_url(base_url)
         through = parse_proxy(proxy) if proxy else None
-        self._redaction = Redaction({**headers, **(proxy_headers(through) if through else {})})
-        self._credentials = (
-            f"{credentials}; replace it" if headers else "a request without credentials; set the connector's auth"
+        self._attempts = Attempts(
+            refused=f"{credentials}; replace it"
+            if headers
+            else "a request without credentials; set the connector's auth",
+            redaction=Redaction({**headers, **(proxy_headers(through) if through else {})}),
+            max_retry_after_s=max_retry_after_s,
+            cancelled=cancelled,
+            clock=clock,
         )
-        self._max_retry_after_s = max_retry_after_s
-        self._cancelled = cancelled
-        self._clock = clock
-        self._held_until = clock.monotonic()
-        self._lock = threading.Lock()
         self._exchanger = Exchanger(
             Route(
                 self._origin,
                 proxy=through,
-                tls=_tls_context(ca_file) if self._origin.scheme == "https" else None,
+                tls=tls_context(ca_file) if self._origin.scheme == "https" else None,
             ),
             headers,
             limits=Limits(
@@ -153,18 +140,7 @@ class SourceClient:
         busy for too long), `SourceProtocolError` (anything else) and `SyncCancelled`.
         """
         target = request_target(self._base_path, path, query)
-        patience = Patience(self._clock)
-        while True:
-            self._wait_until(self._held_until)
-            try:
-                return self._attempt(target, validate, etag)
-            except Trouble as caught:
-                trouble = caught
-            delay_s = patience.delay_s(trouble)
-            if delay_s is None:
-                # Out here, so that nothing is chained to the error but what shows no secret.
-                raise self._final(target, trouble, patience.attempts) from self._redaction.cause(trouble.__cause__)
-            self._wait_until(self._clock.monotonic() + delay_s)
+        return self._attempts.made(shown(self._origin, target), lambda: self._attempt(target, validate, etag))
 
     def close(self) -> None:
         """Closes idle connections; those in use close when their request ends."""
@@ -179,11 +155,11 @@ class SourceClient:
         self.close()
 
     def _attempt(self, target: str, validate: Callable[[bytes], T], etag: str | None) -> Reply[T]:
-        reply = self._exchanger.fetch(target, _sendable(etag))
+        reply = self._exchanger.fetch(target, Validators(etag).conditions())
         if reply.status == HTTPStatus.NOT_MODIFIED and etag is not None:
             return Reply(reply.status, reply.headers, None)
         if reply.status != HTTPStatus.OK:
-            raise self._refusal(reply)
+            raise self._attempts.refusal(reply)
         try:
             return Reply(reply.status, reply.headers, validate(reply.body))
         except (ValueError, SourceProtocolError) as cause:
@@ -191,76 +167,6 @@ class SourceClient:
             instead = f" ({kind} instead of JSON)" if kind and "json" not in kind else ""
             raise Trouble(f"its reply cannot be read{instead}: {cause}", error=SourceProtocolError) from cause
 
-    def _refusal(self, reply: RawReply) -> Trouble:
-        """What a reply that is no success means."""
-        status, detail = reply.status, _detail(reply)
-        said = f"it answered {status}"
-        if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-            text = f"{said} and refused {self._credentials}{detail}"
-            return Trouble(text, error=SourceRefused, hopeless=True)
-        if status == HTTPStatus.NOT_FOUND:
-            text = f"{said}; it no longer offers this, or base_url is wrong{detail}"
-            return Trouble(text, error=NotFound, hopeless=True)
-        asked_s = retry_after_s(reply.headers, self._clock.now())
-        if status == HTTPStatus.TOO_MANY_REQUESTS or (status == HTTPStatus.SERVICE_UNAVAILABLE and asked_s is not None):
-            return self._throttled(status, asked_s or 0.0)
-        if 500 <= status < 600 or status in _PASSING:
-            return Trouble(said + detail)
-        text = f"{said}, which its contract does not provide for{detail}"
-        return Trouble(text, error=SourceProtocolError, hopeless=True)
-
-    def _throttled(self, status: int, asked_s: float) -> Trouble:
-        said = f"it answered {status} and asks to wait"
-        if asked_s > self._max_retry_after_s:
-            limit = f"max_retry_after_s allows {self._max_retry_after_s:g} s"
-            return Trouble(f"{said} {asked_s:g} s; {limit}", hopeless=True)
-        if status == HTTPStatus.TOO_MANY_REQUESTS:
-            self._hold(asked_s)
-        return Trouble(said, throttled=True, retry_after_s=asked_s)
-
-    def _hold(self, seconds: float) -> None:
-        """Lets no thread send a request for a while: the source counts all of them together."""
-        with self._lock:
-            self._held_until = max(self._held_until, self._clock.monotonic() + seconds)
-
-    def _final(self, target: str, trouble: Trouble, attempts: int) -> SourceError:
-        after = f" after {attempts} attempts" if attempts > 1 else ""
-        said = self._redaction.clean(str(trouble))
-        return trouble.error(f"GET {shown(self._origin, target)} failed{after}: {said}")
-
-    def _wait_until(self, moment: float) -> None:
-        """Sleeps until then, by the monotonic clock. Raises `SyncCancelled`."""
-        while True:
-            if self._cancelled():
-                raise SyncCancelled("stopped while waiting for the source")
-            rest_s = moment - self._clock.monotonic()
-            if rest_s <= 0:
-                return
-            self._clock.sleep(min(rest_s, POLL_S))
-
-
-def _tls_context(ca_file: Path | None) -> ssl.SSLContext:
-    """Trusts the authorities of `ca_file` alone, or those of the system."""
-    try:
-        return ssl.create_default_context(cafile=ca_file)
-    except OSError as cause:
-        reason = "it holds no certificate" if isinstance(cause, ssl.SSLError) else cause.strerror
-        raise ConfigurationError(f"ca_file {ca_file} cannot be used: {reason}; it has to be a PEM file") from cause
-
-
-def _sendable(etag: str | None) -> str | None:
-    """The ETag, or None where it came from somewhere strange and is no header value."""
-    return etag if etag and etag.isascii() and etag.isprintable() else None
-
 
 def _media_type(reply: RawReply) -> str:
     return reply.headers.get("content-type", "").partition(";")[0].strip().lower()
-
-
-def _detail(reply: RawReply) -> str:
-    """The `detail` of a problem as the contract describes it, to end a sentence with; else nothing."""
-    try:
-        detail = json.loads(reply.body)["detail"]
-    except (ValueError, LookupError, TypeError, RecursionError):
-        return ""
-    return f" (it says: {detail})" if isinstance(detail, str) and detail else ""

@@ -3,9 +3,10 @@
 import http.client
 import ssl
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
+from typing import TypeVar
 
 from syncflow_pipelines.errors import SourceProtocolError
 from syncflow_pipelines.transport.address import redirected
@@ -24,7 +25,7 @@ from syncflow_pipelines.transport.wire import (
 
 MAX_REDIRECTS = 5
 
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _PIECE = 1024 * 1024
 _ERROR_BODY_BYTES = 64 * 1024
 """Read of an answer that is an error; enough for the sentence in it."""
@@ -33,6 +34,13 @@ _HEADER_BYTES = 1024 * 1024
 
 _STALE = (ConnectionError, ssl.SSLError)
 """How a connection ends that the server closed while it was idle."""
+
+
+T = TypeVar("T")
+
+
+class ReplyTooLarge(SourceProtocolError):
+    """The source's reply is larger than what is read of one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +78,25 @@ class Exchanger:
         self.requests = 0
         self.received_bytes = 0
 
-    def fetch(self, target: str, etag: str | None) -> RawReply:
-        """The reply to a GET of `target`, redirects within the origin followed. Raises `Trouble`."""
+    def fetch(self, target: str, conditions: Mapping[str, str]) -> RawReply:
+        """The reply to a GET of `target`, redirects within the origin followed. Raises `Trouble`.
+
+        `conditions` are headers that may make it a 304.
+        """
         for _ in range(MAX_REDIRECTS + 1):
-            reply = self._translated(target, etag)
-            if reply.status not in _REDIRECTS:
-                return self._decoded(reply)
+            reply = self.visit(target, conditions)
+            if reply.status not in REDIRECTS:
+                return reply
             target = self._follow(target, reply)
-        raise Trouble(f"it redirects more than {MAX_REDIRECTS} times", error=SourceProtocolError, hopeless=True)
+        raise too_many_redirects()
+
+    def visit(self, target: str, conditions: Mapping[str, str]) -> RawReply:
+        """The reply to a GET of `target`, be it a redirect. Raises `Trouble`."""
+        return self._decoded(self._translated(lambda: self._exchange(target, conditions)))
+
+    def status(self, target: str) -> int:
+        """The status of the reply to a GET of `target`; its body is not read. Raises `Trouble`."""
+        return self._translated(lambda: self._status(target))
 
     def close(self) -> None:
         self._pool.close()
@@ -94,10 +113,10 @@ class Exchanger:
             )
         return new_target
 
-    def _translated(self, target: str, etag: str | None) -> RawReply:
-        """One exchange, with every failure of the network as a `Trouble`."""
+    def _translated(self, exchange: Callable[[], T]) -> T:
+        """What the exchange gives, with every failure of the network as a `Trouble`."""
         try:
-            return self._exchange(target, etag)
+            return exchange()
         except (TooManyBytes, TooLarge) as cause:
             raise self._too_large() from cause
         except ProxyRefused as cause:
@@ -109,18 +128,29 @@ class Exchanger:
         except (http.client.HTTPException, ValueError) as cause:
             raise Trouble(f"the reply is not HTTP ({type(cause).__name__})") from cause
 
-    def _exchange(self, target: str, etag: str | None) -> RawReply:
+    def _status(self, target: str) -> int:
+        self._count(requests=1)
+        with self._pool.slot():
+            connection = self._connect()
+            try:
+                connection.request("GET", self._request_line(target), headers=self._request_headers({}))
+                with connection.getresponse() as response:
+                    return response.status
+            finally:
+                connection.close()
+
+    def _exchange(self, target: str, conditions: Mapping[str, str]) -> RawReply:
         self._count(requests=1)
         with self._pool.slot():
             idle = self._pool.take()
             if idle is not None:
                 try:
-                    return self._converse(idle, target, etag)
+                    return self._converse(idle, target, conditions)
                 except _STALE:
                     if idle.received:
                         raise
                     # The server closed it just when it was used again: no failure, and no attempt.
-            return self._converse(self._connect(), target, etag)
+            return self._converse(self._connect(), target, conditions)
 
     def _connect(self) -> Connection:
         connection = Connection(self._route, self._limits)
@@ -134,11 +164,11 @@ class Exchanger:
             raise Trouble(f"cannot connect to {host} port {port}: {_reason(cause)}") from cause
         return connection
 
-    def _converse(self, connection: Connection, target: str, etag: str | None) -> RawReply:
+    def _converse(self, connection: Connection, target: str, conditions: Mapping[str, str]) -> RawReply:
         """One request and its reply; the connection is kept if it can be used again, and closed if not."""
         try:
             connection.begin()
-            connection.request("GET", self._request_line(target), headers=self._request_headers(etag))
+            connection.request("GET", self._request_line(target), headers=self._request_headers(conditions))
             with connection.getresponse() as response:
                 reply, is_complete = self._read(response)
                 reusable = is_complete and not response.will_close
@@ -160,12 +190,10 @@ class Exchanger:
         """Whether a proxy reads the request, rather than passing on what is encrypted."""
         return self._route.proxy is not None and self._route.tls is None
 
-    def _request_headers(self, etag: str | None) -> dict[str, str]:
-        headers = dict(self._headers)
+    def _request_headers(self, conditions: Mapping[str, str]) -> dict[str, str]:
+        headers = {**self._headers, **conditions}
         if self._route.proxy is not None and self._is_forwarded():
             headers |= proxy_headers(self._route.proxy)
-        if etag is not None:
-            headers["If-None-Match"] = etag
         return headers
 
     def _read(self, response: http.client.HTTPResponse) -> tuple[RawReply, bool]:
@@ -198,12 +226,17 @@ class Exchanger:
 
     def _too_large(self) -> Trouble:
         text = f"its reply is larger than {self._max_body_bytes} bytes; ask for smaller pages"
-        return Trouble(text, error=SourceProtocolError, hopeless=True)
+        return Trouble(text, error=ReplyTooLarge, hopeless=True)
 
     def _count(self, requests: int = 0, received_bytes: int = 0) -> None:
         with self._lock:
             self.requests += requests
             self.received_bytes += received_bytes
+
+
+def too_many_redirects() -> Trouble:
+    """A server that sends callers round in circles."""
+    return Trouble(f"it redirects more than {MAX_REDIRECTS} times", error=SourceProtocolError, hopeless=True)
 
 
 def _reason(error: OSError) -> str:

@@ -27,11 +27,15 @@ class Redaction:
         longest_first = sorted(found, key=len, reverse=True)
         self._secrets = re.compile("|".join(map(re.escape, longest_first)) or _NOTHING, re.IGNORECASE)
 
-    def clean(self, text: str) -> str:
+    def clean(self, text: str, longest: int = _SHOWN) -> str:
         """The text on one line, without secrets, and not too long to read."""
-        text = self._secrets.sub("***", text)
+        text = self.mask(text)
         text = " ".join("".join(char if char.isprintable() else " " for char in text).split())
-        return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+        return text if len(text) <= longest else f"{text[:longest]}…"
+
+    def mask(self, text: str) -> str:
+        """The text with `***` in place of every secret."""
+        return self._secrets.sub("***", text)
 
     def cause(self, error: BaseException | None) -> BaseException | None:
         """The error as a cause to keep, or None where it, or one behind it, shows a secret."""

@@ -87,14 +87,15 @@ def retry_after_s(headers: Mapping[str, str], now: datetime) -> float | None:
     asked = headers.get("retry-after", "").strip()
     if _SECONDS.fullmatch(asked):
         return max(0.0, float(asked))
-    until = _http_date(asked)
+    until = http_date(asked)
     if until is None:
         return None
-    since = _http_date(headers.get("date", "")) or now
+    since = http_date(headers.get("date", "")) or now
     return max(0.0, (until - since).total_seconds())
 
 
-def _http_date(text: str) -> datetime | None:
+def http_date(text: str) -> datetime | None:
+    """The time that a header names; None where it names none."""
     try:
         date = parsedate_to_datetime(text)
     except (ValueError, OverflowError):

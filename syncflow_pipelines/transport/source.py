@@ -33,12 +33,12 @@ def open_source(
             https_proxy=settings.https_proxy,
             no_proxy=settings.no_proxy,
         ),
-        credentials=_description(connector.auth),
+        credentials=in_words(connector.auth),
         cancelled=cancelled,
     )
 
 
-def _description(auth: Auth) -> str:
+def in_words(auth: Auth) -> str:
     """Where the credentials come from, for the person who has to replace them."""
     if isinstance(auth, BearerAuth):
         return f"the token in {auth.token_env or auth.token_file}"

@@ -7,7 +7,15 @@ from textwrap import dedent
 
 import pytest
 
-from syncflow_pipelines.config import ConnectorConfig, Settings, load_connectors, load_settings
+from syncflow_pipelines.config import (
+    ConnectorConfig,
+    ServiceConfig,
+    Services,
+    Settings,
+    load_connectors,
+    load_services,
+    load_settings,
+)
 from syncflow_pipelines.errors import ConfigurationError
 
 
@@ -39,6 +47,25 @@ class Project:
         """The mistakes for which `connectors.yaml` with that text is refused."""
         with pytest.raises(ConfigurationError) as refused:
             self.connectors(text)
+        return list(refused.value.mistakes)
+
+    @property
+    def services_file(self) -> Path:
+        return self.folder / "config" / "auto_sync_services.yaml"
+
+    def services(self, text: str | bytes) -> Services:
+        """What comes of `auto_sync_services.yaml` with that text."""
+        self.services_file.write_bytes(text if isinstance(text, bytes) else dedent(text).encode())
+        return load_services(self.settings())
+
+    def service(self, text: str) -> ServiceConfig:
+        [service] = self.services(text).services
+        return service
+
+    def service_mistakes(self, text: str | bytes) -> list[str]:
+        """The mistakes for which `auto_sync_services.yaml` with that text is refused."""
+        with pytest.raises(ConfigurationError) as refused:
+            self.services(text)
         return list(refused.value.mistakes)
 
     def setting_mistakes(self, environ: Mapping[str, str] | None = None) -> list[str]:

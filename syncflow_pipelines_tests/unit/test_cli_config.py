@@ -77,3 +77,19 @@ def test_a_wrong_file_does_not_disturb_the_shell(folder: Path) -> None:
 def completions(*words: str) -> list[str]:
     completer = ShellComplete(application, {}, "syncflow", "_SYNCFLOW_COMPLETE")
     return [item.value for item in completer.get_completions(list(words[:-1]), words[-1])]
+
+
+def test_services_are_told_beside_the_connectors(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    auth = "{type: bearer, token_env: NO_T}"
+    service = f"{{name: hub, base_url: 'http://hub', openapi_path: /o.json, components: [], auth: {auth}}}"
+    (folder / "config" / "auto_sync_services.yaml").write_text(f"services: [{service}]")
+    assert run(["config", "check", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["services"] == ["hub"]
+    assert [warning.startswith("hub: ") for warning in told["warnings"]] == [True]
+
+
+def test_a_connector_of_an_unknown_service_is_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_connectors(folder, "connectors: [{name: crm, base_url: 'https://crm.example.com', service: hub}]")
+    assert run(["config", "check"]) == 2
+    assert "connectors[0].service: found 'hub', expected none" in capsys.readouterr().err

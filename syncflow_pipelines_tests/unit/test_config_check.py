@@ -1,6 +1,9 @@
 """`check_configuration` tells what is in force, and holds no secret."""
 
-from syncflow_pipelines.config import ConfigurationFact, check_configuration
+import pytest
+
+from syncflow_pipelines.config import ConfigurationFact, check_configuration, load_configuration
+from syncflow_pipelines.errors import ConfigurationError
 from syncflow_pipelines_tests.unit.config_project import Project
 
 TEXT = """\
@@ -12,6 +15,19 @@ connectors:
   - name: crm
     base_url: https://crm.example.com
     auth: {type: header, name: X-Key, value_file: crm.key}
+    ca_file: ca.pem
+    enabled: false
+"""
+
+
+SERVICES = """\
+services:
+  - name: crm
+    base_url: https://crm.example.com
+    openapi_paths: [/a.json, /b.json]
+    components: [mcp]
+    auth: {type: plugin_api_key, header: X-Key, key_env: CRM_KEY}
+    include: [{tags: [a, b], methods: [get]}, {paths: [/x]}]
     ca_file: ca.pem
     enabled: false
 """
@@ -62,4 +78,69 @@ def test_every_mistake_is_a_fact(project: Project) -> None:
     assert told == [
         "connectors.yaml:2: connectors[0]: found 5, expected a mapping",
         "connectors.yaml:3: connectors[1]: found 6, expected a mapping",
+    ]
+
+
+def test_every_service_is_told(project: Project) -> None:
+    (project.folder / ".env").write_text("CRM_KEY=s3cret\n")
+    (project.folder / "ca.pem").write_text("")
+    project.services_file.write_text(SERVICES)
+    found = facts(project)
+    told = found[str(project.services_file)]
+    assert (told.status, told.text, told.details["concurrency"]) == ("ok", "read, 1 services", "16")
+    assert found["service crm"].text == "disabled"
+    assert found["service crm"].details == {
+        "type": "internal",
+        "base_url": "https://crm.example.com",
+        "openapi_paths": "/a.json, /b.json",
+        "health_path": "/health",
+        "components": "mcp",
+        "auth": "header X-Key, value in environment variable CRM_KEY",
+        "include": "tags: a b, methods: get; paths: /x",
+        "timeout_s": "30",
+        "ca_file": str(project.folder / "ca.pem"),
+    }
+    assert found["secret of crm"].text == "the environment variable CRM_KEY is set"
+    assert "s3cret" not in str(found)
+
+
+def test_a_services_secret_or_certificate_that_is_not_there_is_a_warning(project: Project) -> None:
+    project.services_file.write_text(SERVICES)
+    found = facts(project)
+    assert found["secret of crm"].status == found["certificates of crm"].status == "warning"
+
+
+def test_without_a_file_there_are_no_services_and_that_is_fine(project: Project) -> None:
+    fact = facts(project)[str(project.services_file)]
+    assert (fact.status, fact.text) == ("ok", "not there, so there are no services")
+
+
+def test_a_connector_names_a_service_that_is_there(project: Project) -> None:
+    project.file.write_text("connectors: [{name: erp, base_url: 'http://a', service: crm}]")
+    mistake = "connectors.yaml: connectors[0].service: found 'crm', expected "
+    for text, expected in (
+        ("", "none, since there are none (the services of auto_sync_services.yaml)"),
+        (SERVICES.replace("name: crm", "name: hub"), "hub (the services of auto_sync_services.yaml)"),
+        (SERVICES.replace("name: crm", "name: CRM"), "CRM (the services of auto_sync_services.yaml)"),
+    ):
+        project.services_file.write_text(text)
+        told = [fact.text for fact in check_configuration(project.settings()) if fact.status == "mistake"]
+        assert told == [f"{mistake}{expected}"]
+        with pytest.raises(ConfigurationError, match="service: found 'crm'"):
+            load_configuration(project.settings())
+    project.services_file.write_text(SERVICES)
+    connectors, services = load_configuration(project.settings())
+    assert connectors[0].service == services.services[0].name
+
+
+def test_mistakes_of_both_files_are_told_at_once(project: Project) -> None:
+    project.file.write_text("connectors: 5")
+    project.services_file.write_text("services: 6\nextra: 7")
+    with pytest.raises(ConfigurationError) as refused:
+        load_configuration(project.settings())
+    assert refused.value.message == f"the files in {project.folder / 'config'} cannot be used: 3 mistakes"
+    assert [mistake.split(": ")[0] for mistake in refused.value.mistakes] == [
+        "connectors.yaml:1",
+        "auto_sync_services.yaml:1",
+        "auto_sync_services.yaml:2",
     ]

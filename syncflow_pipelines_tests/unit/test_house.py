@@ -10,15 +10,28 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from syncflow_pipelines.cli.application import SUMMARIES
-from syncflow_pipelines.config import ConnectorConfig, EntityOverride, load_connectors, load_settings
+from syncflow_pipelines.config import (
+    ConnectorConfig,
+    EntityOverride,
+    McpOptions,
+    RestOptions,
+    ServiceConfig,
+    Services,
+    ServiceSettings,
+    load_connectors,
+    load_services,
+    load_settings,
+)
 
 ROOT = Path(__file__).parents[2]
 GUIDES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 README = (ROOT / "README.md").read_text()
 CONNECTORS = (ROOT / "config" / "connectors.yaml").read_text()
+SERVICES = (ROOT / "config" / "auto_sync_services.yaml").read_text()
 ENVIRONMENT = (ROOT / ".env.example").read_text()
 LOCK = (ROOT / "requirements.lock").read_text()
 
+PLACES = ("output_dir", "generated_dir", "checksum_file")
 VARIABLES_WITHOUT_A_DEFAULT = {
     "SYNCFLOW_DATABASE_URL",
     "POSTGRES_HOST",
@@ -40,6 +53,22 @@ def commented_connectors() -> list[str]:
     """The connectors that stand in comments in config/connectors.yaml, as documents of their own."""
     text = "\n".join(re.findall(r"^  # ?(.*)$", CONNECTORS, re.MULTILINE))
     return ["connectors:\n" + block for block in re.findall(r"^- name:.*\n(?:.+\n?)*", text, re.MULTILINE)]
+
+
+def commented_services() -> list[str]:
+    """The services that stand in comments in config/auto_sync_services.yaml, as documents of their own."""
+    text = "\n".join(re.findall(r"^  # ?(.*)$", SERVICES, re.MULTILINE))
+    return ["services:\n" + block for block in re.findall(r"^- name:.*\n(?:.+\n?)*", text, re.MULTILINE)]
+
+
+def services_of(folder: Path, text: str) -> Services:
+    (folder / "config").mkdir(parents=True)
+    (folder / "config" / "auto_sync_services.yaml").write_text(text)
+    return load_services(load_settings({}, cwd=folder))
+
+
+def elsewhere(settings: ServiceSettings) -> ServiceSettings:
+    return replace(settings, output_dir=ROOT, generated_dir=ROOT, checksum_file=ROOT)
 
 
 def example_variables() -> dict[str, str]:
@@ -65,6 +94,32 @@ def test_the_longest_commented_connector_leaves_no_option_out() -> None:
     assert {field.name for field in fields(EntityOverride)} == set(
         re.findall(r"^      (\w+):", overrides, re.MULTILINE)
     )
+
+
+def test_the_shipped_settings_of_services_are_the_defaults(tmp_path: Path) -> None:
+    shipped = services_of(tmp_path / "a", SERVICES).settings
+    default = services_of(tmp_path / "b", "").settings
+    assert {field.name for field in fields(ServiceSettings)} == set(re.findall(r"^  (\w+):", SERVICES, re.MULTILINE))
+    assert elsewhere(shipped) == elsewhere(default)
+    assert [getattr(shipped, name).relative_to(tmp_path / "a") for name in PLACES] == [
+        getattr(default, name).relative_to(tmp_path / "b") for name in PLACES
+    ]
+
+
+def test_the_longest_commented_service_shows_the_defaults_of_the_shortest(tmp_path: Path) -> None:
+    shortest, longest = (
+        services_of(tmp_path / str(i), text).services[0] for i, text in enumerate(commented_services())
+    )
+    assert replace(longest, fallback=None, include=(), exclude=(), ref_hosts=(), ca_file=None) == shortest
+    assert None not in (longest.fallback, longest.ca_file)
+    assert longest.include
+    assert longest.exclude
+
+
+def test_the_longest_commented_service_leaves_no_option_out() -> None:
+    said = set(re.findall(r"(\w+):", commented_services()[1]))
+    options = {field.name for kind in (ServiceConfig, McpOptions, RestOptions) for field in fields(kind)}
+    assert options - said == {"fallback"}  # which the file calls fallback_github
 
 
 def test_the_example_environment_shows_the_defaults(tmp_path: Path) -> None:

@@ -4,14 +4,14 @@ import click
 
 from syncflow_pipelines.cli.invocation import Invocation, pass_invocation
 from syncflow_pipelines.cli.output import Cell, print_facts, print_json
-from syncflow_pipelines.config import ConnectorConfig
+from syncflow_pipelines.config import ConnectorConfig, ServiceConfig, load_configuration
 from syncflow_pipelines.errors import ConfigurationError
 from syncflow_pipelines.sync.state import overrides_not_servable, overrides_of_nobody
 
 
 @click.group("config")
 def command() -> None:
-    """Check the configuration: connectors.yaml, the environment and .env."""
+    """Check the configuration: connectors.yaml, auto_sync_services.yaml, the environment and .env."""
 
 
 @command.command("check")
@@ -25,22 +25,29 @@ def check(invocation: Invocation, as_json: bool) -> int:
 
     \b
       $ syncflow config check
-      Error: config/connectors.yaml cannot be used
-        config/connectors.yaml:12: connectors[0].auth.type: found 'oauth', expected one of bearer, header, none
+      Error: the files in config cannot be used: 1 mistake
+        connectors.yaml:12: connectors[0].auth.type: found 'oauth', expected one of bearer, header, none
     """
-    settings, connectors = invocation.settings, invocation.connectors
-    warnings = [told for told in map(_missing_secret, connectors) if told]
+    settings = invocation.settings
+    connectors, services = load_configuration(settings)
+    named: list[ConnectorConfig | ServiceConfig] = [*connectors, *services.services]
+    warnings = [told for told in map(_missing_secret, named) if told]
     warnings += overrides_not_servable(settings.home, connectors)
     warnings += overrides_of_nobody(settings.home, connectors)
     facts: dict[str, Cell] = {
         "connectors.yaml": str(settings.config_dir / "connectors.yaml"),
         "connectors": ", ".join(connector.name for connector in connectors) or "none yet",
+        "services": ", ".join(service.name for service in services.services) or "none yet",
         "state": str(settings.home),
         "database": "given by the environment" if settings.database_url else "embedded",
         "log": f"{settings.log_level} to {settings.log_file or 'stderr'}",
     }
     if as_json:
-        print_json({**facts, "connectors": [one.name for one in connectors], "warnings": warnings})
+        names = {
+            "connectors": [one.name for one in connectors],
+            "services": [one.name for one in services.services],
+        }
+        print_json({**facts, **names, "warnings": warnings})
     else:
         print_facts(facts)
         for warning in warnings:
@@ -48,10 +55,10 @@ def check(invocation: Invocation, as_json: bool) -> int:
     return 0
 
 
-def _missing_secret(connector: ConnectorConfig) -> str | None:
+def _missing_secret(one: ConnectorConfig | ServiceConfig) -> str | None:
     try:
-        if connector.enabled:
-            connector.auth.headers()
+        if one.enabled:
+            one.auth.headers()
     except ConfigurationError as error:
-        return f"{connector.name}: {error}"
+        return f"{one.name}: {error}"
     return None

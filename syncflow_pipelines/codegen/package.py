@@ -1,0 +1,128 @@
+"""The folder of generated modules: what is written into it, and what is not overwritten."""
+
+import fcntl
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from syncflow_pipelines.codegen.manifest import NAME, Entry, Manifest, dump_manifest
+from syncflow_pipelines.codegen.rendering import render
+from syncflow_pipelines.codegen.seal import is_untouched, seal
+from syncflow_pipelines.errors import GenerationFailed
+
+_TEMPORARY = ".syncflow-"
+INIT = "__init__.py"
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """The folder, made if need be, while no other process generates into it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        raise GenerationFailed(f"{folder} cannot be written to ({error.strerror}); mend `generated_dir`") from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def tidy(folder: Path, manifest: Manifest) -> None:
+    """Removes what earlier runs have left: their temporary files, and specs that no module names any more.
+
+    A spec stays until the run after the one that replaced it, for processes that have read the old module and are
+    about to read its spec.
+    """
+    named = {file.name for entry in manifest.services.values() for file in entry.files}
+    modules = {file.name.partition("_spec_")[0] for file in folder.glob("*_spec_*.json")}
+    left = [file for module in modules for file in folder.glob(f"{module}_spec_????????????????.json")]
+    for file in [*folder.glob(f"{_TEMPORARY}*"), *(file for file in left if file.name not in named)]:
+        with suppress(OSError):
+            if file.name.startswith(_TEMPORARY) or is_untouched(file):
+                file.unlink()
+
+
+def touched(folder: Path, names: Iterable[str]) -> list[str]:
+    """Those of the files that are there and are not as they were generated."""
+    found = []
+    for name in names:
+        file = folder / name
+        if file.is_dir() or (file.exists() and not is_untouched(file)):
+            found.append(name)
+    return found
+
+
+def is_complete(folder: Path, entry: Entry) -> bool:
+    """Whether all files of a service are there."""
+    for file in entry.files:
+        try:
+            if (folder / file.name).stat().st_size != file.bytes:
+                return False
+        except OSError:
+            return False
+    return True
+
+
+def replace_files(folder: Path, contents: Mapping[str, bytes]) -> None:
+    """Writes all files, and only then puts each into its place, in their order. What is there already stays as it is.
+
+    Raises `GenerationFailed` where that is not possible.
+    """
+    written: dict[str, Path] = {}
+    try:
+        for name, content in contents.items():
+            if not _holds(folder / name, content):
+                written[name] = _write(folder, content)
+        for name, temporary in written.items():
+            _outdate(temporary, folder / name)
+            temporary.replace(folder / name)
+    except OSError as error:
+        raise GenerationFailed(f"{folder} cannot be written to ({error.strerror}); mend it") from error
+    finally:
+        for temporary in written.values():
+            temporary.unlink(missing_ok=True)
+
+
+def remove_files(folder: Path, names: Iterable[str]) -> None:
+    """Removes those of the files that are there."""
+    for name in names:
+        (folder / name).unlink(missing_ok=True)
+
+
+def init_source(services: Mapping[str, Entry]) -> bytes:
+    """The package's `__init__.py`, which names what every service offers."""
+    exports = sorted({export for entry in services.values() for export in entry.exports})
+    named = [{"name": name, "module": module, "attribute": attribute} for name, module, attribute in exports]
+    return seal(render("init.py.jinja", exports=named))
+
+
+def write_package(folder: Path, manifest: Manifest) -> None:
+    """`__init__.py`, and last the manifest."""
+    replace_files(folder, {INIT: init_source(manifest.services), NAME: dump_manifest(manifest)})
+
+
+def _holds(file: Path, content: bytes) -> bool:
+    try:
+        return file.read_bytes() == content
+    except OSError:
+        return False
+
+
+def _write(folder: Path, content: bytes) -> Path:
+    descriptor, name = tempfile.mkstemp(prefix=_TEMPORARY, dir=folder)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        os.fchmod(descriptor, 0o644)
+    return Path(name)
+
+
+def _outdate(new: Path, old: Path) -> None:
+    """Python takes a compiled module for current where size and second of the source are the same; so they must not be."""
+    with suppress(FileNotFoundError):
+        earlier = int(old.stat().st_mtime)
+        if int(new.stat().st_mtime) <= earlier:
+            os.utime(new, (earlier + 1, earlier + 1))

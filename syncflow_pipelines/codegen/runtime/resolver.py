@@ -1,0 +1,250 @@
+"""A service's operations, served by forwarding them: what a generated `{service}_resolver.py` stands on.
+
+Connexion is given a skeleton of the spec, paths and placeholders only, in the one version that it takes. It resolves
+each operation to the function that serves it; which operation a request is for is found before, since Connexion's own
+routing looks at paths whose escapes are undone.
+"""
+
+import argparse
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import orjson
+
+from syncflow_pipelines.codegen.runtime.asgi import App, Receive, Scope, Send
+from syncflow_pipelines.codegen.runtime.credentials import auth_from
+from syncflow_pipelines.codegen.runtime.extra import missing_extra
+from syncflow_pipelines.codegen.runtime.forwarding import Backend, Forwarder, raw_path
+from syncflow_pipelines.codegen.runtime.problems import Problem, answer, refuse_websocket
+from syncflow_pipelines.codegen.runtime.routes import Match, Route, RouteTable, fixed_query, leads_elsewhere
+from syncflow_pipelines.config.auth import Auth, NoAuth
+from syncflow_pipelines.config.paths import absolute
+from syncflow_pipelines.errors import ConfigurationError
+from syncflow_pipelines.openapi.model import METHODS
+
+try:
+    from connexion import ConnexionMiddleware
+    from connexion.context import operation as current_operation
+    from connexion.middleware.abstract import ROUTING_CONTEXT, SpecMiddleware
+    from connexion.middleware.context import ContextMiddleware
+    from connexion.operations import AbstractOperation
+    from connexion.resolver import Resolution, Resolver
+    from connexion.spec import Specification
+except ImportError as error:
+    raise missing_extra("connexion") from error
+
+Json = Any
+
+MATCH = "syncflow.match"
+"""Where the scope has the `Match` of its request."""
+_PLACEHOLDER = re.compile(r"\{([^{}]+)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class StoredService:
+    """What a generated module knows of its service."""
+
+    name: str
+    spec_file: Path
+    """The document in its inner form, as JSON."""
+    base_url: str
+    spec_digest: str = ""
+    """What the file's own has to be; empty: any."""
+    auth: Auth = field(default_factory=NoAuth)
+    mode: Literal["forward", "validate"] = "forward"
+    timeout_s: float = 300.0
+    ca_file: Path | None = None
+    max_body_bytes: int = 10_000_000
+    """Of a body that is held against the spec."""
+
+    def backend(self) -> Backend:
+        """Where its requests go."""
+        return Backend(self.name, self.base_url, self.auth, self.timeout_s, self.ca_file)
+
+
+def stored_service(
+    folder: Path,
+    *,
+    name: str,
+    base_url: str,
+    spec_file: str,
+    spec_digest: str,
+    mode: Literal["forward", "validate"] = "forward",
+    timeout_s: float = 300.0,
+    auth: Mapping[str, str] | None = None,
+    dotenv_files: Sequence[str] = (),
+    ca_file: str | None = None,
+) -> StoredService:
+    """The service of a generated module that stands in `folder`, which its files are relative to."""
+    return StoredService(
+        name=name,
+        base_url=base_url.rstrip("/"),
+        spec_file=absolute(spec_file, folder),
+        spec_digest=spec_digest,
+        auth=auth_from(auth, folder, dotenv_files),
+        mode=mode,
+        timeout_s=timeout_s,
+        ca_file=absolute(ca_file, folder) if ca_file else None,
+    )
+
+
+class ServiceResolver(Resolver):  # type: ignore[misc]  # Connexion has no types
+    """Resolves every operation of a service to a function that forwards it.
+
+    A subclass may give an operation a function of its own, an ASGI application, by overriding `function_for`.
+    """
+
+    service: StoredService
+
+    def __init__(self) -> None:
+        super().__init__(self.function_for)
+        document = read_document(self.service.spec_file)
+        self.routes = routes_of(document)
+        self.forwarder = Forwarder(self.service.backend())
+
+    def resolve(self, operation: AbstractOperation) -> Resolution:
+        """The function for the operation, under an id that no other one has."""
+        return Resolution(self.function_for(operation.operation_id), _id(operation.method, operation.path))
+
+    def function_for(self, operation_id: str) -> App:
+        """The ASGI application that serves the operation of that id: by default, the forwarding one."""
+        return self.serve
+
+    async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serves one request, whose `Match` is in the scope."""
+        await self.forwarder(scope, receive, send)
+
+    def application(self) -> App:
+        """The ASGI application that serves all operations."""
+        table = RouteTable(self.routes)
+        app = ConnexionMiddleware(
+            self._dispatch, middlewares=[partial(_Routing, name=self.service.name, table=table), ContextMiddleware]
+        )
+        app.add_api(skeleton(self.service.name, self.routes), resolver=self)
+        return app  # type: ignore[no-any-return]  # Connexion has no types
+
+    async def _dispatch(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        elif scope["extensions"][ROUTING_CONTEXT]:
+            await current_operation.function(scope, receive, send)
+        else:  # a method that Connexion does not know
+            await self.serve(scope, receive, send)
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        while (message := await receive())["type"] != "lifespan.shutdown":
+            await send({"type": f"{message['type']}.complete"})
+        await self.forwarder.close()
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+class _Routing(SpecMiddleware):  # type: ignore[misc]  # Connexion has no types
+    """Tells Connexion which operation a request is for, and answers what is for none."""
+
+    def __init__(self, app: App, name: str, table: RouteTable) -> None:
+        self.app, self.name, self.table = app, name, table
+        self.base_path = ""
+
+    def add_api(self, specification: Specification, **_options: Any) -> None:
+        self.base_path = specification.base_path
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await refuse_websocket(scope, send)
+        elif scope["type"] == "http":
+            await self._route(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
+
+    async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = raw_path(scope)
+        if leads_elsewhere(path):
+            await answer(Problem(400, "bad-target", "the path has a segment of dots, which leads elsewhere"), scope, send)
+            return
+        found = self.table.find(scope["method"], path, scope["query_string"])
+        if isinstance(found, Match):
+            await self.app({**scope, **self._context(scope, found)}, receive, send)
+        else:
+            await answer(_no_operation(self.name, found), scope, send)
+
+    def _context(self, scope: Scope, found: Match) -> dict[str, Any]:
+        route = found.routes[0]
+        is_known = route.method.lower() in METHODS
+        context = {"api_base_path": self.base_path, "operation_id": route.id} if is_known else {}
+        return {"extensions": {**(scope.get("extensions") or {}), ROUTING_CONTEXT: context}, MATCH: found}
+
+
+def read_document(file: Path) -> Mapping[str, Json]:
+    """The document in its inner form. Raises `ConfigurationError` where it is not there, or no such document."""
+    try:
+        document = orjson.loads(file.read_bytes())
+    except OSError as error:
+        raise ConfigurationError(
+            f"the spec {file} cannot be read ({error.strerror or type(error).__name__}); generate it again"
+        ) from error
+    except orjson.JSONDecodeError as error:
+        raise ConfigurationError(f"the spec {file} holds no JSON; generate it again") from error
+    if not isinstance(document, dict) or not isinstance(document.get("paths"), dict):
+        raise ConfigurationError(f"the spec {file} holds no OpenAPI document; generate it again")
+    return document
+
+
+def routes_of(document: Mapping[str, Json]) -> tuple[Route, ...]:
+    """A route for every operation, also of the methods that only OpenAPI 3.2 has."""
+    found = []
+    for path, item in document["paths"].items():
+        methods = {method: item[method] for method in (*METHODS, "query") if method in item}
+        methods |= item.get("additionalOperations") or {}
+        found += [
+            Route(_id(method, path), method.upper(), path, definition, fixed_query(path))
+            for method, definition in methods.items()
+        ]
+    return tuple(found)
+
+
+def skeleton(name: str, routes: Sequence[Route]) -> dict[str, Json]:
+    """A document of OpenAPI 3.0.3 with the paths and placeholders, for Connexion, which takes no newer version."""
+    paths: dict[str, dict[str, Json]] = {}
+    for route in routes:
+        if route.method.lower() in METHODS:
+            paths.setdefault(route.path, {})[route.method.lower()] = {
+                "operationId": route.definition.get("operationId") or route.id,
+                "parameters": [
+                    {"name": placeholder, "in": "path", "required": True, "schema": {"type": "string"}}
+                    for placeholder in dict.fromkeys(_PLACEHOLDER.findall(route.path))
+                ],
+                "responses": {"default": {"description": "as the service answers"}},
+            }
+    return {"openapi": "3.0.3", "info": {"title": name, "version": "1"}, "paths": paths}
+
+
+def run(create_app: Callable[[], App], arguments: Sequence[str] | None = None) -> None:
+    """Serves the application with uvicorn until it is told to stop."""
+    try:
+        import uvicorn
+    except ImportError as error:
+        raise missing_extra("uvicorn") from error
+    parser = argparse.ArgumentParser(description="Serves the operations of the service by forwarding them to it.")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8080)
+    chosen = parser.parse_args(arguments)
+    # The service's own Date and Server go through; who asked is told by the proxy, not taken from its header.
+    uvicorn.run(
+        create_app(), host=chosen.host, port=chosen.port, server_header=False, date_header=False, proxy_headers=False
+    )
+
+
+def _id(method: str, path: str) -> str:
+    return f"{method.upper()} {path}"
+
+
+def _no_operation(name: str, allowed: frozenset[str]) -> Problem:
+    if not allowed:
+        return Problem(404, "no-such-path", f"the service {name} has no operation with this path")
+    methods = ", ".join(sorted(allowed))
+    detail = f"the service {name} has no operation with this method; the path has {methods}"
+    return Problem(405, "no-such-method", detail, headers=[(b"allow", methods.encode())])

@@ -1,0 +1,118 @@
+"""New modules are imported and listed in a child process before anybody else does."""
+
+import json
+import queue
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Self
+
+from syncflow_pipelines.errors import GenerationFailed
+
+Json = Any
+
+TIMEOUT_S = 120.0
+"""For one service; GitHub's takes 4 s on an idle machine."""
+_ROOT = Path(__file__).parents[2]
+_START = "import sys; sys.path.insert(0, sys.argv[1]); from syncflow_pipelines.codegen.verification_child import main; main()"
+_SHOWN_LINES = 5
+
+
+class Verifier:
+    """The child process, started when it is needed, and anew after it was killed."""
+
+    def __init__(self, timeout_s: float = TIMEOUT_S) -> None:
+        self._timeout_s = timeout_s
+        self._child: _Child | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._end()
+
+    def examine(self, parent: Path, package: str, mcp: str | None, resolver: str | None) -> Mapping[str, Json]:
+        """`tools` and `list_bytes` of the MCP server, if there is one.
+
+        Raises `GenerationFailed` where a module cannot be imported or used, or takes too long.
+        """
+        task = {"parent": str(parent), "package": package, "mcp": mcp, "resolver": resolver}
+        if self._child is None:
+            self._child = _Child()
+        try:
+            answer = self._child.ask(task, self._timeout_s)
+        except queue.Empty:
+            self._end()
+            raise GenerationFailed(
+                f"the generated modules took longer than {self._timeout_s:g} s to import; leave operations out of them"
+            ) from None
+        if answer is None:
+            told = self._child.last_words()
+            self._end()
+            raise GenerationFailed(f"the generated modules ended the process that imported them: {told}")
+        if "error" in answer:
+            raise GenerationFailed(f"the generated modules do not work: {answer['error']}")
+        return answer
+
+    def _end(self) -> None:
+        if self._child is not None:
+            self._child.end()
+            self._child = None
+
+
+class _Child:
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-c", _START, str(_ROOT)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+        )
+        self._answers: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._said: deque[str] = deque(maxlen=_SHOWN_LINES)
+        assert self._process.stdout is not None and self._process.stderr is not None
+        self._readers = (
+            threading.Thread(target=self._read_answers, args=(self._process.stdout,), daemon=True),
+            threading.Thread(target=self._said.extend, args=(self._process.stderr,), daemon=True),
+        )
+        for reader in self._readers:
+            reader.start()
+
+    def ask(self, task: Json, timeout_s: float) -> Json:
+        """The answer; None where the process has ended. Raises `queue.Empty` where none comes in time."""
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(json.dumps(task) + "\n")
+            self._process.stdin.flush()
+        except OSError:
+            return None
+        line = self._answers.get(timeout=timeout_s)
+        return None if line is None else json.loads(line)
+
+    def last_words(self) -> str:
+        """The end of what it wrote to standard error."""
+        self._readers[1].join(5)
+        return " ".join(" ".join(self._said).split()) or "it said nothing"
+
+    def end(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        for reader in self._readers:
+            reader.join()
+        for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
+            if stream is not None:
+                stream.close()
+
+    def _read_answers(self, stdout: IO[str]) -> None:
+        for line in stdout:
+            self._answers.put(line)
+        self._answers.put(None)

@@ -1,0 +1,101 @@
+"""Files that several processes write: each is replaced whole, under one lock."""
+
+import fcntl
+import os
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+from syncflow_pipelines.errors import ConfigurationError, SyncCancelled, SyncflowError
+
+PATIENCE_S: Final = 60.0
+"""How long others may hold a lock; they do so for moments."""
+
+_PAUSE_S: Final = 0.02
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Puts the content in the place of the file, which keeps its mode; whoever reads sees the old one or the new one.
+
+    Where the path is a link, what it points at is replaced. To be called by one writer at a time: what killed ones
+    left beside the file is removed. Raises `ConfigurationError` where it cannot be written; the old file stands then.
+    """
+    target = Path(os.path.realpath(path))
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _remove_leftovers(target)
+        _replace(target, content)
+    except OSError as error:
+        raise unwritable(path, error) from error
+
+
+def unwritable(path: Path, error: OSError) -> ConfigurationError:
+    """The error for a file that cannot be written."""
+    reason = error.strerror or type(error).__name__
+    return ConfigurationError(f"{path} cannot be written ({reason}); give the rights or the space, or name another place")
+
+
+@contextmanager
+def locked(path: Path, cancelled: Callable[[], bool] = lambda: False) -> Iterator[None]:
+    """Holds the lock of that file alone, among all processes and threads; it is made if need be, and left there.
+
+    Raises `SyncCancelled`, `SyncflowError` where others hold it for a minute, and `ConfigurationError` where it cannot
+    be made.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    except OSError as error:
+        raise unwritable(path, error) from error
+    try:
+        _wait(descriptor, path, cancelled)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _wait(descriptor: int, path: Path, cancelled: Callable[[], bool]) -> None:
+    ends_at = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pass
+        else:
+            return
+        if cancelled():
+            raise SyncCancelled(f"stopped while another process held {path}")
+        if time.monotonic() > ends_at:
+            raise SyncflowError(f"another process has held {path} for {PATIENCE_S:g} s; end it, or try again later")
+        time.sleep(_PAUSE_S)
+
+
+def _replace(target: Path, content: bytes) -> None:
+    draft = target.with_name(f"{_draft(target)}{secrets.token_hex(4)}")
+    try:
+        # by the umask, as any other new file
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        with os.fdopen(descriptor, "wb") as file:
+            with suppress(FileNotFoundError):
+                os.fchmod(descriptor, target.stat().st_mode & 0o7777)
+            file.write(content)
+            file.flush()
+            os.fsync(descriptor)
+        draft.replace(target)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
+
+
+def _draft(target: Path) -> str:
+    return f".{target.name}.draft-"
+
+
+def _remove_leftovers(target: Path) -> None:
+    beginning = _draft(target)
+    for entry in os.scandir(target.parent):
+        if entry.name.startswith(beginning):
+            Path(entry.path).unlink(missing_ok=True)
