@@ -14,14 +14,17 @@ from syncflow_pipelines.errors import ConfigurationError, SyncCancelled, Syncflo
 PATIENCE_S: Final = 60.0
 """How long others may hold a lock; they do so for moments."""
 
+OLD_S: Final = 3600.0
+"""A draft of that age belongs to nobody any more."""
+
 _PAUSE_S: Final = 0.02
 
 
 def replace_file(path: Path, content: bytes) -> None:
     """Puts the content in the place of the file, which keeps its mode; whoever reads sees the old one or the new one.
 
-    Where the path is a link, what it points at is replaced. To be called by one writer at a time: what killed ones
-    left beside the file is removed. Raises `ConfigurationError` where it cannot be written; the old file stands then.
+    Where the path is a link, what it points at is replaced. What killed writers left beside the file is removed. Raises
+    `ConfigurationError` where it cannot be written; the old file stands then.
     """
     target = Path(os.path.realpath(path))
     try:
@@ -35,7 +38,9 @@ def replace_file(path: Path, content: bytes) -> None:
 def unwritable(path: Path, error: OSError) -> ConfigurationError:
     """The error for a file that cannot be written."""
     reason = error.strerror or type(error).__name__
-    return ConfigurationError(f"{path} cannot be written ({reason}); give the rights or the space, or name another place")
+    return ConfigurationError(
+        f"{path} cannot be written ({reason}); give the rights or the space, or name another place"
+    )
 
 
 @contextmanager
@@ -95,7 +100,8 @@ def _draft(target: Path) -> str:
 
 
 def _remove_leftovers(target: Path) -> None:
+    """Removes the drafts of writers that were killed; one that is young may be somebody's who still writes."""
     beginning = _draft(target)
     for entry in os.scandir(target.parent):
-        if entry.name.startswith(beginning):
+        if entry.name.startswith(beginning) and entry.stat(follow_symlinks=False).st_mtime < time.time() - OLD_S:
             Path(entry.path).unlink(missing_ok=True)

@@ -12,8 +12,9 @@ from syncflow_pipelines.openapi.contents import Contents
 from syncflow_pipelines.openapi.digests import checksum, with_digests
 from syncflow_pipelines.openapi.ids import claim, unique_ids
 from syncflow_pipelines.openapi.limits import LIMITS, Limits, hold
-from syncflow_pipelines.openapi.model import METHODS, Finding, Json, Operation, Spec
+from syncflow_pipelines.openapi.model import Finding, Json, Operation, Spec
 from syncflow_pipelines.openapi.operations import Operations, methods
+from syncflow_pipelines.openapi.paths import paths_of
 from syncflow_pipelines.openapi.pointers import below
 from syncflow_pipelines.openapi.schema_words import LEFT_OUT, external_docs, picked, text
 from syncflow_pipelines.openapi.schemas import Schemas
@@ -74,15 +75,6 @@ def normalise(
         contract="",
     )
     return with_digests(spec)
-
-
-def paths_of(operations: Sequence[Operation]) -> dict[str, dict[str, Json]]:
-    """The `paths` of a document with these operations, but for those of methods that OpenAPI 3.1 does not know."""
-    paths: dict[str, dict[str, Json]] = {}
-    for operation in operations:
-        if operation.method in METHODS:
-            paths.setdefault(operation.path, {})[operation.method] = operation.definition
-    return paths
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,10 @@
 """Path templates: their placeholders, and the parameters that fill them."""
 
 import re
+from collections.abc import Sequence
 from typing import Final
 
-from syncflow_pipelines.openapi.model import Json
+from syncflow_pipelines.openapi.model import METHODS, Json, Operation
 from syncflow_pipelines.openapi.source import Source, Unfit
 
 _PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}")
@@ -19,6 +20,15 @@ def request_target(path: str) -> tuple[str, str]:
     sent = path.partition("#")[0]
     path_alone, _, query = sent.partition("?")
     return path_alone, query
+
+
+def paths_of(operations: Sequence[Operation]) -> dict[str, dict[str, Json]]:
+    """The `paths` of a document with these operations, but for those of methods that OpenAPI 3.1 does not know."""
+    paths: dict[str, dict[str, Json]] = {}
+    for operation in operations:
+        if operation.method in METHODS:
+            paths.setdefault(operation.path, {})[operation.method] = operation.definition
+    return paths
 
 
 def placeholders(path: str, pointer: str) -> tuple[str, ...]:

@@ -158,5 +158,5 @@ class References:
 
     def _too_large(self, url: str) -> SpecTooLarge:
         return SpecTooLarge(
-            f"the spec, with all that it refers to, has more than {self._limits.max_bytes:,} bytes, at {url}; shorten it"
+            f"the spec has more than {self._limits.max_bytes:,} bytes, with all that it refers to, at {url}; shorten it"
         )

@@ -1,10 +1,10 @@
 """What is kept of the specs on disk: the documents, their checksums, and their inner forms as a cache."""
 
 import hashlib
+import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -12,15 +12,13 @@ from typing import Any, Final
 import msgspec
 import orjson
 
-from syncflow_pipelines.config import BearerAuth, HeaderAuth, ServiceConfig, ServiceSettings, Settings
-from syncflow_pipelines.errors import ConfigurationError, SpecError
+from syncflow_pipelines.config import ServiceSettings, Settings
+from syncflow_pipelines.errors import ConfigurationError, SpecError, UnusableSpec
 from syncflow_pipelines.openapi.files import locked, replace_file
-from syncflow_pipelines.openapi.ids import claim, unique_ids
 from syncflow_pipelines.openapi.inner_form import FORMAT, dump_spec, load_spec
 from syncflow_pipelines.openapi.model import Json, Spec
 from syncflow_pipelines.openapi.normalising import normalise
 from syncflow_pipelines.openapi.parsing import parse
-from syncflow_pipelines.openapi.pointers import MISSING, look_up
 from syncflow_pipelines.openapi.references import Part
 
 FOLDER: Final = "specs"
@@ -29,8 +27,7 @@ FOLDER: Final = "specs"
 _LOG = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class KeptSpec:
+class KeptSpec(msgspec.Struct, frozen=True, omit_defaults=True):
     """What the checksum file says of one service's spec."""
 
     checksum: str
@@ -43,10 +40,165 @@ class KeptSpec:
     configuration: str = ""
     """Digest of the configuration under which it was fetched."""
     form: int = 0
-    """Of the inner form that it was brought into."""
+    """The format of the inner form that it was brought into."""
     size: int = 0
     """Bytes of the spec file."""
     documents: tuple[Part, ...] = ()
     """What it was made of, its own document first."""
-    ids: Mapping[str, str] = msgspec.field(default_factory=dict)
-    """By `method path`, the ids of operations that depend on what the spec was before."""
+    ids: dict[str, str] = msgspec.field(default_factory=dict)
+    """By `method path`, the ids of operations that they have because of what the spec was before."""
+
+    @property
+    def url(self) -> str | None:
+        return self.documents[0].found_at if self.documents else None
+
+    @property
+    def changed_at(self) -> datetime | None:
+        with suppress(ValueError):
+            at = datetime.fromisoformat(self.timestamp)
+            return at if at.tzinfo else at.replace(tzinfo=UTC)
+        return None
+
+    def known_ids(self) -> dict[tuple[str, str], str]:
+        """The ids by path and method, as `normalise` takes them."""
+        split = ((key.partition(" "), name) for key, name in self.ids.items())
+        return {(path, method): name for (method, _, path), name in split}
+
+
+class SpecStore:
+    """The specs of an installation. Several processes and threads may use it at once.
+
+    The checksum file is what counts: it is written last, so that a process killed on the way leaves a spec that is
+    fetched again. It may be lost altogether, as may the inner forms.
+    """
+
+    def __init__(self, services: ServiceSettings, settings: Settings) -> None:
+        self._checksum_file = services.checksum_file
+        self._output_dir = services.output_dir
+        self._project_dir = settings.project_dir
+        self._forms = settings.home / FOLDER
+
+    def kept(self) -> dict[str, KeptSpec]:
+        """What is known of every spec, by service; entries that cannot be read are passed over, and logged."""
+        read = ((service, _entry(self._checksum_file, service, said)) for service, said in self._entries().items())
+        return {service: kept for service, kept in read if kept is not None}
+
+    def spec_file(self, service: str) -> Path:
+        """Where the document of that service is, or would be."""
+        return self._output_dir / f"{service}-openapi.json"
+
+    def shown(self, path: Path) -> str:
+        """The path from the project's folder where it is inside, for files that are shared."""
+        return str(path.relative_to(self._project_dir) if path.is_relative_to(self._project_dir) else path)
+
+    def is_whole(self, service: str, kept: KeptSpec) -> bool:
+        """Whether the spec file is there, as large as it was written."""
+        try:
+            return self.spec_file(service).stat().st_size == kept.size
+        except OSError:
+            return False
+
+    def document(self, service: str) -> dict[str, Json]:
+        """The document in the spec file. Raises `SpecError`."""
+        path = self.spec_file(service)
+        try:
+            return parse(path.read_bytes())
+        except FileNotFoundError:
+            raise UnusableSpec(f"no spec of {service} is kept; `syncflow specs fetch {service}` fetches it") from None
+        except OSError as error:
+            raise UnusableSpec(f"{path} cannot be read ({error.strerror}); mend its rights") from error
+        except SpecError as error:
+            raise type(error)(f"{path}: {error}; `syncflow specs fetch {service} --force` writes it anew") from error
+
+    def spec(self, service: str) -> Spec:
+        """The spec in its inner form; where that is not there, or of another version, it is made of the spec file.
+
+        Raises `SpecError` where nothing of the service is kept that can be used.
+        """
+        kept = self.kept().get(service)
+        if kept is not None:
+            with suppress(OSError, SpecError):
+                return load_spec(self._form_file(service, kept.checksum).read_bytes())
+        spec = normalise(self.document(service), kept.known_ids() if kept is not None else None)
+        if kept is not None and kept.checksum == spec.checksum:
+            # no more than a cache, which may be in a folder that cannot be written
+            with suppress(ConfigurationError), locked(self._lock_file):
+                self._write_form(service, spec)
+        return spec
+
+    def keep(
+        self,
+        service: str,
+        kept: KeptSpec,
+        document: dict[str, Json],
+        spec: Spec,
+        record: Callable[[KeptSpec, bytes, bytes], None] | None = None,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> KeptSpec:
+        """Writes the document, the inner form and, at the end, the entry; the result is that entry.
+
+        `record` is called before the entry counts, with the entry, the document's bytes and those of the inner form;
+        where it raises, the entry stays as it was. Raises `ConfigurationError` where a file cannot be written.
+        """
+        content = orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS) + b"\n"
+        form = dump_spec(spec)
+        path = self.spec_file(service)
+        entry = msgspec.structs.replace(kept, spec_file=self.shown(path), size=len(content), form=FORMAT)
+        with locked(self._lock_file, cancelled):
+            replace_file(path, content)
+            self._write_form(service, spec, form)
+            if record is not None:
+                record(entry, content, form)
+            self._write_entry(service, entry)
+            self._forget_other_forms(service, entry.checksum)
+        return entry
+
+    def note(self, service: str, kept: KeptSpec, cancelled: Callable[[], bool] = lambda: False) -> None:
+        """Writes the entry alone, unless another process has changed the spec since."""
+        with locked(self._lock_file, cancelled):
+            now = self.kept().get(service)
+            if now is not None and now.checksum == kept.checksum:
+                self._write_entry(service, kept)
+
+    @property
+    def _lock_file(self) -> Path:
+        return self._checksum_file.with_name(f"{self._checksum_file.name}.lock")
+
+    def _form_file(self, service: str, checksum: str) -> Path:
+        # by checksum, so that readers of the old entry still find the old form
+        return self._forms / f"{service}.{hashlib.sha256(checksum.encode()).hexdigest()[:16]}.spec"
+
+    def _write_form(self, service: str, spec: Spec, form: bytes | None = None) -> None:
+        replace_file(self._form_file(service, spec.checksum), dump_spec(spec) if form is None else form)
+
+    def _forget_other_forms(self, service: str, checksum: str) -> None:
+        for path in self._forms.glob(f"{service}.*.spec"):
+            if path != self._form_file(service, checksum):
+                path.unlink(missing_ok=True)
+
+    def _entries(self) -> dict[str, Any]:
+        """What the checksum file holds; nothing where it holds no JSON object."""
+        try:
+            found = orjson.loads(self._checksum_file.read_bytes())
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is no JSON"
+            _LOG.warning("%s is passed over (%s): every spec counts as changed", self._checksum_file, reason)
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def _write_entry(self, service: str, entry: KeptSpec) -> None:
+        """To be called under the lock: what other processes have written since is in the file, and stays there."""
+        entries = {**self._entries(), service: msgspec.to_builtins(entry)}
+        replace_file(self._checksum_file, json.dumps(entries, indent=2, sort_keys=True).encode() + b"\n")
+
+
+def _entry(path: Path, service: str, said: Any) -> KeptSpec | None:
+    if isinstance(said, str):  # the form `{service: md5}`
+        return KeptSpec(said)
+    try:
+        return msgspec.convert(said, KeptSpec)
+    except msgspec.ValidationError as error:
+        _LOG.warning("%s: the entry of %s is passed over: %s", path, service, error)
+        return None

@@ -1,0 +1,249 @@
+"""Looks at the specs of many services at once, and keeps what has changed."""
+
+import functools
+import hashlib
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from syncflow_pipelines.config import BearerAuth, HeaderAuth, ServiceConfig, Services, Settings
+from syncflow_pipelines.config.auth import Auth
+from syncflow_pipelines.database import Database
+from syncflow_pipelines.database.specs import (
+    SpecContent,
+    SpecRecord,
+    record_failure,
+    record_looks,
+    record_spec,
+    recorded_specs,
+)
+from syncflow_pipelines.errors import ConfigurationError, DatabaseError, SpecError, SyncCancelled, SyncflowError
+from syncflow_pipelines.openapi.digests import checksum
+from syncflow_pipelines.openapi.fetching import Fetched, fetch, open_client, unhealthy
+from syncflow_pipelines.openapi.inner_form import FORMAT
+from syncflow_pipelines.openapi.model import Finding, Spec
+from syncflow_pipelines.openapi.normalising import normalise
+from syncflow_pipelines.openapi.store import KeptSpec, SpecStore
+from syncflow_pipelines.transport import tls_context
+
+Status = Literal["changed", "unchanged", "failed", "unhealthy"]
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Refreshed:
+    """What became of the look at one service's spec."""
+
+    service: str
+    status: Status
+    """`unhealthy`: its health check failed, and its spec was not asked for. Old state stands then, and on failure."""
+    checksum: str | None = None
+    """Of the spec that is kept now; None where none is."""
+    previous_checksum: str | None = None
+    """Of the one that was kept before."""
+    contract: str | None = None
+    spec_file: Path | None = None
+    """Where it is kept."""
+    url: str | None = None
+    """Where it was found."""
+    error: str | None = None
+    """A sentence for people."""
+    error_type: str | None = None
+    """The name of the error's class."""
+    seconds: float = 0.0
+    load: Callable[[], Spec] | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def spec(self) -> Spec:
+        """The spec that is kept now, read from disk whenever it is asked for. Raises `SpecError` where there is none."""
+        if self.load is None:
+            raise SpecError(f"no spec of {self.service} is kept; fetch it first")
+        return self.load()
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What of the spec cannot be used, or only with care. As slow as `spec`."""
+        return self.spec.findings
+
+
+def ignore(_refreshed: Refreshed) -> None:
+    """Nobody looks on."""
+
+
+def never() -> bool:
+    """Nobody cancels."""
+    return False
+
+
+def refresh(
+    services: Services,
+    settings: Settings,
+    *,
+    only: Collection[str] = (),
+    database: Database | None = None,
+    force: bool = False,
+    cancelled: Callable[[], bool] = never,
+    progress: Callable[[Refreshed], None] = ignore,
+) -> list[Refreshed]:
+    """Looks at the specs of the enabled services, or of those named in `only`, and keeps those that have changed.
+
+    The services come back in the order of the configuration; `progress` is called here, as each of them is done. One
+    that fails does not keep the others from being looked at, and what is kept of it stands. With `force`, no spec is
+    recognised by what a server says of it: all are fetched and written anew. Once `cancelled()` says so, the rest fails
+    with `SyncCancelled`.
+
+    Raises `ConfigurationError` where `only` names an unknown service, and `DatabaseError` where the database cannot be
+    read at the beginning.
+    """
+    chosen = _chosen(services, only)
+    stopped = threading.Event()
+    run = _Run(services, settings, database, force, lambda: stopped.is_set() or cancelled())
+    done: dict[str, Refreshed] = {}
+    with ThreadPoolExecutor(services.settings.concurrency, "syncflow-specs") as threads:
+        futures: dict[Future[Refreshed], str] = {threads.submit(run.look, one): one.name for one in chosen}
+        try:
+            for future in as_completed(futures):
+                done[futures[future]] = future.result()
+                progress(future.result())
+        except BaseException:
+            stopped.set()
+            threads.shutdown(wait=False, cancel_futures=True)
+            raise
+    run.record_looks(done.values())
+    return [done[one.name] for one in chosen]
+
+
+def configuration_digest(service: ServiceConfig) -> str:
+    """Of all that decides what is fetched: where it changes, what was fetched before counts for nothing."""
+    said = [
+        service.base_url,
+        service.openapi_paths,
+        asdict(service.fallback) if service.fallback else None,
+        _described(service.auth),
+        sorted(service.ref_hosts),
+        str(service.ca_file),
+    ]
+    return hashlib.sha256(json.dumps(said).encode()).hexdigest()
+
+
+def _described(auth: Auth) -> list[str]:
+    """Where the credentials come from, not what they are."""
+    match auth:
+        case BearerAuth():
+            return ["bearer", str(auth.token_env), str(auth.token_file)]
+        case HeaderAuth():
+            return ["header", auth.name, str(auth.value_env), str(auth.value_file), auth.prefix]
+        case _:
+            return []
+
+
+def _chosen(services: Services, only: Collection[str]) -> Sequence[ServiceConfig]:
+    known = {service.name for service in services.services}
+    if unknown := sorted(set(only) - known):
+        told = f"the services are {', '.join(sorted(known))}" if known else "there are none"
+        raise ConfigurationError(f"no service is called {', '.join(unknown)}; {told} (auto_sync_services.yaml)")
+    return [service for service in services.services if (service.name in only if only else service.enabled)]
+
+
+class _Run:
+    """One look at many specs."""
+
+    def __init__(
+        self,
+        services: Services,
+        settings: Settings,
+        database: Database | None,
+        force: bool,
+        cancelled: Callable[[], bool],
+    ) -> None:
+        self._settings = settings
+        self._services = services.settings
+        self._database = database
+        self._force = force
+        self._cancelled = cancelled
+        self._store = SpecStore(services.settings, settings)
+        self._kept = self._store.kept()
+        self._recorded = self._recorded_checksums()
+        self._tls = functools.cache(tls_context)
+        self._slots = threading.BoundedSemaphore(services.settings.concurrency)
+        # one at a time: threads make it no faster, and each takes memory of its own
+        self._thinking = threading.Lock()
+
+    def look(self, service: ServiceConfig) -> Refreshed:
+        """Looks at one service's spec; whatever goes wrong is in the result."""
+        started = time.monotonic()
+        try:
+            refreshed = self._look(service)
+        except SyncflowError as error:
+            refreshed = self._failed(service, error)
+        except Exception as error:  # noqa: BLE001 - a fault of ours with one spec must not keep the others from being read
+            _LOG.exception("looking at the spec of %s", service.name)
+            refreshed = self._failed(service, error)
+        return replace(refreshed, seconds=time.monotonic() - started)
+
+    def record_looks(self, refreshed: Collection[Refreshed]) -> None:
+        """Records the looks that found nothing new, all at once."""
+        unchanged = [one.service for one in refreshed if one.status == "unchanged"]
+        if self._database is not None and unchanged:
+            with self._database.connection() as connection:
+                record_looks(connection, unchanged)
+
+    def _look(self, service: ServiceConfig) -> Refreshed:
+        if self._cancelled():
+            raise SyncCancelled(f"stopped before the spec of {service.name} was looked at")
+        kept = self._kept.get(service.name)
+        with open_client(service, self._settings, tls=self._tls, slots=self._slots, cancelled=self._cancelled) as client:
+            if self._services.health_check_before_sync and (why := unhealthy(client, service)) is not None:
+                return self._outcome(service, "unhealthy", kept, error=why, error_type="SourceUnreachable")
+            known = kept.documents if kept is not None and self._is_trusted(service, kept) else ()
+            fetched = fetch(client, service, known)
+        if kept is not None and fetched.document is None:
+            return self._nothing_new(service, kept, fetched)
+        return self._something_new(service, kept, fetched)
+
+    def _is_trusted(self, service: ServiceConfig, kept: KeptSpec) -> bool:
+        """Whether what is kept is what would be made of the same bytes now."""
+        return (
+            not self._force
+            and (kept.configuration, kept.form) == (configuration_digest(service), FORMAT)
+            and self._store.is_whole(service.name, kept)
+        )
+
+    def _nothing_new(self, service: ServiceConfig, kept: KeptSpec, fetched: Fetched) -> Refreshed:
+        if kept.documents != fetched.parts:
+            kept = msgspec.structs.replace(kept, documents=fetched.parts)
+            self._store.note(service.name, kept, self._cancelled)
+        self._catch_up(service, kept)
+        return self._outcome(service, "unchanged", kept, kept.checksum)
+
+    def _something_new(self, service: ServiceConfig, kept: KeptSpec | None, fetched: Fetched) -> Refreshed:
+        """Other bytes than before, which may still say the same."""
+        assert fetched.document is not None
+        if kept is not None and self._is_trusted(service, kept) and checksum(fetched.document) == kept.checksum:
+            return self._nothing_new(service, kept, fetched)
+        with self._thinking:
+            spec = normalise(fetched.document, self._known_ids(service), findings=fetched.findings)
+        before = kept.checksum if kept is not None else None
+        is_same = kept is not None and before == spec.checksum and bool(kept.timestamp)
+        entry = KeptSpec(
+            checksum=spec.checksum,
+            timestamp=kept.timestamp if kept is not None and is_same else _now(),
+            contract=spec.contract,
+            configuration=configuration_digest(service),
+            documents=fetched.parts,
+            ids=_ids(spec, fetched.document),
+        )
+        record = functools.partial(self._record, service, spec)
+        entry = self._store.keep(service.name, entry, fetched.document, spec, record, self._cancelled)
+        return self._outcome(service, "unchanged" if before == spec.checksum else "changed", entry, before)
