@@ -253,3 +253,20 @@ class SpecVersion(Model):
     """The inner form, as zstd."""
     document: Mapped[bytes]
     """The document as it was fetched and bundled, as zstd: what the inner form can be made of again."""
+
+
+class SpecAcceptance(Model):
+    """A version of a service's spec up to which its callers are known to be well."""
+
+    __tablename__ = "spec_acceptances"
+    __table_args__ = (Index(None, "service", "version"),)
+
+    uid = None  # type: ignore[assignment]
+    version: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    """Of `spec_versions`, which forgets old ones."""
+    service: Mapped[str] = mapped_column(String(100))
+    contract: Mapped[str]
+    accepted_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    accepted_by: Mapped[str | None]
+    """Null where it breaks nothing that was accepted before."""
+    note: Mapped[str | None]
