@@ -30,6 +30,7 @@ SUMMARIES = {
     "runs": "List past syncs, or show one.",
     "changes": "List what syncs changed in the rows of an entity with `history: true`.",
     "rejects": "List rows that could not be stored; try them again, or drop them.",
+    "mcp": "Serve the tables, and every generated MCP server, to MCP clients.",
     "config": "Check the configuration: connectors.yaml, the environment and .env.",
     "db": "Start, stop, migrate and find the database.",
 }

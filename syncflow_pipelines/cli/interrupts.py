@@ -66,20 +66,42 @@ def cancel_on_signal() -> Iterator[Callable[[], bool]]:
     The first signal asks. A second one, or ten seconds of waiting, ends the process where it stands:
     PostgreSQL then rolls back what was not committed, and the next command closes the runs.
     """
+    with _reacting(lambda: None):
+        yield lambda: _asked.number is not None
+    if _asked.number is not None:
+        _tell()
+        raise Interrupted
+
+
+@contextmanager
+def call_on_signal(end: Callable[[], None]) -> Iterator[None]:
+    """For the block, the first signal calls `end`, which has to bring the block to its end; leaving then raises
+    `Interrupted`. A second one, or ten seconds of waiting, ends the process where it stands.
+    """
+    with _reacting(end):
+        yield
+    if _asked.number is not None:
+        raise Interrupted
+
+
+@contextmanager
+def _reacting(react: Callable[[], None]) -> Iterator[None]:
     watchdog = threading.Timer(_PATIENCE_S, lambda: _give_up(code_of_interruption()))
     watchdog.daemon = True
     before, react_before = _take_over(), _asked.react
-    _asked.react = lambda _number: watchdog.start()
+
+    def take(_number: int) -> None:
+        watchdog.start()
+        react()
+
+    _asked.react = take
     try:
-        yield lambda: _asked.number is not None
+        yield
     finally:
         watchdog.cancel()
         _asked.react = react_before
         for number, handler in before.items():
             signal.signal(number, handler)
-    if _asked.number is not None:
-        _tell()
-        raise Interrupted
 
 
 class _Asked:

@@ -1,8 +1,6 @@
-"""Names of connectors and entities on the command line: choosing by them, and completing them."""
+"""Names of connectors and entities on the command line: read, and completed."""
 
-import difflib
 import re
-from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -11,8 +9,8 @@ from uuid import UUID
 import click
 from click.shell_completion import CompletionItem
 
-from syncflow_pipelines.config import ConnectorConfig, load_settings
-from syncflow_pipelines.errors import ConfigurationError, SyncflowError, UnknownEntity
+from syncflow_pipelines.config import load_settings
+from syncflow_pipelines.errors import SyncflowError
 
 if TYPE_CHECKING:
     EntityParameter = click.ParamType[tuple[str, str]]
@@ -120,33 +118,6 @@ def _pair(value: Any) -> tuple[str, str] | None:
     """Connector and slug of `connector/slug`; None where one of them is missing."""
     connector, _, slug = str(value).partition("/")
     return (connector, slug) if connector and slug else None
-
-
-def choose_connectors(configured: Iterable[ConnectorConfig], names: Iterable[str] = ()) -> tuple[ConnectorConfig, ...]:
-    """The connectors of those names, or every enabled one where no name is given.
-
-    Raises `UnknownEntity` naming the first that is not configured, with the one that may have been
-    meant, and `ConfigurationError` where nothing is configured at all.
-    """
-    known = {connector.name: connector for connector in configured}
-    if not known:
-        raise ConfigurationError("connectors.yaml names no connector; add one, as the comments in the file show")
-    wanted = tuple(dict.fromkeys(names))
-    for name in wanted:
-        if name not in known:
-            raise UnknownEntity(f"no connector is called '{name}'; {_instead(name, known)}")
-    return tuple(known[name] for name in wanted) or tuple(one for one in known.values() if one.enabled)
-
-
-def undiscovered(connector: str) -> str:
-    """What to tell of a connector that is configured and of which no entity is known."""
-    return f"{connector} was not discovered yet; run: syncflow discover {connector}"
-
-
-def _instead(name: str, known: Iterable[str]) -> str:
-    names = sorted(known)
-    near = difflib.get_close_matches(name, names, n=1)
-    return f"did you mean '{near[0]}'?" if near else f"connectors.yaml names {', '.join(names)}"
 
 
 def _known_entities() -> list[str]:

@@ -20,10 +20,7 @@ def operations_url(base_url: str, servers: Sequence[Mapping[str, Json]]) -> str:
     """
     configured = urlsplit(base_url)
     base, path = configured.path.rstrip("/"), _server_path(base_url, servers)
-    if path == base or path.startswith(f"{base}/"):
-        joined = path
-    else:
-        joined = base + path
+    joined = path if path == base or path.startswith(f"{base}/") else base + path
     return f"{configured.scheme}://{configured.netloc}{joined}"
 
 

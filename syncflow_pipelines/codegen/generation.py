@@ -12,7 +12,7 @@ from pathlib import Path
 
 from syncflow_pipelines.codegen import package
 from syncflow_pipelines.codegen.building import ServiceBuild, with_measured
-from syncflow_pipelines.codegen.manifest import Entry, Manifest, OwnedFile, read_manifest
+from syncflow_pipelines.codegen.manifest import Entry, Manifest, OwnedFile, ToolSizes, read_manifest
 from syncflow_pipelines.codegen.reports import GenerationReport, ServiceReport
 from syncflow_pipelines.codegen.verification import Verifier
 from syncflow_pipelines.config.services import Component, ServiceConfig, Services, ServiceSettings
@@ -131,7 +131,7 @@ class _Run:
             package.remove_files(self.folder, [name for name in before if name not in contents and _is_module(name)])
         return entry
 
-    def _examine(self, build: ServiceBuild, contents: Mapping[str, bytes]):
+    def _examine(self, build: ServiceBuild, contents: Mapping[str, bytes]) -> ToolSizes | None:
         with tempfile.TemporaryDirectory(prefix="syncflow-") as parent:
             stage = Path(parent, _STAGE)
             stage.mkdir()
@@ -143,9 +143,8 @@ class _Run:
     def _spare_edited(self, names: Collection[str]) -> None:
         edited = [] if self.is_forced else package.touched(self.folder, sorted(names))
         if edited:
-            raise GenerationFailed(
-                f"{self.folder / edited[0]} is not as it was generated, and would be overwritten; move it away, or use --force"
-            )
+            file = self.folder / edited[0]
+            raise GenerationFailed(f"{file} is not what was generated; it stays as it is: move it away, or use --force")
 
     def _remove(self, name: str) -> ServiceReport:
         entry = self.entries[name]

@@ -121,7 +121,7 @@ def _write(folder: Path, content: bytes) -> Path:
 
 
 def _outdate(new: Path, old: Path) -> None:
-    """Python takes a compiled module for current where size and second of the source are the same; so they must not be."""
+    """Makes their seconds differ: Python takes a compiled module for current where that and the size agree."""
     with suppress(FileNotFoundError):
         earlier = int(old.stat().st_mtime)
         if int(new.stat().st_mtime) <= earlier:

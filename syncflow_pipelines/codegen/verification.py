@@ -18,7 +18,12 @@ Json = Any
 TIMEOUT_S = 120.0
 """For one service; GitHub's takes 4 s on an idle machine."""
 _ROOT = Path(__file__).parents[2]
-_START = "import sys; sys.path.insert(0, sys.argv[1]); from syncflow_pipelines.codegen.verification_child import main; main()"
+_START = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from syncflow_pipelines.codegen.verification_child import main
+main()
+"""
 _SHOWN_LINES = 5
 
 
@@ -58,7 +63,7 @@ class Verifier:
             raise GenerationFailed(f"the generated modules ended the process that imported them: {told}")
         if "error" in answer:
             raise GenerationFailed(f"the generated modules do not work: {answer['error']}")
-        return answer
+        return dict(answer)
 
     def _end(self) -> None:
         if self._child is not None:
@@ -79,7 +84,8 @@ class _Child:
         )
         self._answers: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._said: deque[str] = deque(maxlen=_SHOWN_LINES)
-        assert self._process.stdout is not None and self._process.stderr is not None
+        assert self._process.stdout is not None
+        assert self._process.stderr is not None
         self._readers = (
             threading.Thread(target=self._read_answers, args=(self._process.stdout,), daemon=True),
             threading.Thread(target=self._said.extend, args=(self._process.stderr,), daemon=True),

@@ -7,6 +7,7 @@ know before any of it is used.
 
 from syncflow_pipelines.config.auth import Auth, BearerAuth, HeaderAuth, NoAuth
 from syncflow_pipelines.config.check import ConfigurationFact, check_configuration, load_configuration
+from syncflow_pipelines.config.choice import choose_connectors, undiscovered
 from syncflow_pipelines.config.connectors import ConnectorConfig, EntityOverride, EntitySettings
 from syncflow_pipelines.config.connectors_file import load_connectors
 from syncflow_pipelines.config.database_url import without_secrets
@@ -44,9 +45,11 @@ __all__ = [
     "Services",
     "Settings",
     "check_configuration",
+    "choose_connectors",
     "load_configuration",
     "load_connectors",
     "load_services",
     "load_settings",
+    "undiscovered",
     "without_secrets",
 ]

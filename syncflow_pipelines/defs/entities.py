@@ -11,14 +11,13 @@ from syncflow_pipelines.defs.checks import check_specs
 from syncflow_pipelines.defs.names import STRATEGY_TAG, catalogue_key, entity_key, op_name, pool_name
 from syncflow_pipelines.defs.syncing import sync_selected
 from syncflow_pipelines.defs.world import World
+from syncflow_pipelines.sync.inspection.freshness import late_after_s, stale_after_s
 from syncflow_pipelines.sync.model import STRATEGIES
 from syncflow_pipelines.sync.state import EntityState, StateColumn
 
 KINDS = {"postgres", "table"}
 
 _CATALOGUE_INPUT = "catalogue"
-_SHORTEST_WINDOW_S = 60
-"""Dagster accepts no shorter freshness window."""
 
 
 def entity_assets(world: World) -> list[dg.AssetsDefinition | dg.AssetSpec]:
@@ -119,6 +118,5 @@ def _column(entity: EntityState, column: StateColumn) -> dg.TableColumn:
 
 
 def _freshness(entity: EntityState) -> dg.FreshnessPolicy:
-    """Late after two intervals, stale after five: a retry and a longer run are within the first."""
-    warn = timedelta(seconds=max(2 * entity.interval_s, _SHORTEST_WINDOW_S))
-    return dg.FreshnessPolicy.time_window(warn_window=warn, fail_window=2.5 * warn)
+    warn, fail = late_after_s(entity.interval_s), stale_after_s(entity.interval_s)
+    return dg.FreshnessPolicy.time_window(warn_window=timedelta(seconds=warn), fail_window=timedelta(seconds=fail))

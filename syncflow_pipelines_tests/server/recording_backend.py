@@ -26,7 +26,9 @@ class Arrival:
         """The chunks of a body that came in chunks."""
         lines = head.decode("latin-1").split("\r\n")
         self.method, self.target, _ = lines[0].split(" ", 2)
-        self.headers = [(name.lower(), value) for name, _, value in (line.partition(": ") for line in lines[1:] if line)]
+        self.headers = [
+            (name.lower(), value) for name, _, value in (line.partition(": ") for line in lines[1:] if line)
+        ]
 
     def header(self, name: str) -> str | None:
         """Its value; None where the header is absent. It must not be there twice."""

@@ -95,7 +95,9 @@ def test_a_path_or_method_that_no_operation_has_is_answered_here(tmp_path: Path)
     assert not backend.arrivals
 
 
-@pytest.mark.parametrize("target", ["/pets/..", "/pets/%2e%2e", "/pets/a%2F..%2F..%2Fadmin", "/pets/..;x", "/pets/..%5Ca"])
+@pytest.mark.parametrize(
+    "target", ["/pets/..", "/pets/%2e%2e", "/pets/a%2F..%2F..%2Fadmin", "/pets/..;x", "/pets/..%5Ca"]
+)
 def test_a_path_that_leads_elsewhere_is_refused(tmp_path: Path, target: str) -> None:
     with world(tmp_path) as (backend, port):
         assert problem(get(port, target))["status"] == 400
@@ -314,7 +316,11 @@ def test_a_silent_service_is_a_504(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "begun", [b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nab", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n"]
+    "begun",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nab",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n",
+    ],
 )
 def test_an_answer_that_breaks_off_breaks_off_for_the_caller(tmp_path: Path, begun: bytes) -> None:
     def answer(arrival: Arrival) -> None:

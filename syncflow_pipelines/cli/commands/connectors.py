@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import click
 
 from syncflow_pipelines.cli.invocation import Invocation, pass_invocation
-from syncflow_pipelines.cli.names import ConnectorName, choose_connectors
+from syncflow_pipelines.cli.names import ConnectorName
 from syncflow_pipelines.cli.output import print_json, print_table
-from syncflow_pipelines.config import ConnectorConfig, Settings
+from syncflow_pipelines.config import ConnectorConfig, Settings, choose_connectors
 from syncflow_pipelines.errors import SyncflowError
 
 HEALTH_PATH = "/api/v1/health"

@@ -6,9 +6,9 @@ import click
 from rich.text import Text
 
 from syncflow_pipelines.cli.invocation import Invocation, pass_invocation
-from syncflow_pipelines.cli.names import ConnectorName, choose_connectors
+from syncflow_pipelines.cli.names import ConnectorName
 from syncflow_pipelines.cli.output import Cell, counted, print_json, print_table
-from syncflow_pipelines.config import ConnectorConfig
+from syncflow_pipelines.config import ConnectorConfig, choose_connectors
 from syncflow_pipelines.database import Database, open_database
 from syncflow_pipelines.errors import SourceError
 from syncflow_pipelines.sync.model import DiscoveryReport, SchemaChange

@@ -6,10 +6,10 @@ import click
 
 from syncflow_pipelines.cli.groups import DefaultGroup
 from syncflow_pipelines.cli.invocation import Invocation, pass_invocation
-from syncflow_pipelines.cli.names import ConnectorName, EntityName, choose_connectors, undiscovered
+from syncflow_pipelines.cli.names import ConnectorName, EntityName
 from syncflow_pipelines.cli.outcomes import as_status
 from syncflow_pipelines.cli.output import Cell, print_facts, print_json, print_table
-from syncflow_pipelines.config import ConnectorConfig
+from syncflow_pipelines.config import ConnectorConfig, choose_connectors, undiscovered
 from syncflow_pipelines.database import Database, open_database
 from syncflow_pipelines.sync.entities import find_entity, list_entities
 from syncflow_pipelines.sync.model import Column, Entity

@@ -1,15 +1,13 @@
 """`syncflow rejects retry` and `drop`: what a person does about rejected rows."""
 
-import os
-import pwd
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from uuid import UUID
 
 import click
 
+from syncflow_pipelines.cli.account import user_name
 from syncflow_pipelines.cli.invocation import Invocation, pass_invocation
 from syncflow_pipelines.cli.names import EntityOrReject
 from syncflow_pipelines.cli.outcomes import as_status, named_error
@@ -83,7 +81,7 @@ def retry_command(
             connector = configured.get(chosen.connector)
             history = connector is not None and connector.entity(chosen.slug).history
             request = RetryRequest(
-                chosen.connector, chosen.slug, _user(), chosen.uids, history, wait_s=wait_s, dry_run=dry_run
+                chosen.connector, chosen.slug, user_name(), chosen.uids, history, wait_s=wait_s, dry_run=dry_run
             )
             outcomes.append(retry_rejects(database, request))
             if as_json:
@@ -123,7 +121,7 @@ def drop_command(
         if choice and not yes:
             _ask(choice)
         for chosen in choice:
-            request = DropRequest(chosen.connector, chosen.slug, _user(), reason, chosen.uids, wait_s)
+            request = DropRequest(chosen.connector, chosen.slug, user_name(), reason, chosen.uids, wait_s)
             outcomes.append(drop_rejects(database, request))
             if as_json:
                 print_json(outcomes[-1].as_json())
@@ -236,10 +234,3 @@ def _report_open(invocation: Invocation, outcomes: Sequence[DropOutcome]) -> Non
         from syncflow_pipelines.defs.record import report_open_rejects  # Dagster takes a second to import
 
         report_open_rejects(dropped, invocation.settings.home)
-
-
-def _user() -> str:
-    """The name of whoever runs this, or the number of a user without one."""
-    with suppress(KeyError):
-        return pwd.getpwuid(os.geteuid()).pw_name
-    return str(os.geteuid())

@@ -8,16 +8,15 @@ import click
 
 from syncflow_pipelines.cli.interrupts import cancel_on_signal
 from syncflow_pipelines.cli.invocation import Invocation, pass_invocation
-from syncflow_pipelines.cli.names import ConnectorName, EntityName, choose_connectors, undiscovered
+from syncflow_pipelines.cli.names import ConnectorName, EntityName
 from syncflow_pipelines.cli.outcomes import named_error, print_outcomes
 from syncflow_pipelines.cli.output import counted, print_json, print_table
 from syncflow_pipelines.cli.progress import sync_progress
 from syncflow_pipelines.config import ConnectorConfig
 from syncflow_pipelines.database import Database, open_database
-from syncflow_pipelines.errors import UnknownEntity
 from syncflow_pipelines.sync.engine import SyncRequest, sync_entities
-from syncflow_pipelines.sync.entities import find_entity, list_entities, register_connectors
 from syncflow_pipelines.sync.model import STRATEGIES, Entity, Strategy, SyncOutcome
+from syncflow_pipelines.sync.selection import is_ready, select_entities
 
 
 @dataclass(frozen=True)
@@ -87,27 +86,15 @@ def command(
 def _choose(
     database: Database, invocation: Invocation, choice: Choice, dry_run: bool
 ) -> list[tuple[ConnectorConfig, Entity]]:
-    configured = {connector.name: connector for connector in invocation.connectors}
-    names = choice.connectors or dict.fromkeys(connector for connector, _ in choice.named)
-    connectors = choose_connectors(configured.values(), names)
     with database.connection() as connection:
-        register_connectors(connection, invocation.connectors)
-        known = {one.name: list_entities(connection, connector=one.name) for one in connectors}
-        for name in names:
-            if not known[name]:
-                raise UnknownEntity(undiscovered(name))
-        if choice.named:
-            wanted = dict.fromkeys(choice.named)
-            found = [(configured[name], find_entity(connection, name, slug)) for name, slug in wanted]
-        else:
-            found = [(one, entity) for one in connectors for entity in known[one.name]]
+        found = select_entities(connection, invocation.connectors, named=choice.named, connectors=choice.connectors)
         if dry_run:
             connection.rollback()
     return found if choice.named else _ready(found, invocation)
 
 
 def _ready(found: list[tuple[ConnectorConfig, Entity]], invocation: Invocation) -> list[tuple[ConnectorConfig, Entity]]:
-    ready = [(one, entity) for one, entity in found if entity.enabled and entity.is_present]
+    ready = [(one, entity) for one, entity in found if is_ready(entity)]
     if not found:
         invocation.note("Nothing was discovered yet; run: syncflow discover")
     elif len(ready) < len(found):

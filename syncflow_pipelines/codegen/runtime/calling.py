@@ -28,30 +28,13 @@ Json = Any
 _CONNECT_S = 10.0
 
 
-@dataclass(frozen=True, slots=True)
-class Backend:
-    """The service, and how it is asked."""
-
-    service: str
-    base_url: str
-    """With the path that every operation's own is appended to; no slash at its end."""
-    auth: Auth
-    timeout_s: float
-    """For one call, from the first byte sent to the last one read."""
-    max_answer_bytes: int
-    forward_headers: tuple[str, ...] = ()
-    """Headers of whoever calls the tool that are passed on; no others are."""
-    ca_file: Path | None = None
-    clients: "Clients" = field(default_factory=lambda: Clients(), compare=False, repr=False)
-
-
 class Clients:
     """Connections to a service, one pool for each event loop, without a memory for cookies."""
 
     def __init__(self) -> None:
         self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, httpx2.AsyncClient] = WeakKeyDictionary()
 
-    def of(self, backend: Backend) -> httpx2.AsyncClient:
+    def of(self, backend: "Backend") -> httpx2.AsyncClient:
         """The running loop's."""
         loop = asyncio.get_running_loop()
         client = self._clients.get(loop)
@@ -69,6 +52,23 @@ class Clients:
         client = self._clients.pop(asyncio.get_running_loop(), None)
         if client is not None:
             await client.aclose()
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """The service, and how it is asked."""
+
+    service: str
+    base_url: str
+    """With the path that every operation's own is appended to; no slash at its end."""
+    auth: Auth
+    timeout_s: float
+    """For one call, from the first byte sent to the last one read."""
+    max_answer_bytes: int
+    forward_headers: tuple[str, ...] = ()
+    """Headers of whoever calls the tool that are passed on; no others are."""
+    ca_file: Path | None = None
+    clients: Clients = field(default_factory=Clients, compare=False, repr=False)
 
 
 async def call(plan: ToolPlan, arguments: Mapping[str, Json], backend: Backend) -> ToolResult:

@@ -1,4 +1,4 @@
-"""The operations of a spec as tools: names, descriptions, arguments, and hints; each worked out when it is asked for."""
+"""The operations of a spec as tools: names, descriptions, arguments and hints, each worked out when it is asked for."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -10,8 +10,8 @@ from mcp_types import ToolAnnotations
 from syncflow_pipelines.codegen.runtime.arguments import Call, plan_call
 from syncflow_pipelines.codegen.runtime.bodies import kind_of
 from syncflow_pipelines.codegen.runtime.definitions import Definitions, readable
-from syncflow_pipelines.codegen.runtime.tool_names import tool_name
 from syncflow_pipelines.codegen.runtime.stored import StoredOperation, StoredSpec
+from syncflow_pipelines.codegen.runtime.tool_names import tool_name
 
 Json = Any
 

@@ -151,7 +151,7 @@ def _header(parameter: Parameter, value: Json) -> bytes:
         text = styles.text_of(value)
     else:
         text = styles.simple(value, parameter.explode, styles.unescaped)
-    if any(ord(char) < 32 and char != "\t" or ord(char) == 127 for char in text):
+    if any((ord(char) < 32 and char != "\t") or ord(char) == 127 for char in text):
         raise UnsendableValue(f"argument {parameter.name!r} holds a control character, which no header can carry")
     return text.strip(" \t").encode("utf-8", "replace")
 

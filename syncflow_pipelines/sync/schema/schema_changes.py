@@ -1,6 +1,10 @@
 """The record of how tables and their sources came apart and together: `bridge.schema_changes`."""
 
+from dataclasses import dataclass
+from datetime import datetime
+
 import psycopg
+from psycopg.rows import class_row
 
 from syncflow_pipelines.sync.model import Entity, SchemaChange
 
@@ -27,8 +31,39 @@ WHERE s.slug = %s AND s.applied AND s.kind IN ('column_added', 'column_widened',
   AND s.happened_at > (SELECT max(r.started_at) FROM sync_runs r WHERE r.entity_uid = %s AND r.status = 'success')
 ORDER BY s.happened_at, s.kind, s.column_name
 """
+_LIST = """
+SELECT s.happened_at, c.name || '/' || s.slug AS entity, s.kind, s.column_name, s.before_type, s.after_type, s.applied,
+  s.message
+FROM schema_changes s JOIN connectors c ON c.uid = s.connector_uid
+WHERE (%(connector)s::text IS NULL OR c.name = %(connector)s) AND (%(slug)s::text IS NULL OR s.slug = %(slug)s)
+ORDER BY s.happened_at DESC, s.uid LIMIT %(limit)s
+"""
 _SHOWN = 10
 """Columns that a note names."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedSchemaChange:
+    """One line of the record."""
+
+    happened_at: datetime
+    entity: str
+    """`connector/slug`."""
+    kind: str
+    column_name: str | None
+    before_type: str | None
+    after_type: str | None
+    applied: bool
+    """False where it was refused."""
+    message: str | None
+
+
+def list_schema_changes(
+    connection: psycopg.Connection, *, connector: str | None = None, slug: str | None = None, limit: int = 50
+) -> tuple[RecordedSchemaChange, ...]:
+    """The newest changes first."""
+    with connection.cursor(row_factory=class_row(RecordedSchemaChange)) as cursor:
+        return tuple(cursor.execute(_LIST, {"connector": connector, "slug": slug, "limit": limit}))
 
 
 def record_change(connection: psycopg.Connection, connector: str, change: SchemaChange) -> None:
