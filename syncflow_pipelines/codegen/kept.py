@@ -4,9 +4,14 @@ from collections.abc import Collection, Iterator
 
 from syncflow_pipelines.codegen.generation import generate
 from syncflow_pipelines.codegen.reports import GenerationReport, ServiceReport
-from syncflow_pipelines.config.choice import choose_services
-from syncflow_pipelines.config.services import Component, ServiceConfig, Services, ServiceSettings
-from syncflow_pipelines.config.settings import Settings
+from syncflow_pipelines.config import (
+    Component,
+    ServiceConfig,
+    Services,
+    ServiceSettings,
+    Settings,
+    choose_services,
+)
 from syncflow_pipelines.errors import GenerationFailed, SpecError
 from syncflow_pipelines.openapi.history import selected
 from syncflow_pipelines.openapi.model import Spec
