@@ -48,11 +48,11 @@ class Contents:
 
     def request_body(self, value: Json, pointer: str) -> dict[str, Json]:
         """The body. Raises `Unfit` where it cannot be told what to send."""
-        return self._once("body", self.source.resolved(value, "request_body", pointer), self._request_body)
+        return self._once("body", self.source.resolved(value, "request_body", pointer), self.own_request_body)
 
     def response(self, value: Json, pointer: str) -> dict[str, Json]:
         """The response. Raises `Unfit`."""
-        return self._once("response", self.source.resolved(value, "response", pointer), self._response)
+        return self._once("response", self.source.resolved(value, "response", pointer), self.own_response)
 
     def _once(self, kind: str, place: Place, read: Callable[[Place], dict[str, Json]]) -> dict[str, Json]:
         key = kind, place.pointer
@@ -115,14 +115,16 @@ class Contents:
         found = next((word for word in _EXAMPLE_VALUES if word in example), None)
         return picked(example, _EXAMPLE_WORDS) | ({"value": example[found]} if found else {})
 
-    def _request_body(self, place: Place) -> dict[str, Json]:
+    def own_request_body(self, place: Place) -> dict[str, Json]:
+        """The body of one operation alone: that of Swagger hangs on what the operation consumes."""
         content = place.value.get("content")
         if content is not None and not isinstance(content, dict):
             raise Unfit(below(place.pointer, "content"), f"the content of the body is {named(content)}, not a mapping")
         read = picked(place.value, {"description": text, "required": switch})
         return read | {"content": self._media_types(content, below(place.pointer, "content"), with_examples=True)}
 
-    def _response(self, place: Place) -> dict[str, Json]:
+    def own_response(self, place: Place) -> dict[str, Json]:
+        """The response of one operation alone."""
         read: dict[str, Json] = {"description": ""} | picked(place.value, {"description": text})
         headers = self._headers(place.value.get("headers"), below(place.pointer, "headers"))
         content = self._media_types(place.value.get("content"), below(place.pointer, "content"))

@@ -36,7 +36,9 @@ class Claim:
         """The name if no other operation wants the same."""
         if self.operation_id is not None:
             words = _words(self.operation_id)
-            return _fitted(words or self._path_words(), self.operation_id, is_whole=bool(words) and _is_kept(self.operation_id))
+            return _fitted(
+                words or self._path_words(), self.operation_id, is_whole=bool(words) and _is_kept(self.operation_id)
+            )
         words = self._path_words()
         return _fitted(words, f"{self.method} {self.path}", is_whole=_is_kept(self.path))
 

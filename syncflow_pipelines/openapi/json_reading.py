@@ -107,11 +107,15 @@ class _Lenient:
 
     def real(self, digits: str) -> float | None:
         number = float(digits)
-        return number if math.isfinite(number) else self.no_number(digits)
+        if math.isfinite(number):
+            return number
+        self.no_number(digits)
+        return None
 
     def integer(self, digits: str) -> int | float | None:
         if len(digits) > _MAX_DIGITS:
-            return self.no_number(digits)
+            self.no_number(digits)
+            return None
         return as_json_integer(int(digits)) if len(digits) < 310 else self.real(digits)
 
     def no_number(self, written: str) -> None:

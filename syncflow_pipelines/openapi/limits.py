@@ -40,8 +40,11 @@ def too_many_bytes(limits: Limits, what: str) -> SpecTooLarge:
 
 
 def hold(document: Json, limits: Limits = LIMITS) -> int:
-    """The number of keys in the document. Raises `SpecTooLarge` where it is too deep or has too many values."""
-    depth, values, keys = 0, 0, 0
+    """The number of keys in the document. Raises `SpecTooLarge` where it is beyond a limit.
+
+    What is one object in several places counts in each of them: it is written out in each.
+    """
+    depth, values, keys, size = 0, 0, 0, 0
     level = [document]
     while level:
         depth += 1
@@ -50,21 +53,28 @@ def hold(document: Json, limits: Limits = LIMITS) -> int:
             raise too_many_values(limits)
         if depth > limits.max_depth + 1:
             raise too_deep(limits)
-        level, found = _below(level, limits)
+        level, found, length = _below(level, limits)
         keys += found
+        size += length
+        if size > limits.max_bytes:
+            raise too_many_bytes(limits, "the document with all that it refers to")
     return keys
 
 
-def _below(level: list[Json], limits: Limits) -> tuple[list[Json], int]:
+def _below(level: list[Json], limits: Limits) -> tuple[list[Json], int, int]:
+    """The values one level down, the number of their keys, and the length of the texts at this level."""
     below: list[Json] = []
-    keys = 0
+    keys, size = 0, 0
     for value in level:
-        if isinstance(value, dict):
+        if isinstance(value, str):
+            size += len(value)
+        elif isinstance(value, dict):
             keys += len(value)
+            size += sum(map(len, value))
             below.extend(value.values())
         elif isinstance(value, list):
             below.extend(value)
         # one object may stand in many places, and must not be written out before it is counted
         if len(below) > limits.max_values:
             raise too_many_values(limits)
-    return below, keys
+    return below, keys, size

@@ -4,7 +4,7 @@ What cannot be used is left out with a finding that says where and why; the rest
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from syncflow_pipelines.errors import UnusableSpec
@@ -64,6 +64,8 @@ def normalise(
         **({"security": made.required} if made.required is not None else {}),
         **_about(document),
     }
+    # an operation holds what it refers to, and many may refer to the same
+    hold(inner, replace(limits, max_depth=2 * limits.max_depth))
     spec = Spec(
         title=info["title"],
         version=info["version"],
@@ -122,7 +124,9 @@ def _drafts_of_path(source: Source, made: Operations, path: str, place: Place) -
             definition = made.definition(path, item, at)
         except Unfit as unfit:
             where = "" if unfit.pointer == at.pointer else f" (at {unfit.pointer[:200]})"
-            source.note(at.pointer, f"{method.upper()} {path[:200]} cannot be used: {unfit.reason}{where}", is_fatal=True)
+            source.note(
+                at.pointer, f"{method.upper()} {path[:200]} cannot be used: {unfit.reason}{where}", is_fatal=True
+            )
         else:
             yield _Draft(path, method, at.pointer, at.value.get("operationId"), definition)
 
@@ -180,7 +184,10 @@ def _info(document: dict[str, Json]) -> dict[str, Json]:
 
 def _people(info: dict[str, Json]) -> dict[str, Json]:
     read = {}
-    for key, needed, words in (("contact", None, ("name", "url", "email")), ("license", "name", ("name", "url", "identifier"))):
+    for key, needed, words in (
+        ("contact", None, ("name", "url", "email")),
+        ("license", "name", ("name", "url", "identifier")),
+    ):
         value = info.get(key)
         found = picked(value, dict.fromkeys(words, text)) if isinstance(value, dict) else {}
         if found and (needed is None or needed in found):

@@ -146,10 +146,10 @@ class Operations:
             self.source.note(place.pointer, "there is more than one body; the first is taken")
         if bodies:
             body = swagger.body(bodies[0].value, consumes)
-            return {"requestBody": self.contents.request_body(body, bodies[0].pointer)}
+            return {"requestBody": self.contents.own_request_body(Place(body, bodies[0].pointer))}
         if fields:
             body = swagger.form([field.value for field in fields], consumes)
-            return {"requestBody": self.contents.request_body(body, below(place.pointer, "parameters"))}
+            return {"requestBody": self.contents.own_request_body(Place(body, below(place.pointer, "parameters")))}
         return {}
 
     def _media_types(self, key: str, place: Place) -> list[str]:
@@ -184,8 +184,7 @@ class Operations:
                 return self.contents.response(value, pointer)
             resolved = self.source.resolved(value, "response", pointer)
             in_3 = swagger.response(resolved.value, self._media_types("produces", operation))
-            # how it reads hangs on what the operation produces: it is never shared
-            return self.contents.response(in_3, pointer)
+            return self.contents.own_response(Place(in_3, resolved.pointer))
         except Unfit as unfit:
             self.source.note(unfit.pointer, f"{unfit.reason}; nothing is known of this response")
             return {"description": ""}
@@ -240,7 +239,9 @@ def methods(source: Source, item: Place) -> Iterator[tuple[str, Place]]:
         if method.lower() not in known and _is_token(method):
             yield method.lower(), Place(operation, below(below(item.pointer, "additionalOperations"), method))
         else:
-            source.note(below(item.pointer, "additionalOperations"), f"{method[:40]!r} is no additional method; left out")
+            source.note(
+                below(item.pointer, "additionalOperations"), f"{method[:40]!r} is no additional method; left out"
+            )
 
 
 def _is_token(method: str) -> bool:

@@ -57,9 +57,7 @@ def filling(names: tuple[str, ...], given: list[Parameter], source: Source, poin
     return [*filled, *(parameter for parameter in given if parameter["in"] != "path")]
 
 
-def _for(
-    name: str, names: tuple[str, ...], in_path: dict[str, Parameter], source: Source, pointer: str
-) -> Parameter:
+def _for(name: str, names: tuple[str, ...], in_path: dict[str, Parameter], source: Source, pointer: str) -> Parameter:
     if name in in_path:
         return in_path.pop(name)
     plain = _plain(name)

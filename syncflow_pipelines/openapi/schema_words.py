@@ -5,7 +5,7 @@ is taken for that (`maxLength: "10"`).
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from syncflow_pipelines.openapi.model import Json
@@ -120,7 +120,7 @@ def external_docs(value: Json) -> Json:
     return picked(value, {"url": text, "description": text})
 
 
-def picked(value: dict[str, Json], words: dict[str, Callable[[Json], Json]]) -> dict[str, Json]:
+def picked(value: Mapping[str, Json], words: Mapping[str, Callable[[Json], Json]]) -> dict[str, Json]:
     """The entries under the words, as they are wanted; what is not wanted is left out."""
     read = {word: words[word](item) for word, item in value.items() if word in words}
     return {word: item for word, item in read.items() if item is not LEFT_OUT}
@@ -145,4 +145,4 @@ WORDS: Final[dict[str, Callable[[Json], Json]]] = {
     "xml": _xml,
     "externalDocs": external_docs,
 }
-"""How the value of each word is read. `nullable`, `example` and switches among the bounds are then written otherwise."""
+"""How each word's value is read. `nullable`, `example` and switches among the bounds are then written otherwise."""

@@ -67,7 +67,9 @@ class Schemas:
     def _component(self, place: Place) -> str:
         name = self._names.get(place.pointer)
         if name is None:
-            name = component_name(tuple(step.replace("~1", "/").replace("~0", "~") for step in place.pointer.split("/")[1:]))
+            name = component_name(
+                tuple(step.replace("~1", "/").replace("~0", "~") for step in place.pointer.split("/")[1:])
+            )
             while self._pointers.setdefault(name, place.pointer) != place.pointer:
                 name += "_"
             self._names[place.pointer] = name
@@ -108,7 +110,9 @@ class Schemas:
 
     def _note_word(self, word: str, value: Json, pointer: str) -> None:
         if value not in ([], {}, "any"):
-            self.source.note(below(pointer, word), f"{word} is {str(value)[:60]!r}, which a schema cannot say; left out")
+            self.source.note(
+                below(pointer, word), f"{word} is {str(value)[:60]!r}, which a schema cannot say; left out"
+            )
 
     def _note_endless(self, name: str) -> None:
         pointer = self._pointers[name]

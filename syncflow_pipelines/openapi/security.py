@@ -99,7 +99,9 @@ class Security:
 def _flow(value: dict[str, Json]) -> dict[str, Json]:
     scopes = value.get("scopes")
     read = {name: text(said) for name, said in scopes.items()} if isinstance(scopes, dict) else {}
-    return picked(value, _FLOW_WORDS) | {"scopes": {name: "" if said is LEFT_OUT else said for name, said in read.items()}}
+    return picked(value, _FLOW_WORDS) | {
+        "scopes": {name: "" if said is LEFT_OUT else said for name, said in read.items()}
+    }
 
 
 def _scopes(value: Json) -> list[str]:

@@ -9,7 +9,17 @@ from typing import Final
 from syncflow_pipelines.openapi.model import Json
 
 _ABOUT_THE_PARAMETER: Final = frozenset(
-    {"name", "in", "description", "required", "allowEmptyValue", "collectionFormat", "schema", "deprecated", "x-example"}
+    {
+        "name",
+        "in",
+        "description",
+        "required",
+        "allowEmptyValue",
+        "collectionFormat",
+        "schema",
+        "deprecated",
+        "x-example",
+    }
 )
 _STYLES: Final[dict[str, dict[str, Json]]] = {
     "csv": {"style": "form", "explode": False},
@@ -58,7 +68,7 @@ def body(value: dict[str, Json], consumes: Iterable[str]) -> dict[str, Json]:
     media_type = {"schema": value["schema"]} if "schema" in value else {}
     if "x-example" in value:
         media_type["example"] = value["x-example"]
-    kept = {word: value[word] for word in ("description", "required") if word in value}
+    kept: dict[str, Json] = {word: value[word] for word in ("description", "required") if word in value}
     return {**kept, "content": dict.fromkeys(list(consumes) or [_JSON], media_type)}
 
 
@@ -96,5 +106,5 @@ def response(value: dict[str, Json], produces: Iterable[str]) -> dict[str, Json]
     if isinstance(schema, dict):
         is_file = schema.get("type") == "file"
         media_types = list(produces) or ["application/octet-stream" if is_file else _JSON]
-        read["content"] = dict.fromkeys(media_types, {"schema": _BINARY if is_file else schema})
+        read["content"] = {name: {"schema": _BINARY if is_file else schema} for name in media_types}
     return read

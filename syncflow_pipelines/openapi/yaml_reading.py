@@ -32,7 +32,9 @@ _WORDS: Final[dict[str, bool | None]] = {
 _NUMBER_STARTS: Final = frozenset("-+.0123456789")
 _MAX_DIGITS: Final = 300
 _TEXT_TAG: Final = "tag:yaml.org,2002:str"
-_KNOWN_TAGS: Final = frozenset(f"tag:yaml.org,2002:{name}" for name in ("str", "map", "seq", "int", "float", "bool", "null"))
+_KNOWN_TAGS: Final = frozenset(
+    f"tag:yaml.org,2002:{name}" for name in ("str", "map", "seq", "int", "float", "bool", "null")
+)
 MAX_FINDINGS: Final = 100
 
 
@@ -99,18 +101,15 @@ class _Builder:
 
     def build(self, events: Iterator[yaml.Event]) -> None:
         for event in events:
-            kind = type(event)
-            if kind is yaml.ScalarEvent:
+            if isinstance(event, yaml.ScalarEvent):
                 self.scalar(event)
-            elif kind is yaml.MappingStartEvent:
-                self.start(event, {})
-            elif kind is yaml.SequenceStartEvent:
-                self.start(event, [])
-            elif kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
+            elif isinstance(event, yaml.CollectionStartEvent):
+                self.start(event, {} if isinstance(event, yaml.MappingStartEvent) else [])
+            elif isinstance(event, yaml.CollectionEndEvent):
                 self.end(event)
-            elif kind is yaml.AliasEvent:
+            elif isinstance(event, yaml.AliasEvent):
                 self.alias(event)
-            elif kind is yaml.DocumentEndEvent and self.has_more(events):
+            elif isinstance(event, yaml.DocumentEndEvent) and self.has_more(events):
                 self.note(event, "a second document (---), left out")
                 return
 
@@ -155,7 +154,7 @@ class _Builder:
         self.note(event, f"{text[:40]}, which is no number of JSON, left out")
         return None
 
-    def start(self, event: yaml.NodeEvent, value: Json) -> None:
+    def start(self, event: yaml.CollectionStartEvent, value: Json) -> None:
         if event.tag is not None:
             self.look_at_tag(event)
         before = self.values, self.size
@@ -176,11 +175,12 @@ class _Builder:
         self.put(value, height, event)
 
     def alias(self, event: yaml.AliasEvent) -> None:
-        found = self.anchors.get(event.anchor)
+        name = event.anchor or ""
+        found = self.anchors.get(name)
         if found is None:
             raise UnusableSpec(
-                f"line {_line(event)} of the document has the alias *{event.anchor[:40]} of nothing that is complete above "
-                "it; put it in quotes, if it is text"
+                f"line {_line(event)} of the document has the alias *{name[:40]} of nothing that is complete above it; "
+                "put it in quotes, if it is text"
             )
         self.weigh(found.values, found.size, event)
         if len(self.open) + found.height > self.limits.max_depth + 1:
@@ -194,7 +194,7 @@ class _Builder:
     def key(self, holder: _Open, key: str | _Key, event: yaml.Event) -> None:
         if key is _Key.NONE:
             self.note(event, "a key that is no text, left out with its value")
-        elif key in holder.value:
+        elif isinstance(key, str) and key in holder.value:
             self.note(event, f"the key {key[:80]!r} again, the last one taken")
         holder.key, holder.is_key_next = key, False
 
@@ -227,9 +227,9 @@ class _Builder:
         if self.size > self.limits.max_bytes:
             raise too_many_bytes(self.limits, f"the document with its aliases written out, at line {_line(event)},")
 
-    def look_at_tag(self, event: yaml.NodeEvent) -> None:
+    def look_at_tag(self, event: yaml.ScalarEvent | yaml.CollectionStartEvent) -> None:
         if event.tag not in _KNOWN_TAGS and event.tag != "!":
-            self.note(event, f"the tag {event.tag[:60]!r}, which is passed over")
+            self.note(event, f"the tag {str(event.tag)[:60]!r}, which is passed over")
 
     def note(self, event: yaml.Event, reason: str) -> None:
         if len(self.findings) < MAX_FINDINGS:
