@@ -17,7 +17,7 @@ from syncflow_pipelines.codegen.mcp_module import render_mcp
 from syncflow_pipelines.codegen.resolver_module import render_resolver, resolver_class
 from syncflow_pipelines.codegen.runtime.catalogue import Catalogue
 from syncflow_pipelines.codegen.runtime.credentials import auth_header
-from syncflow_pipelines.codegen.runtime.stored import StoredOperation, StoredSpec
+from syncflow_pipelines.codegen.runtime.stored import from_document
 from syncflow_pipelines.codegen.seal import seal
 from syncflow_pipelines.codegen.sizes import catalogue_sizes
 from syncflow_pipelines.codegen.stored import StoredFile, store
@@ -92,9 +92,8 @@ class ServiceBuild:
         if self.mcp_module is None:
             return None
         options = self.service.mcp
-        operations = tuple(StoredOperation(o.id, o.method, o.path, o.definition) for o in self.spec.operations)
-        schemas = (self.spec.document.get("components") or {}).get("schemas") or {}
-        catalogue = Catalogue(StoredSpec(operations, schemas), auth_header(self.service.auth), options.read_only)
+        stored = from_document(orjson.loads(self.stored.content))
+        catalogue = Catalogue(stored, auth_header(self.service.auth), options.read_only)
         whole, largest, largest_bytes = catalogue_sizes(catalogue.plans.values())
         mode = options.mode if options.mode != "auto" else "search" if whole > options.size_budget_bytes else "tools"
         return ToolSizes(len(catalogue.plans), mode, whole, whole, largest, largest_bytes)

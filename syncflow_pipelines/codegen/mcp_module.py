@@ -9,6 +9,9 @@ from syncflow_pipelines.config.services import ServiceConfig
 from syncflow_pipelines.openapi.model import Spec
 
 _INSTRUCTIONS_LENGTH = 1_000
+_FOUND_BYTES = 40_000
+"""Of what a search answers: some ten thousand tokens."""
+_LEAST_FOUND_BYTES = 10_000
 
 
 def render_mcp(
@@ -39,7 +42,7 @@ def render_mcp(
         "validates_output": options.validate_output,
         "timeout_s": float(options.timeout_s),
         "max_answer_bytes": options.max_answer_bytes,
-        "found_bytes": max(options.size_budget_bytes // 2, 10_000),
+        "found_bytes": max(min(options.size_budget_bytes, _FOUND_BYTES), _LEAST_FOUND_BYTES),
         "forward_headers": options.forward_headers,
     }
     return render("mcp.py.jinja", settings=settings)

@@ -18,11 +18,12 @@ def tool_bytes(plan: ToolPlan) -> int:
         "inputSchema": plan.call.schema,
         "annotations": plan.annotations.model_dump(by_alias=True, exclude_none=True),
     }
-    return len(orjson.dumps(shown, option=orjson.OPT_NON_STR_KEYS))
+    return len(orjson.dumps(shown))
 
 
 def catalogue_sizes(plans: Iterable[ToolPlan]) -> tuple[int, str, int]:
     """Bytes of a list of all of them, and the name and bytes of the largest."""
     sizes = {plan.name: tool_bytes(plan) for plan in plans}
     largest = max(sizes, key=lambda name: (sizes[name], name), default="")
-    return _ENVELOPE + sum(size + 1 for size in sizes.values()), largest, sizes.get(largest, 0)
+    commas = max(len(sizes) - 1, 0)
+    return _ENVELOPE + sum(sizes.values()) + commas, largest, sizes.get(largest, 0)

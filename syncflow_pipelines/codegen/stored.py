@@ -1,6 +1,7 @@
 """A spec → the file that its generated modules stand on."""
 
 import hashlib
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,5 +35,13 @@ def store(spec: Spec) -> StoredFile:
             item[operation.method] = definition
         else:
             item.setdefault("additionalOperations", {})[operation.method.upper()] = definition
-    content = orjson.dumps({**spec.document, "paths": paths}, option=orjson.OPT_SORT_KEYS)
+    content = _sorted_json({**spec.document, "paths": paths})
     return StoredFile(content, hashlib.sha256(content).hexdigest())
+
+
+def _sorted_json(value: Json) -> bytes:
+    try:
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    except TypeError:  # integers beyond 64 bits, and halves of characters, which no request could carry either
+        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+        return text.encode("utf-8", "replace")

@@ -20,7 +20,7 @@ from syncflow_pipelines.errors import (
 from syncflow_pipelines.openapi.bundling import bundle
 from syncflow_pipelines.openapi.limits import LIMITS, Limits
 from syncflow_pipelines.openapi.model import Finding, Json
-from syncflow_pipelines.openapi.parsing import parse
+from syncflow_pipelines.openapi.parsing import Parsed, parse_document
 from syncflow_pipelines.openapi.references import Part, References, knowing, part_of
 from syncflow_pipelines.transport import (
     NO_BOUND,
@@ -62,7 +62,7 @@ class _Root:
 
     part: Part
     is_at_home: bool
-    document: dict[str, Json] | None
+    parsed: Parsed | None
     """None where it is as it was known to be, and was not looked into."""
 
 
@@ -128,11 +128,11 @@ def fetch(
         if parts is not None:
             return Fetched((root.part, *parts), None)
         root = _find(client, service, (), limits)
-    assert root.document is not None, "whatever is not known is looked into"
+    assert root.parsed is not None, "whatever is not known is looked into"
     references = _references(client, service, root, limits)
-    bundled, findings = bundle(root.document, root.part.found_at, references.read, references.may_read)
+    bundled, findings = bundle(root.parsed.value, root.part.found_at, references.read, references.may_read, limits)
     references.refuse_gaps()
-    return Fetched((root.part, *references.parts), bundled, findings)
+    return Fetched((root.part, *references.parts), bundled, (*root.parsed.findings, *findings))
 
 
 def _references(client: DocumentClient, service: ServiceConfig, root: _Root, limits: Limits) -> References:
@@ -185,11 +185,11 @@ def _look(client: DocumentClient, url: str, known: Part | None, limits: Limits) 
     return _Root(part, document.is_at_home, _parsed(url, document.content, limits))
 
 
-def _parsed(url: str, content: bytes, limits: Limits) -> dict[str, Json]:
+def _parsed(url: str, content: bytes, limits: Limits) -> Parsed:
     if content.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
         raise UnusableSpec("it is a page for people or XML, and no OpenAPI document")
     try:
-        return parse(content, limits)
+        return parse_document(content, limits)
     except SpecTooLarge as error:
         raise SpecTooLarge(f"{url}: {error}") from error
 

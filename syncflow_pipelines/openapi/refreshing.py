@@ -6,7 +6,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
@@ -19,22 +19,17 @@ import msgspec
 from syncflow_pipelines.config import BearerAuth, HeaderAuth, ServiceConfig, Services, Settings
 from syncflow_pipelines.config.auth import Auth
 from syncflow_pipelines.database import Database
-from syncflow_pipelines.database.specs import (
-    SpecContent,
-    SpecRecord,
-    record_failure,
-    record_looks,
-    record_spec,
-    recorded_specs,
-)
-from syncflow_pipelines.errors import ConfigurationError, DatabaseError, SpecError, SyncCancelled, SyncflowError
+from syncflow_pipelines.errors import ConfigurationError, SpecError, SyncCancelled, SyncflowError
 from syncflow_pipelines.openapi.digests import checksum
 from syncflow_pipelines.openapi.fetching import Fetched, fetch, open_client, unhealthy
+from syncflow_pipelines.openapi.ids import Claim, claim, unique_ids
 from syncflow_pipelines.openapi.inner_form import FORMAT
-from syncflow_pipelines.openapi.model import Finding, Spec
+from syncflow_pipelines.openapi.model import Finding, Json, Operation, Spec
 from syncflow_pipelines.openapi.normalising import normalise
+from syncflow_pipelines.openapi.pointers import look_up, steps_of
+from syncflow_pipelines.openapi.recording import Recorder
 from syncflow_pipelines.openapi.store import KeptSpec, SpecStore
-from syncflow_pipelines.transport import tls_context
+from syncflow_pipelines.transport import DocumentClient, tls_context
 
 Status = Literal["changed", "unchanged", "failed", "unhealthy"]
 
@@ -66,7 +61,7 @@ class Refreshed:
 
     @property
     def spec(self) -> Spec:
-        """The spec that is kept now, read from disk whenever it is asked for. Raises `SpecError` where there is none."""
+        """The spec that is kept now, read from disk each time it is asked for. Raises `SpecError` where none is."""
         if self.load is None:
             raise SpecError(f"no spec of {self.service} is kept; fetch it first")
         return self.load()
@@ -120,7 +115,7 @@ def refresh(
             stopped.set()
             threads.shutdown(wait=False, cancel_futures=True)
             raise
-    run.record_looks(done.values())
+    run.finish(list(done.values()))
     return [done[one.name] for one in chosen]
 
 
@@ -169,12 +164,11 @@ class _Run:
     ) -> None:
         self._settings = settings
         self._services = services.settings
-        self._database = database
         self._force = force
         self._cancelled = cancelled
         self._store = SpecStore(services.settings, settings)
         self._kept = self._store.kept()
-        self._recorded = self._recorded_checksums()
+        self._recorder = Recorder(database, self._store)
         self._tls = functools.cache(tls_context)
         self._slots = threading.BoundedSemaphore(services.settings.concurrency)
         # one at a time: threads make it no faster, and each takes memory of its own
@@ -187,23 +181,22 @@ class _Run:
             refreshed = self._look(service)
         except SyncflowError as error:
             refreshed = self._failed(service, error)
-        except Exception as error:  # noqa: BLE001 - a fault of ours with one spec must not keep the others from being read
+        except Exception as error:  # noqa: BLE001 - a fault of ours with one spec must not stop the others
             _LOG.exception("looking at the spec of %s", service.name)
             refreshed = self._failed(service, error)
         return replace(refreshed, seconds=time.monotonic() - started)
 
-    def record_looks(self, refreshed: Collection[Refreshed]) -> None:
+    def finish(self, refreshed: Collection[Refreshed]) -> None:
         """Records the looks that found nothing new, all at once."""
-        unchanged = [one.service for one in refreshed if one.status == "unchanged"]
-        if self._database is not None and unchanged:
-            with self._database.connection() as connection:
-                record_looks(connection, unchanged)
+        self._recorder.looks([one.service for one in refreshed if one.status == "unchanged"])
 
     def _look(self, service: ServiceConfig) -> Refreshed:
         if self._cancelled():
             raise SyncCancelled(f"stopped before the spec of {service.name} was looked at")
         kept = self._kept.get(service.name)
-        with open_client(service, self._settings, tls=self._tls, slots=self._slots, cancelled=self._cancelled) as client:
+        with open_client(
+            service, self._settings, tls=self._tls, slots=self._slots, cancelled=self._cancelled
+        ) as client:
             if self._services.health_check_before_sync and (why := unhealthy(client, service)) is not None:
                 return self._outcome(service, "unhealthy", kept, error=why, error_type="SourceUnreachable")
             known = kept.documents if kept is not None and self._is_trusted(service, kept) else ()
@@ -211,6 +204,9 @@ class _Run:
         if kept is not None and fetched.document is None:
             return self._nothing_new(service, kept, fetched)
         return self._something_new(service, kept, fetched)
+
+    def _client(self, service: ServiceConfig) -> DocumentClient:
+        return open_client(service, self._settings, tls=self._tls, slots=self._slots, cancelled=self._cancelled)
 
     def _is_trusted(self, service: ServiceConfig, kept: KeptSpec) -> bool:
         """Whether what is kept is what would be made of the same bytes now."""
@@ -224,7 +220,7 @@ class _Run:
         if kept.documents != fetched.parts:
             kept = msgspec.structs.replace(kept, documents=fetched.parts)
             self._store.note(service.name, kept, self._cancelled)
-        self._catch_up(service, kept)
+        self._recorder.unchanged(service.name, kept)
         return self._outcome(service, "unchanged", kept, kept.checksum)
 
     def _something_new(self, service: ServiceConfig, kept: KeptSpec | None, fetched: Fetched) -> Refreshed:
@@ -235,15 +231,71 @@ class _Run:
         with self._thinking:
             spec = normalise(fetched.document, self._known_ids(service), findings=fetched.findings)
         before = kept.checksum if kept is not None else None
-        is_same = kept is not None and before == spec.checksum and bool(kept.timestamp)
+        is_same = before == spec.checksum
         entry = KeptSpec(
             checksum=spec.checksum,
-            timestamp=kept.timestamp if kept is not None and is_same else _now(),
+            timestamp=(kept is not None and is_same and kept.timestamp) or _now(),
             contract=spec.contract,
             configuration=configuration_digest(service),
             documents=fetched.parts,
             ids=_ids(spec, fetched.document),
         )
-        record = functools.partial(self._record, service, spec)
+        record = functools.partial(self._recorder.changed, service.name, spec)
         entry = self._store.keep(service.name, entry, fetched.document, spec, record, self._cancelled)
-        return self._outcome(service, "unchanged" if before == spec.checksum else "changed", entry, before)
+        return self._outcome(service, "unchanged" if is_same else "changed", entry, before)
+
+    def _known_ids(self, service: ServiceConfig) -> dict[tuple[str, str], str]:
+        with suppress(SpecError):
+            return {operation.key: operation.id for operation in self._store.spec(service.name).operations}
+        return {}
+
+    def _failed(self, service: ServiceConfig, error: Exception) -> Refreshed:
+        text = str(error) if isinstance(error, SyncflowError) else f"a fault of SyncFlow itself: {type(error).__name__}"
+        self._recorder.failed(service.name, error, text)
+        kept = self._kept.get(service.name)
+        return self._outcome(service, "failed", kept, error=text, error_type=type(error).__name__)
+
+    def _outcome(
+        self,
+        service: ServiceConfig,
+        status: Status,
+        kept: KeptSpec | None,
+        before: str | None = None,
+        *,
+        error: str | None = None,
+        error_type: str | None = None,
+    ) -> Refreshed:
+        if kept is None:
+            return Refreshed(service.name, status, error=error, error_type=error_type)
+        return Refreshed(
+            service.name,
+            status,
+            checksum=kept.checksum,
+            previous_checksum=before if status in ("changed", "unchanged") else kept.checksum,
+            contract=kept.contract or None,
+            spec_file=self._store.spec_file(service.name),
+            url=kept.url,
+            error=error,
+            error_type=error_type,
+            load=functools.partial(self._store.spec, service.name),
+        )
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _ids(spec: Spec, document: dict[str, Json]) -> dict[str, str]:
+    """The ids that the operations have only because they had them before: the others come out the same any time."""
+    fresh = unique_ids([_claim(operation, document) for operation in spec.operations], {})
+    return {
+        f"{operation.method} {operation.path}": operation.id
+        for operation in spec.operations
+        if fresh[operation.key] != operation.id
+    }
+
+
+def _claim(operation: Operation, document: dict[str, Json]) -> Claim:
+    written = look_up(document, steps_of(operation.pointer))
+    operation_id = written.get("operationId") if isinstance(written, dict) else None
+    return claim(operation.path, operation.method, operation_id)

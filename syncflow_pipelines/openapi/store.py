@@ -98,16 +98,23 @@ class SpecStore:
         except OSError:
             return False
 
-    def document(self, service: str) -> dict[str, Json]:
-        """The document in the spec file. Raises `SpecError`."""
+    def content(self, service: str) -> bytes:
+        """The spec file. Raises `SpecError` where it cannot be read."""
         path = self.spec_file(service)
         try:
-            return parse(path.read_bytes())
+            return path.read_bytes()
         except FileNotFoundError:
             raise UnusableSpec(f"no spec of {service} is kept; `syncflow specs fetch {service}` fetches it") from None
         except OSError as error:
             raise UnusableSpec(f"{path} cannot be read ({error.strerror}); mend its rights") from error
+
+    def document(self, service: str) -> dict[str, Json]:
+        """The document in the spec file. Raises `SpecError`."""
+        content = self.content(service)
+        try:
+            return parse(content)
         except SpecError as error:
+            path = self.spec_file(service)
             raise type(error)(f"{path}: {error}; `syncflow specs fetch {service} --force` writes it anew") from error
 
     def spec(self, service: str) -> Spec:

@@ -4,7 +4,7 @@ import importlib.util
 import json
 import socket
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -16,18 +16,9 @@ import uvicorn
 from syncflow_pipelines.codegen.resolver_module import render_resolver
 from syncflow_pipelines.config import RestOptions, ServiceConfig
 from syncflow_pipelines_tests.server.recording_backend import PATIENCE_S
+from syncflow_pipelines_tests.stored_specs import write_spec
 
 Json = Any
-
-
-def document(paths: Mapping[str, Json], schemas: Mapping[str, Json] | None = None) -> dict[str, Json]:
-    """A document in the inner form; operations need say only what a test is about."""
-    return {
-        "openapi": "3.1.1",
-        "info": {"title": "Pets", "version": "1"},
-        "paths": {path: dict(item) for path, item in paths.items()},
-        "components": {"schemas": dict(schemas or {})},
-    }
 
 
 def load_resolver(
@@ -36,9 +27,11 @@ def load_resolver(
     """The module of a service, generated into the folder and imported from there."""
     service = ServiceConfig(name, base_url, ("/openapi.json",), ("rest",))
     source = render_resolver(
-        replace(service, rest=rest or RestOptions()), spec_file="pets_spec.json", spec_digest="", **described
+        replace(service, rest=rest or RestOptions()),
+        spec_file="pets_spec.json",
+        spec_digest=write_spec(folder / "pets_spec.json", spec),
+        **described,
     )
-    (folder / "pets_spec.json").write_text(json.dumps(spec), encoding="utf-8")
     file = folder / "pets_resolver.py"
     file.write_text(source, encoding="utf-8")
     found = importlib.util.spec_from_file_location(f"resolver_{id(folder)}", file)

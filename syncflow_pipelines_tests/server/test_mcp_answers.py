@@ -3,6 +3,7 @@
 import base64
 import gzip
 import json
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -127,8 +128,7 @@ def test_an_answer_that_breaks_off_is_an_error(tmp_path: Path) -> None:
     def torn(arrival: Arrival) -> None:
         arrival.read()
         arrival.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nx")
-        arrival.socket.close()
-        arrival.reader.close()
+        arrival.socket.shutdown(socket.SHUT_RDWR)
 
     assert "pets cannot be asked" in text(result_of(tmp_path, torn, fails=True))
 

@@ -14,7 +14,6 @@ from syncflow_pipelines.config import RestOptions
 from syncflow_pipelines_tests.server.recording_backend import OK, Answer, Arrival, RecordingBackend
 from syncflow_pipelines_tests.server.resolver_world import (
     connected,
-    document,
     exchange,
     get,
     load_resolver,
@@ -22,8 +21,9 @@ from syncflow_pipelines_tests.server.resolver_world import (
     serving,
     status,
 )
+from syncflow_pipelines_tests.stored_specs import document
 
-ANY_BODY = {"requestBody": {"content": {"*/*": {}}}}
+ANY_BODY: dict[str, Any] = {"requestBody": {"content": {"*/*": {}}}}
 PATHS: dict[str, Any] = {
     "/pets": {"get": {}, "post": ANY_BODY, "query": {}, "additionalOperations": {"COPY": {}}},
     "/pets/{pet-id}": {method: {} for method in ("get", "put", "delete", "patch", "head", "options")},

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from syncflow_pipelines_tests.server.recording_backend import OK, PATIENCE_S, Answer, Arrival, RecordingBackend
-from syncflow_pipelines_tests.server.resolver_world import connected, document, load_resolver, serving, status
+from syncflow_pipelines_tests.server.resolver_world import connected, load_resolver, serving, status
+from syncflow_pipelines_tests.stored_specs import document
 
 PATHS: dict[str, Any] = {"/events": {"get": {}, "post": {}}}
 GET = b"GET /events HTTP/1.1\r\nHost: x\r\n\r\n"

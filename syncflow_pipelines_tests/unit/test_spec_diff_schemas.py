@@ -115,6 +115,18 @@ def test_a_base_that_was_taken_out_of_a_component_is_no_change() -> None:
     )
 
 
+def test_a_property_is_gone_also_where_it_is_still_listed_as_required() -> None:
+    assert response_rules(PET, PET | {"properties": {"age": WHOLE}}) == ["property-removed"]
+    assert response_rules(PET | {"properties": {"age": WHOLE}}, PET) == ["property-added"]
+
+
+def test_a_property_that_moved_into_a_base_is_still_there() -> None:
+    old = with_schemas(None, ref("Pet"), Pet={"allOf": [ref("Base"), PET]}, Base=OWNER)
+    moved = {"allOf": [ref("Base"), {"type": "object", "properties": {"age": WHOLE}}]}
+    base = {"type": "object", "properties": OWNER["properties"] | {"name": TEXT}, "required": ["name"]}
+    assert not compare(old, with_schemas(None, ref("Pet"), Pet=moved, Base=base)).is_breaking
+
+
 def test_another_component_in_the_place_of_one_is_compared_with_it() -> None:
     components = {"Pet": PET, "Owner": OWNER}
     diff = compare(with_schemas(None, ref("Pet"), **components), with_schemas(None, ref("Owner"), **components))

@@ -84,6 +84,8 @@ async def call(plan: ToolPlan, arguments: Mapping[str, Json], backend: Backend) 
         request = _request(plan, arguments, backend, headers)
     except (UnsendableValue, ConfigurationError) as error:
         raise ToolError(str(error)) from error
+    except httpx2.InvalidURL as error:
+        raise ToolError("the arguments make a URL that cannot be asked for; it may be too long") from error
     try:
         async with asyncio.timeout(backend.timeout_s):
             return await _exchange(plan, request, backend, redaction)
@@ -155,4 +157,8 @@ def _accept(plan: ToolPlan) -> str:
 def _trust(ca_file: Path | None) -> ssl.SSLContext:
     if ca_file is None:
         return httpx2.create_ssl_context()
-    return ssl.create_default_context(cafile=ca_file)
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except OSError as error:
+        cause = error.strerror or type(error).__name__
+        raise ConfigurationError(f"the certificates in {ca_file} cannot be read ({cause}); mend `ca_file`") from error

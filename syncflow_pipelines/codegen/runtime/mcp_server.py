@@ -53,7 +53,7 @@ def build_server(
     validates_output: bool = False,
     timeout_s: float = 60.0,
     max_answer_bytes: int = 1_000_000,
-    found_bytes: int = 100_000,
+    found_bytes: int = 40_000,
     forward_headers: Sequence[str] = (),
 ) -> FastMCP[Any]:
     """The server of a service. Files are relative to `folder`; no credential is read before a tool is called.

@@ -48,7 +48,9 @@ async def answer(problem: Problem, scope: Scope, send: Send) -> None:
 
 async def refuse_websocket(scope: Scope, send: Send) -> None:
     """Answers the handshake of a WebSocket, which no operation of a spec is."""
-    problem = Problem(501, "no-websockets", "the operations of this service are plain HTTP; WebSockets are not forwarded")
+    problem = Problem(
+        501, "no-websockets", "the operations of this service are plain HTTP; WebSockets are not forwarded"
+    )
     if "websocket.http.response" not in (scope.get("extensions") or {}):
         await send({"type": "websocket.close", "code": 1008, "reason": problem.detail})
         return

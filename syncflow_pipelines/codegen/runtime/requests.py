@@ -32,6 +32,7 @@ class Parameter:
     explode: bool
     is_required: bool = False
     allows_reserved: bool = False
+    allows_empty: bool = False
     media_type: str | None = None
     """Where the parameter has `content` in place of a schema."""
     schema: Json = field(default=True, compare=False)
@@ -61,6 +62,7 @@ def read_parameter(definition: Mapping[str, Json]) -> Parameter:
         explode=definition.get("explode", style in ("form", "deepObject", "cookie")),
         is_required=bool(definition.get("required")) or place == "path",
         allows_reserved=bool(definition.get("allowReserved")),
+        allows_empty=definition.get("allowEmptyValue") is True,
         media_type=media_type,
         schema=described,
         description=definition.get("description") or "",

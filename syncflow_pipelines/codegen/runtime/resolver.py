@@ -13,17 +13,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-import orjson
-
 from syncflow_pipelines.codegen.runtime.asgi import App, Receive, Scope, Send
-from syncflow_pipelines.codegen.runtime.credentials import auth_from
+from syncflow_pipelines.codegen.runtime.credentials import auth_from, auth_header
 from syncflow_pipelines.codegen.runtime.extra import missing_extra
 from syncflow_pipelines.codegen.runtime.forwarding import Backend, Forwarder, raw_path
 from syncflow_pipelines.codegen.runtime.problems import Problem, answer, refuse_websocket
+from syncflow_pipelines.codegen.runtime.request_checks import RequestChecks
 from syncflow_pipelines.codegen.runtime.routes import Match, Route, RouteTable, fixed_query, leads_elsewhere
+from syncflow_pipelines.codegen.runtime.stored import StoredOperation, StoredSpec, read_stored
 from syncflow_pipelines.config.auth import Auth, NoAuth
 from syncflow_pipelines.config.paths import absolute
-from syncflow_pipelines.errors import ConfigurationError
 from syncflow_pipelines.openapi.model import METHODS
 
 try:
@@ -50,10 +49,10 @@ class StoredService:
 
     name: str
     spec_file: Path
-    """The document in its inner form, as JSON."""
+    """As `store` writes it."""
+    spec_digest: str
+    """SHA-256 of the file, in hexadecimal."""
     base_url: str
-    spec_digest: str = ""
-    """What the file's own has to be; empty: any."""
     auth: Auth = field(default_factory=NoAuth)
     mode: Literal["forward", "validate"] = "forward"
     timeout_s: float = 300.0
@@ -82,9 +81,9 @@ def stored_service(
     """The service of a generated module that stands in `folder`, which its files are relative to."""
     return StoredService(
         name=name,
-        base_url=base_url.rstrip("/"),
         spec_file=absolute(spec_file, folder),
         spec_digest=spec_digest,
+        base_url=base_url.rstrip("/"),
         auth=auth_from(auth, folder, dotenv_files),
         mode=mode,
         timeout_s=timeout_s,
@@ -101,10 +100,12 @@ class ServiceResolver(Resolver):  # type: ignore[misc]  # Connexion has no types
     service: StoredService
 
     def __init__(self) -> None:
+        """Reads the spec. Raises `GenerationFailed` where it is not the one that the module was generated from."""
         super().__init__(self.function_for)
-        document = read_document(self.service.spec_file)
-        self.routes = routes_of(document)
+        spec = read_stored(self.service.spec_file, self.service.spec_digest)
+        self.routes = routes_of(spec.operations)
         self.forwarder = Forwarder(self.service.backend())
+        self.checks = request_checks(self.service, spec) if self.service.mode == "validate" else None
 
     def resolve(self, operation: AbstractOperation) -> Resolution:
         """The function for the operation, under an id that no other one has."""
@@ -116,6 +117,12 @@ class ServiceResolver(Resolver):  # type: ignore[misc]  # Connexion has no types
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one request, whose `Match` is in the scope."""
+        if self.checks is not None:
+            checked = await self.checks.check(scope[MATCH], scope, receive)
+            if isinstance(checked, Problem):
+                await answer(checked, scope, send)
+                return
+            receive = checked
         await self.forwarder(scope, receive, send)
 
     def application(self) -> App:
@@ -163,7 +170,9 @@ class _Routing(SpecMiddleware):  # type: ignore[misc]  # Connexion has no types
     async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = raw_path(scope)
         if leads_elsewhere(path):
-            await answer(Problem(400, "bad-target", "the path has a segment of dots, which leads elsewhere"), scope, send)
+            await answer(
+                Problem(400, "bad-target", "the path has a segment of dots, which leads elsewhere"), scope, send
+            )
             return
         found = self.table.find(scope["method"], path, scope["query_string"])
         if isinstance(found, Match):
@@ -178,32 +187,17 @@ class _Routing(SpecMiddleware):  # type: ignore[misc]  # Connexion has no types
         return {"extensions": {**(scope.get("extensions") or {}), ROUTING_CONTEXT: context}, MATCH: found}
 
 
-def read_document(file: Path) -> Mapping[str, Json]:
-    """The document in its inner form. Raises `ConfigurationError` where it is not there, or no such document."""
-    try:
-        document = orjson.loads(file.read_bytes())
-    except OSError as error:
-        raise ConfigurationError(
-            f"the spec {file} cannot be read ({error.strerror or type(error).__name__}); generate it again"
-        ) from error
-    except orjson.JSONDecodeError as error:
-        raise ConfigurationError(f"the spec {file} holds no JSON; generate it again") from error
-    if not isinstance(document, dict) or not isinstance(document.get("paths"), dict):
-        raise ConfigurationError(f"the spec {file} holds no OpenAPI document; generate it again")
-    return document
+def request_checks(service: StoredService, spec: StoredSpec) -> RequestChecks:
+    """The checks of a service's requests; what its own credential brings, callers need not send."""
+    return RequestChecks(spec.schemas, service.max_body_bytes, auth_header(service.auth))
 
 
-def routes_of(document: Mapping[str, Json]) -> tuple[Route, ...]:
-    """A route for every operation, also of the methods that only OpenAPI 3.2 has."""
-    found = []
-    for path, item in document["paths"].items():
-        methods = {method: item[method] for method in (*METHODS, "query") if method in item}
-        methods |= item.get("additionalOperations") or {}
-        found += [
-            Route(_id(method, path), method.upper(), path, definition, fixed_query(path))
-            for method, definition in methods.items()
-        ]
-    return tuple(found)
+def routes_of(operations: Sequence[StoredOperation]) -> tuple[Route, ...]:
+    """A route for every operation."""
+    return tuple(
+        Route(_id(each.method, each.path), each.method.upper(), each.path, each.definition, fixed_query(each.path))
+        for each in operations
+    )
 
 
 def skeleton(name: str, routes: Sequence[Route]) -> dict[str, Json]:
@@ -212,7 +206,7 @@ def skeleton(name: str, routes: Sequence[Route]) -> dict[str, Json]:
     for route in routes:
         if route.method.lower() in METHODS:
             paths.setdefault(route.path, {})[route.method.lower()] = {
-                "operationId": route.definition.get("operationId") or route.id,
+                "operationId": route.definition["operationId"],
                 "parameters": [
                     {"name": placeholder, "in": "path", "required": True, "schema": {"type": "string"}}
                     for placeholder in dict.fromkeys(_PLACEHOLDER.findall(route.path))

@@ -1,27 +1,34 @@
 """The properties of an object: which came, went, or must be there."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 from syncflow_pipelines.openapi.diff.components import members
 from syncflow_pipelines.openapi.diff.constraints import Difference, Own
 from syncflow_pipelines.openapi.diff.rules import Direction
-from syncflow_pipelines.openapi.diff.shapes import Components, as_schema
-from syncflow_pipelines.openapi.diff.values import referred
+from syncflow_pipelines.openapi.diff.shapes import Components, as_schema, shape_of
+from syncflow_pipelines.openapi.diff.values import reference, referred
 from syncflow_pipelines.openapi.model import Json
+
+_GAINS = frozenset({"property-added", "property-became-required", "required-property-added"})
+"""What the old spec may have said already, if only in a component."""
+_LISTED = frozenset({"property-added", "required-property-added", "property-removed", "property-refused"})
 
 _HIDDEN: dict[Direction, str] = {"request": "readOnly", "response": "writeOnly"}
 """The keyword of a property that is not sent that way."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Side:
     """The object in one of the two specs."""
 
     own: Own
     components: Components
     direction: Direction
+    names: Sequence[str] = ()
+    """Components that hold beside `own`, and are compared by themselves."""
 
     @property
     def properties(self) -> Mapping[str, Json]:
@@ -46,6 +53,14 @@ class Side:
     def has_default(self, name: str) -> bool:
         return self._says(name, "default") is not None
 
+    @cached_property
+    def inherited(self) -> "Side":
+        """What the components say together."""
+        references = [{"$ref": reference(name)} for name in self.names]
+        return Side(
+            shape_of({"allOf": references}, self.components, self.components).own, self.components, self.direction
+        )
+
     def _says(self, name: str, keyword: str) -> Json:
         schema = as_schema(self.properties.get(name))
         target = referred(schema)
@@ -59,8 +74,10 @@ def property_differences(old: Side, new: Side) -> Iterator[tuple[str | None, Dif
     required = old.required, new.required
     for name in sorted(old.properties.keys() | new.properties.keys() | required[0] | required[1]):
         before, after = _presence(old, name), _presence(new, name)
-        found = _difference(name, before, after, new, was_required=name in required[0], is_required=name in required[1])
-        if found is not None:
+        found = _listing(name, before, after, new, is_required=name in required[1] and name not in required[0])
+        if found is None and before == after:
+            found = _requirement(name, new, was_required=name in required[0], is_required=name in required[1])
+        if found is not None and not _is_inherited(name, old if found.kind in _GAINS else new, found.kind):
             yield name, found
     if old.is_closed != new.is_closed:
         kind = "additional-properties-refused" if new.is_closed else "additional-properties-allowed"
@@ -76,23 +93,30 @@ def _presence(side: Side, name: str) -> Presence:
     return "hidden" if side.hides(name) else "listed"
 
 
-def _difference(
-    name: str, before: Presence, after: Presence, new: Side, *, was_required: bool, is_required: bool
-) -> Difference | None:
-    if before != "listed" and after == "listed" and not was_required:
+def _listing(name: str, before: Presence, after: Presence, new: Side, *, is_required: bool) -> Difference | None:
+    if before != "listed" and after == "listed":
         return _added(name, new, is_required=is_required)
     if before == "listed" and after == "hidden":
         return _became_hidden(new.direction)
-    if before == "listed" and after == "unlisted" and not is_required:
-        return _removed(new)
+    return _removed(new) if before == "listed" and after == "unlisted" else None
+
+
+def _requirement(name: str, new: Side, *, was_required: bool, is_required: bool) -> Difference | None:
     if was_required == is_required:
         return None
-    if not is_required:
+    if was_required:
         return Difference("property-became-optional", "may be missing")
     has_default = new.direction == "request" and new.has_default(name)
-    return Difference(
-        "property-with-default-became-required" if has_default else "property-became-required", "is required"
-    )
+    kind = "property-with-default-became-required" if has_default else "property-became-required"
+    return Difference(kind, "is required")
+
+
+def _is_inherited(name: str, other: Side, kind: str) -> bool:
+    """Whether the side that lacks it here has it from a component."""
+    if not other.names:
+        return False
+    inherited = other.inherited
+    return name in (inherited.properties if kind in _LISTED else inherited.required)
 
 
 def _added(name: str, new: Side, *, is_required: bool) -> Difference:

@@ -195,8 +195,8 @@ class _Walk:
             self._tell(task.place, Difference("became-not-nullable", "null is not possible any more"))
 
     def _compare_properties(self, task: _Task, old: Shape, new: Shape) -> None:
-        before = Side(old.own, self.run.shared.old, self.direction)
-        after = Side(new.own, self.run.shared.new, self.direction)
+        before = Side(old.own, self.run.shared.old, self.direction, old.names)
+        after = Side(new.own, self.run.shared.new, self.direction, new.names)
         for name, difference in property_differences(before, after):
             self._tell(task.place if name is None else task.below(None, None, *_named(name)).place, difference)
         for name in before.properties.keys() & after.properties.keys():
