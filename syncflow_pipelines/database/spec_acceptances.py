@@ -15,7 +15,7 @@ ON CONFLICT (version) DO UPDATE SET contract = excluded.contract, accepted_at = 
 """
 _LATEST = """
 SELECT a.version, a.contract, a.accepted_at, a.accepted_by, a.note
-FROM spec_acceptances a JOIN spec_versions v ON v.id = a.version AND v.contract = a.contract
+FROM spec_acceptances a JOIN spec_versions v ON v.id = a.version
 WHERE a.service = %s ORDER BY a.version DESC LIMIT 1
 """
 
@@ -32,7 +32,9 @@ class Acceptance:
     note: str | None
 
 
-def accept(connection: psycopg.Connection, version: SpecVersion, by: str | None = None, note: str | None = None) -> None:
+def accept(
+    connection: psycopg.Connection, version: SpecVersion, by: str | None = None, note: str | None = None
+) -> None:
     """Records that the version is accepted."""
     connection.execute(_ACCEPT, (version.id, version.service, version.contract, by, note))
 
