@@ -19,6 +19,7 @@ from syncflow_pipelines.sync.runs import SyncRun
 if TYPE_CHECKING:
     from syncflow_pipelines.demo.main_job import DemoReport
     from syncflow_pipelines.demo.mutate import EntityMutation
+    from syncflow_pipelines.demo.services.job import ServicesReport
 
 ROWS = 200_000
 COUNTS = ("fetched", "inserted", "updated", "unchanged", "deleted", "rejected", "seconds")
@@ -162,9 +163,23 @@ def _print(report: "DemoReport") -> None:
     print_table(headings, [_run_row(run) for run in report.first], title="\nFirst sync")
     changed = ("entity", "at the source", *COUNTS, "live rows", "equal")
     print_table(changed, list(_second_rows(report)), title="\nAfter changes at the source, second sync")
+    if report.services is not None:
+        _print_services(report.services)
     click.echo(f"\n{_verdict(report)}\n")
     if report.is_right:
         click.echo(_what_next())
+
+
+def _print_services(report: "ServicesReport") -> None:
+    from syncflow_pipelines.openapi.diff import as_text
+
+    headings = ("service", "written as", "operations", "tools", "tools/list bytes", "about tokens", "file bytes")
+    rows = [tuple(asdict(figures).values()) for figures in report.figures]
+    print_table(headings, rows, title="\nMCP servers and resolvers from OpenAPI documents")
+    changes = "\n".join(line for line in as_text(report.diff).splitlines() if line)
+    click.echo(f"\nWhat changed in {', '.join(report.changed) or 'none'}: {changes}")
+    answers = [(answer.asked, answer.text) for answer in report.answers]
+    print_table(("asked of what was generated", "answer"), answers, title="\nWhat it answers, before and after")
 
 
 def _what_next() -> str:
@@ -175,6 +190,7 @@ def _what_next() -> str:
         f"{syncflow} entities": "what there is now",
         f"{syncflow} entities show erp/items --rows 5": "what is in a table",
         f"{syncflow} runs erp/orders": "what the syncs of an entity did",
+        f"{syncflow} specs": "how the OpenAPI documents of the services stand",
         f"{syncflow} demo source": "only the source, in a terminal of its own",
         f"{dagster} dev": "the same UI; its syncs fail without the source",
         f"{dagster} {one_asset}": "one sync by Dagster, with the source in another terminal",
@@ -238,9 +254,20 @@ def _print_json(report: "DemoReport") -> None:
             "mistakes": _mistakes(report),
             "live_rows": {count.entity: count.in_table for count in report.counts},
             "changes": [_change_record(change) for change in report.changes.values()],
+            "services": _services_record(report.services) if report.services else None,
             "seconds": round(report.seconds, 1),
         }
     )
+
+
+def _services_record(report: "ServicesReport") -> dict[str, object]:
+    return {
+        "figures": [asdict(figures) for figures in report.figures],
+        "changed": report.changed,
+        "generated": report.generated,
+        "diff": report.diff.summary(),
+        "answers": [asdict(answer) for answer in report.answers],
+    }
 
 
 def _change_record(change: "EntityMutation") -> dict[str, object]:
