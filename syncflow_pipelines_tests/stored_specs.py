@@ -29,7 +29,7 @@ def stored(paths: Mapping[str, Json], schemas: Mapping[str, Json] | None = None)
 
 def write_spec(file: Path, spec: Json) -> str:
     """Writes the document and gives its digest."""
-    content = json.dumps(spec).encode()
+    content = spec if isinstance(spec, bytes) else json.dumps(spec).encode()
     file.write_bytes(content)
     return hashlib.sha256(content).hexdigest()
 

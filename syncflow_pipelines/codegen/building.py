@@ -82,6 +82,11 @@ class ServiceBuild:
         """Where the operations are."""
         return operations_url(self.service.base_url, self.spec.document.get("servers") or ())
 
+    @property
+    def is_open_world(self) -> bool:
+        """Whether its tools reach beyond what the operator runs."""
+        return self.service.type == "external"
+
     @cached_property
     def access(self) -> DescribedAccess:
         return describe_access(self.service, self.folder)
@@ -93,7 +98,7 @@ class ServiceBuild:
             return None
         options = self.service.mcp
         stored = from_document(orjson.loads(self.stored.content))
-        catalogue = Catalogue(stored, auth_header(self.service.auth), options.read_only)
+        catalogue = Catalogue(stored, auth_header(self.service.auth), options.read_only, self.is_open_world)
         whole, largest, largest_bytes = catalogue_sizes(catalogue.plans.values())
         mode = options.mode if options.mode != "auto" else "search" if whole > options.size_budget_bytes else "tools"
         return ToolSizes(len(catalogue.plans), mode, whole, whole, largest, largest_bytes)

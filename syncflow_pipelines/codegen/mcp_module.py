@@ -34,7 +34,7 @@ def render_mcp(
         "spec_digest": spec_digest,
         "base_url": base_url,
         "auth": access.auth,
-        "dotenv_files": access.dotenv_files,
+        "dotenv_files": list(access.dotenv_files),
         "ca_file": access.ca_file,
         "mode": mode,
         "is_read_only": options.read_only,
@@ -43,7 +43,7 @@ def render_mcp(
         "timeout_s": float(options.timeout_s),
         "max_answer_bytes": options.max_answer_bytes,
         "found_bytes": max(min(options.size_budget_bytes, _FOUND_BYTES), _LEAST_FOUND_BYTES),
-        "forward_headers": options.forward_headers,
+        "forward_headers": list(options.forward_headers),
     }
     return render("mcp.py.jinja", settings=settings)
 

@@ -46,10 +46,10 @@ def render(template: str, /, **values: Any) -> str:
 
 def _quoted(text: str) -> str:
     """With double quotes, as the formatter has it, unless that takes more escapes."""
-    plain = ascii(text)
-    if plain.startswith('"') or '"' in text:
-        return plain
-    return '"' + plain[1:-1].replace("\\'", "'") + '"'
+    inner = ascii(f"{text}'\"")[1:-4]  # with both quotes in it, a text is written in single ones
+    if text.count('"') > text.count("'"):
+        return f"'{inner}'"
+    return '"' + inner.replace("\\'", "'").replace('"', '\\"') + '"'
 
 
 _ENVIRONMENT = jinja2.Environment(

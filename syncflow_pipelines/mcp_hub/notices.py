@@ -1,11 +1,14 @@
 """Telling clients that the list of tools has changed."""
 
+import asyncio
 from typing import Any
 
 import mcp_types
 from fastmcp import FastMCP
 from fastmcp.server.middleware import CallNext, Middleware, MiddlewareContext
 from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, ToolsListChanged
+
+TELL_WITHIN_S = 5.0
 
 Initialize = mcp_types.InitializeRequest
 Initialized = mcp_types.InitializeResult | None
@@ -45,10 +48,15 @@ class Notices(Middleware):
     async def tools_changed(self) -> None:
         """Tells everybody."""
         await self._bus.publish(ToolsListChanged())
-        for session in list(self._sessions.values()):
-            await session.send_notification(mcp_types.ToolListChangedNotification())
+        # A client that does not listen, or has gone this moment, keeps nobody from hearing of it.
+        await asyncio.gather(*map(_tell, list(self._sessions.values())), return_exceptions=True)
 
     def _remember(self, session: Any) -> None:
         key = id(session)
         self._sessions[key] = session
         session._connection.exit_stack.callback(self._sessions.pop, key, None)
+
+
+async def _tell(session: Any) -> None:
+    async with asyncio.timeout(TELL_WITHIN_S):
+        await session.send_notification(mcp_types.ToolListChangedNotification())

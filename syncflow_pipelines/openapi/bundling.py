@@ -14,7 +14,7 @@ from syncflow_pipelines.openapi.grammar import children, kind_below, reference_i
 from syncflow_pipelines.openapi.library import Library, MayRead, Read, Unreadable, absolute
 from syncflow_pipelines.openapi.limits import LIMITS, Limits, hold, too_deep, too_many_values
 from syncflow_pipelines.openapi.model import Finding, Json
-from syncflow_pipelines.openapi.pointers import MISSING, below, escaped, look_up, pointer_to, split_reference, steps_of
+from syncflow_pipelines.openapi.pointers import MISSING, below, escaped, look_up, split_reference, steps_of
 
 _MAX_FINDINGS: Final = 1_000
 _SUFFIXES: Final = (".yaml", ".yml", ".json")
@@ -211,7 +211,7 @@ class _Bundler:
             return there, fragment
         held = self.library.at(there)
         if fragment and not fragment.startswith("/"):
-            fragment = _anchored(held, fragment)
+            fragment = self.library.anchors(there).get(fragment, f"/{fragment}")
         if look_up(held, steps_of(fragment)) is MISSING:
             raise Unreadable(f"there is no {fragment[:100]!r} in it")
         return there, fragment
@@ -249,17 +249,3 @@ def _ids(document: dict[str, Json]) -> Iterator[tuple[str, str]]:
         if kind == "schema" and isinstance(value, dict) and isinstance(value.get("$id"), str) and value["$id"]:
             yield value["$id"].removesuffix("#"), pointer
         waiting.extend((item, inner, below(pointer, key)) for key, item, inner in children(value, kind))
-
-
-def _anchored(document: Json, name: str) -> str:
-    """The pointer to what has the `$anchor`, anywhere in another file."""
-    waiting: list[tuple[Json, tuple[str, ...]]] = [(document, ())]
-    while waiting:
-        value, steps = waiting.pop()
-        if isinstance(value, dict):
-            if value.get("$anchor") == name:
-                return pointer_to(steps)
-            waiting.extend((item, (*steps, key)) for key, item in value.items())
-        elif isinstance(value, list):
-            waiting.extend((item, (*steps, str(index))) for index, item in enumerate(value))
-    return f"/{name}"

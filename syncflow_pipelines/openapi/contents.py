@@ -4,6 +4,7 @@ Examples of responses are left out: they are most of a large document, and nothi
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from syncflow_pipelines.openapi.model import Json
@@ -41,6 +42,7 @@ class Contents:
         self.source = source
         self.schemas = schemas
         self._done: dict[tuple[str, str], dict[str, Json]] = {}
+        self._within: set[str] = set()
 
     def parameter(self, place: Place) -> dict[str, Json]:
         """A parameter whose name and location have been looked at. Raises `Unfit`."""
@@ -57,8 +59,18 @@ class Contents:
     def _once(self, kind: str, place: Place, read: Callable[[Place], dict[str, Json]]) -> dict[str, Json]:
         key = kind, place.pointer
         if key not in self._done:
-            self._done[key] = read(place)
+            self._done[key] = self._read_within(place, read)
         return self._done[key]
+
+    def _read_within(self, place: Place, read: Callable[[Place], dict[str, Json]]) -> dict[str, Json]:
+        # a header has a content, whose encoding has headers: references may lead around in a circle
+        if place.pointer in self._within:
+            raise Unfit(place.pointer, "it is a part of itself, by way of references")
+        self._within.add(place.pointer)
+        try:
+            return read(place)
+        finally:
+            self._within.discard(place.pointer)
 
     def _parameter(self, place: Place) -> dict[str, Json]:
         value, location = place.value, place.value["in"]
@@ -73,9 +85,8 @@ class Contents:
 
     def _style(self, place: Place) -> str | None:
         style = place.value.get("style")
-        if style is None or style in STYLES[place.value["in"]]:
-            found: str | None = style
-            return found
+        if style is None or (isinstance(style, str) and style in STYLES[place.value["in"]]):
+            return style
         self.source.note(below(place.pointer, "style"), f"style {str(style)[:40]!r} is none for this place; left out")
         return None
 
@@ -139,6 +150,7 @@ class Contents:
             self.source.note(unfit.pointer, f"{unfit.reason}; left out")
             return {}
         read = {}
+        self.source.spend(len(place.value))
         for name, item in place.value.items():
             if not name.startswith("x-") and name.strip():
                 read[name] = self._media_type(item, below(place.pointer, name), with_examples)
@@ -148,9 +160,12 @@ class Contents:
         try:
             # an empty media type is often written as nothing
             place = self.source.resolved({} if value is None else value, "media_type", pointer)
+            return self._read_within(place, partial(self._read_media_type, with_examples=with_examples))
         except Unfit as unfit:
             self.source.note(unfit.pointer, f"{unfit.reason}; taken for any content")
             return {}
+
+    def _read_media_type(self, place: Place, *, with_examples: bool) -> dict[str, Json]:
         read = self._schema_of(place)
         if with_examples:
             read |= self._examples(place.value, place.pointer)

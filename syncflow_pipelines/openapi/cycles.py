@@ -28,8 +28,9 @@ def without_endless_schemas(
     what is meant by that. Every other circle is cut where it closes.
     """
     with_parts = sorted(name for name, schema in components.items() if any(True for _ in _edges(schema)))
+    choices = {name: _choices(schema) for name, schema in components.items()}
     for name in with_parts:
-        _take_bases_without_choice(name, components)
+        _take_bases_without_choice(name, components, choices)
     for name, holders in _closing({name: _by_target(components[name]) for name in with_parts}):
         for holder in holders:
             holder.pop("$ref", None)
@@ -56,17 +57,19 @@ def _by_target(schema: dict[str, Json]) -> dict[str, list[dict[str, Json]]]:
     return dict(sorted(found.items()))
 
 
-def _take_bases_without_choice(name: str, components: dict[str, dict[str, Json]]) -> None:
+def _take_bases_without_choice(
+    name: str, components: dict[str, dict[str, Json]], choices: dict[str, frozenset[str]]
+) -> None:
     for holder, target, is_part in list(_edges(components[name])):
         base = components.get(target, {})
-        if is_part and target != name and holder.keys() == {"$ref"} and _chooses(base, name):
+        if is_part and target != name and holder.keys() == {"$ref"} and name in choices.get(target, ()):
             holder.clear()
             holder.update({word: value for word, value in base.items() if word not in _CHOICES})
 
 
-def _chooses(base: dict[str, Json], name: str) -> bool:
-    parts = [part for word in ("anyOf", "oneOf") for part in base.get(word, ())]
-    return any(part.get("$ref") == _PREFIX + name for part in parts)
+def _choices(schema: dict[str, Json]) -> frozenset[str]:
+    parts = (part for word in ("anyOf", "oneOf") for part in schema.get(word, ()))
+    return frozenset(str(part.get("$ref")).removeprefix(_PREFIX) for part in parts)
 
 
 def _closing(graph: dict[str, dict[str, list[dict[str, Json]]]]) -> list[tuple[str, list[dict[str, Json]]]]:

@@ -4,13 +4,14 @@ The order of keys never counts, nor that of lists that are sets (`required`, `en
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from hashlib import md5, sha256
 from typing import Final
 
 import orjson
 
+from syncflow_pipelines.openapi.graphs import knots
 from syncflow_pipelines.openapi.model import Json, Operation, Spec
 
 _PREFIX: Final = "#/components/schemas/"
@@ -23,7 +24,7 @@ _KEYS: Final = frozenset(
 )
 """The keys of a document that mean something. Another one counts where something refers to what it holds."""
 _DOCUMENTATION: Final = frozenset({"description", "summary", "title", "example", "examples", "externalDocs"})
-_DATA: Final = frozenset({"default", "const", "mapping", "scopes"})
+_DATA: Final = frozenset({"default", "const", "mapping"})
 _SETS: Final = frozenset({"required", "enum", "type", "tags", "security", "parameters", "allOf", "anyOf", "oneOf"})
 _MAPS: Final = frozenset(
     {
@@ -62,8 +63,7 @@ def with_digests(spec: Spec) -> Spec:
 class _Digests:
     def __init__(self, document: Mapping[str, Json]) -> None:
         self.document = document
-        self.schemas = document["components"]["schemas"]
-        self._of_schema: dict[str, tuple[str, frozenset[str]]] = {}
+        self.of_schemas = _digests_of_schemas(document["components"]["schemas"])
 
     def of_operation(self, operation: Operation) -> str:
         noticed = noticeable(operation.definition)
@@ -80,31 +80,20 @@ class _Digests:
 
     def digest(self, noticed: Json) -> str:
         """Of a value with all schemas that it refers to."""
-        names = reachable(references(noticed), self.targets)
-        schemas = [(name, self.schema(name)[0]) for name in sorted(names)]
+        schemas = [(name, self.of_schemas.get(name, "")) for name in sorted(references(noticed))]
         return sha256(canonical([noticed, schemas])).hexdigest()
 
-    def targets(self, name: str) -> frozenset[str]:
-        return self.schema(name)[1]
 
-    def schema(self, name: str) -> tuple[str, frozenset[str]]:
-        """The digest of one schema without those that it refers to, and the names of these."""
-        if name not in self._of_schema:
-            noticed = noticeable(self.schemas.get(name, {}))
-            digest = sha256(canonical(noticed)).hexdigest()
-            self._of_schema[name] = digest, frozenset(references(noticed))
-        return self._of_schema[name]
-
-
-def reachable(names: Iterable[str], targets: Callable[[str], Iterable[str]]) -> set[str]:
-    """The names, and all that can be reached from them."""
-    found = set(names)
-    waiting = list(found)
-    while waiting:
-        ahead = [name for name in targets(waiting.pop()) if name not in found]
-        found.update(ahead)
-        waiting.extend(ahead)
-    return found
+def _digests_of_schemas(schemas: Mapping[str, Json]) -> dict[str, str]:
+    """A digest for each schema with all that it refers to; schemas that refer to each other have one together."""
+    own = {name: noticeable(schema) for name, schema in schemas.items()}
+    ahead = {name: references(schema) for name, schema in own.items()}
+    digests: dict[str, str] = {}
+    for names in knots(ahead):
+        further = set().union(*(ahead[name] for name in names)) - set(names)
+        parts = [sorted((name, digests.get(name, "")) for name in further), {name: own[name] for name in names}]
+        digests.update(dict.fromkeys(names, sha256(canonical(parts)).hexdigest()))
+    return digests
 
 
 def references(value: Json) -> set[str]:
@@ -149,6 +138,8 @@ def noticeable_map(value: Json) -> Json:
 def _noticeable_at(word: str, value: Json) -> Json:
     if word in _DATA:
         return value
+    if word == "scopes":
+        return sorted(value)  # what is said of each is documentation
     if isinstance(value, dict):
         return noticeable_map(value) if word in _MAPS else noticeable(value)
     if not isinstance(value, list):

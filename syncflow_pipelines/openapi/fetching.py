@@ -21,7 +21,7 @@ from syncflow_pipelines.openapi.bundling import bundle
 from syncflow_pipelines.openapi.limits import LIMITS, Limits
 from syncflow_pipelines.openapi.model import Finding, Json
 from syncflow_pipelines.openapi.parsing import Parsed, parse_document
-from syncflow_pipelines.openapi.references import Part, References, knowing, part_of
+from syncflow_pipelines.openapi.references import Part, References, hold_whole, is_markup, knowing, part_of
 from syncflow_pipelines.transport import (
     NO_BOUND,
     Clock,
@@ -176,7 +176,7 @@ def _first(
 
 def _look(client: DocumentClient, url: str, known: Part | None, limits: Limits) -> _Root:
     try:
-        document = client.get(url, Visit(knowing(known)))
+        document = client.get(url, Visit(knowing(known), check=lambda content: hold_whole(content, limits)))
     except ReplyTooLarge as error:
         raise SpecTooLarge(f"{url} has more than {limits.max_bytes:,} bytes; split it or shorten it") from error
     part = part_of(url, document, known)
@@ -186,7 +186,7 @@ def _look(client: DocumentClient, url: str, known: Part | None, limits: Limits) 
 
 
 def _parsed(url: str, content: bytes, limits: Limits) -> Parsed:
-    if content.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
+    if is_markup(content):
         raise UnusableSpec("it is a page for people or XML, and no OpenAPI document")
     try:
         return parse_document(content, limits)

@@ -38,9 +38,7 @@ def replace_file(path: Path, content: bytes) -> None:
 def unwritable(path: Path, error: OSError) -> ConfigurationError:
     """The error for a file that cannot be written."""
     reason = error.strerror or type(error).__name__
-    return ConfigurationError(
-        f"{path} cannot be written ({reason}); give the rights or the space, or name another place"
-    )
+    return ConfigurationError(f"{path} cannot be written ({reason}); give rights or space, or name another place")
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """The files that a document refers to: which may be read, and what they hold."""
 
 import posixpath
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from urllib.parse import urljoin, urlsplit
 
@@ -9,6 +9,7 @@ from syncflow_pipelines.errors import SpecTooLarge, SyncflowError, UnusableSpec
 from syncflow_pipelines.openapi.limits import Limits, too_many_bytes
 from syncflow_pipelines.openapi.model import Json
 from syncflow_pipelines.openapi.parsing import parse_value
+from syncflow_pipelines.openapi.pointers import below
 
 Read = Callable[[str], bytes]
 MayRead = Callable[[str], bool]
@@ -28,6 +29,7 @@ class Library:
     may_read: MayRead
     limits: Limits
     _held: dict[str, Json | Unreadable] = field(default_factory=dict)
+    _anchors: dict[str, dict[str, str]] = field(default_factory=dict)
     _size: int = 0
 
     def __post_init__(self) -> None:
@@ -41,6 +43,12 @@ class Library:
         if isinstance(held, Unreadable):
             raise held
         return held
+
+    def anchors(self, location: str) -> dict[str, str]:
+        """The pointer to each `$anchor`, anywhere in the file."""
+        if location not in self._anchors:
+            self._anchors[location] = dict(_anchors(self.at(location)))
+        return self._anchors[location]
 
     def _opened(self, location: str) -> Json | Unreadable:
         if len(self._held) > self.limits.max_documents:
@@ -67,3 +75,15 @@ def absolute(reference: str, base: str) -> str:
     if urlsplit(base).scheme or urlsplit(reference).scheme:
         return urljoin(base, reference)
     return posixpath.normpath(posixpath.join(posixpath.dirname(base), reference))
+
+
+def _anchors(document: Json) -> Iterator[tuple[str, str]]:
+    waiting: list[tuple[Json, str]] = [(document, "")]
+    while waiting:
+        value, pointer = waiting.pop()
+        if isinstance(value, dict):
+            if isinstance(value.get("$anchor"), str):
+                yield value["$anchor"], pointer
+            waiting.extend((item, below(pointer, key)) for key, item in value.items() if isinstance(item, dict | list))
+        elif isinstance(value, list):
+            waiting.extend((item, below(pointer, index)) for index, item in enumerate(value))

@@ -44,7 +44,7 @@ def normalise(
     """
     version = version_of(document)
     hold(document, limits)
-    source = Source(document, version)
+    source = Source(document, version, limits)
     schemas = Schemas(source)
     contents = Contents(source, schemas)
     security = Security(source)
@@ -72,7 +72,7 @@ def normalise(
         written_as=version.written,
         document=inner,
         operations=operations,
-        findings=(*findings, *source.findings),
+        findings=(*findings, *source.all_findings()),
         checksum=checksum(document),
         contract="",
     )

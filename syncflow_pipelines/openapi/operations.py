@@ -58,6 +58,8 @@ class Operations:
         for method, place in methods(self.source, item):
             if method not in METHODS:
                 continue
+            if not isinstance(place.value, dict):
+                raise Unfit(place.pointer, f"{named(place.value)} stands where an operation is wanted")
             given = self._given(item, place)
             parameters = [parameter for parameter in self._parameters(given) if parameter["in"] != "path"]
             read[method] = {
@@ -89,6 +91,7 @@ class Operations:
         if listed is not None and not isinstance(listed, list):
             self.source.note(pointer, f"the parameters are {named(listed)} rather than a list; left out")
             return
+        self.source.spend(len(listed or ()))
         for index, value in enumerate(listed or ()):
             try:
                 yield self._looked_at(self.source.resolved(value, "parameter", below(pointer, index)))
@@ -165,6 +168,7 @@ class Operations:
             self.source.note(unfit.pointer, f"{unfit.reason}; the responses are left out")
             return {}
         read = {}
+        self.source.spend(len(responses.value))
         for status, value in responses.value.items():
             if (code := self._code(status, pointer)) is not None:
                 read[code] = self._response(value, below(responses.pointer, status), place)
@@ -195,6 +199,7 @@ class Operations:
         for name, callback in value.items() if isinstance(value, dict) else ():
             try:
                 found = self.source.resolved(callback, "callback", below(below(place.pointer, "callbacks"), name))
+                self.source.spend(len(found.value))
                 for expression, item in found.value.items():
                     if not expression.startswith("x-"):
                         at = self.source.resolved(item, "path_item", below(found.pointer, expression))

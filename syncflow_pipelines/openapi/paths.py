@@ -9,6 +9,7 @@ from syncflow_pipelines.openapi.source import Source, Unfit
 
 _PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}")
 _DECORATION: Final = re.compile(r"^[+#./;?&]|[*+]$|:.*$")
+_MAX_PLACEHOLDERS: Final = 100
 Parameter = dict[str, Json]
 
 
@@ -38,6 +39,8 @@ def placeholders(path: str, pointer: str) -> tuple[str, ...]:
         raise Unfit(pointer, f"the braces in the path {path[:200]!r} do not pair")
     if any(not name.strip() for name in names):
         raise Unfit(pointer, f"a placeholder in the path {path[:200]!r} has no name")
+    if len(names) > _MAX_PLACEHOLDERS:
+        raise Unfit(pointer, f"the path {path[:200]!r} has more than {_MAX_PLACEHOLDERS} placeholders")
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise Unfit(pointer, f"the placeholder {twice[:80]!r} is in the path {path[:200]!r} twice")

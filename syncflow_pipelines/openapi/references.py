@@ -4,6 +4,7 @@ import hashlib
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,6 +17,7 @@ from syncflow_pipelines.errors import (
     SyncflowError,
 )
 from syncflow_pipelines.openapi.limits import LIMITS, Limits
+from syncflow_pipelines.openapi.parsing import parse_value
 from syncflow_pipelines.transport import Document, DocumentClient, ReplyTooLarge, Validators, Visit, locate
 
 MAX_SECONDS: Final = 600.0
@@ -61,6 +63,18 @@ def part_of(url: str, document: Document, known: Part | None) -> Part:
 def knowing(known: Part | None) -> dict[str, Validators]:
     """What to send along, so that a part that did not change is not sent again."""
     return {known.found_at: known.validators} if known is not None and known.found_at else {}
+
+
+def is_markup(content: bytes) -> bool:
+    """Whether it is a page for people, or XML."""
+    return content.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<")
+
+
+def hold_whole(content: bytes, limits: Limits) -> None:
+    """Raises `UnusableSpec` where the content may be JSON or YAML that was cut off."""
+    if not is_markup(content):
+        with suppress(SpecTooLarge):
+            parse_value(content, limits)
 
 
 class References:
@@ -154,7 +168,7 @@ class References:
         return part if part.is_same(known) else None
 
     def _visit(self, known: Part | None) -> Visit:
-        return Visit(knowing(known), self.may_read, self._is_at_home)
+        return Visit(knowing(known), self.may_read, self._is_at_home, lambda content: hold_whole(content, self._limits))
 
     def _too_large(self, url: str) -> SpecTooLarge:
         return SpecTooLarge(

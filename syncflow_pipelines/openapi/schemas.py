@@ -27,6 +27,7 @@ class Schemas:
         self._pointers: dict[str, str] = {}
         self._waiting: list[Place] = []
         self._components: dict[str, dict[str, Json]] = {}
+        self._within: set[str] = set()
         self._heirs: dict[str, list[str]] | None = None
         self._take_in_all()
 
@@ -96,6 +97,7 @@ class Schemas:
 
     def _words(self, schema: dict[str, Json], pointer: str) -> dict[str, Json]:
         read: dict[str, Json] = {}
+        self.source.spend(len(schema))
         for word, value in schema.items():
             if (plain := WORDS.get(word)) is not None:
                 if value is None and word not in _MAY_BE_EMPTY:
@@ -142,10 +144,15 @@ class Schemas:
     def _by_name(self, read: dict[str, Json], word: str, value: Json, pointer: str) -> None:
         try:
             place = self.source.resolved(value, "{}schema", pointer)
+            if place.pointer in self._within:
+                raise Unfit(pointer, "it is a part of itself, by way of references")
         except Unfit as unfit:
             self.source.note(unfit.pointer, f"{unfit.reason}; {word} left out")
             return
+        self._within.add(place.pointer)
+        self.source.spend(len(place.value))
         read[word] = {name: self.converted(item, below(place.pointer, name)) for name, item in place.value.items()}
+        self._within.discard(place.pointer)
 
     def _dependencies(self, read: dict[str, Json], word: str, value: Json, pointer: str) -> None:
         entries = value.items() if isinstance(value, dict) else ()
@@ -188,6 +195,7 @@ class Schemas:
         while waiting:
             found = [key for key in self._heirs.get(waiting.pop(), ()) if key not in heirs]
             heirs.update(dict.fromkeys(found))
+            self.source.spend(len(found))
             waiting.extend(f"{_parent(pointer)}/{escaped(key)}" for key in found)
         return sorted(heirs)
 

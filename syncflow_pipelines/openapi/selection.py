@@ -8,7 +8,8 @@ from typing import Final
 
 from syncflow_pipelines.config.services import OperationRule
 from syncflow_pipelines.errors import UnusableSpec
-from syncflow_pipelines.openapi.digests import reachable, references, with_digests
+from syncflow_pipelines.openapi.digests import references, with_digests
+from syncflow_pipelines.openapi.graphs import reachable
 from syncflow_pipelines.openapi.model import Json, Operation, Spec
 from syncflow_pipelines.openapi.paths import paths_of
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from syncflow_pipelines.openapi.grammar import ANYTHING, children, kind_at, reference_in
+from syncflow_pipelines.openapi.limits import LIMITS, Limits, too_many_values
 from syncflow_pipelines.openapi.model import Finding, Json
 from syncflow_pipelines.openapi.pointers import MISSING, look_up, pointer_to, split_reference, steps_of
 from syncflow_pipelines.openapi.versions import Version, named
@@ -36,15 +37,36 @@ class Source:
 
     document: dict[str, Json]
     version: Version
+    limits: Limits = LIMITS
     findings: list[Finding] = field(default_factory=list)
     _noted: set[tuple[str, str]] = field(default_factory=set)
     _names: dict[str, str] | None = None
+    _spent: int = 0
+    _untold: int = 0
 
     def note(self, pointer: str, reason: str, *, is_fatal: bool = False) -> None:
         """Keep a finding; the same one is kept once."""
-        if (pointer, reason) not in self._noted and len(self.findings) < MAX_FINDINGS:
-            self._noted.add((pointer, reason))
-            self.findings.append(Finding(pointer, reason, is_fatal))
+        if (pointer, reason) in self._noted:
+            return
+        if len(self.findings) >= MAX_FINDINGS:
+            self._untold += 1
+            return
+        self._noted.add((pointer, reason))
+        self.findings.append(Finding(pointer, reason, is_fatal))
+
+    def all_findings(self) -> tuple[Finding, ...]:
+        if not self._untold:
+            return tuple(self.findings)
+        return (*self.findings, Finding("", f"{self._untold:,} more findings are not told", is_fatal=False))
+
+    def spend(self, count: int) -> None:
+        """Count what has to be looked at: many places may refer to one that is large.
+
+        Raises `SpecTooLarge` where it is more than twice of what a document may hold.
+        """
+        self._spent += count
+        if self._spent > 2 * self.limits.max_values:
+            raise too_many_values(self.limits, ", with what it refers to at each place")
 
     def resolved(self, value: Json, kind: str, pointer: str) -> Place:
         """The value itself, or what it refers to in the end, which is a mapping.
@@ -69,6 +91,10 @@ class Source:
             raise Unfit(pointer, f"the reference {reference[:200]!r} leads outside, and was not brought in")
         steps = steps_of(fragment if fragment[:1] in ("", "/") else self.named(fragment))
         found = look_up(self.document, steps) if len(steps) < _MAX_STEPS else MISSING
+        if found is MISSING and "%" in reference:
+            # a key may have a % of its own, and be referred to as it is
+            steps = steps_of(reference.partition("#")[2])
+            found = look_up(self.document, steps) if len(steps) < _MAX_STEPS else MISSING
         if found is MISSING:
             raise Unfit(pointer, f"the reference {reference[:200]!r} leads to nothing")
         there = kind_at(steps)

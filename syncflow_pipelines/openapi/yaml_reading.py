@@ -47,15 +47,17 @@ def read_yaml(text: str, limits: Limits, findings: list[Finding]) -> Json:
     try:
         builder.build(yaml.parse(text, Loader=_LOADER))
     except yaml.YAMLError as error:
-        raise UnusableSpec(_told(error)) from error
+        raise UnusableSpec(_told(error, text)) from error
     return builder.root
 
 
-def _told(error: yaml.YAMLError) -> str:
+def _told(error: yaml.YAMLError, text: str) -> str:
     if isinstance(error, yaml.MarkedYAMLError):
         mark = error.problem_mark or error.context_mark
         problem = " ".join(filter(None, (error.problem, error.context))).replace("\n", " ")
-        return f"line {mark.line + 1 if mark else 1} of the document is no YAML ({problem[:200]}); mend it"
+        # the end of the text is on the line after the last
+        line = min(mark.line if mark else 0, text.count("\n")) + 1
+        return f"line {line} of the document is no YAML ({problem[:200]}); mend it"
     reason = getattr(error, "reason", None) or "it cannot be read"
     return f"the document is no YAML ({str(reason)[:200]}); mend it"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from syncflow_pipelines.errors import SourceProtocolError, SourceUnreachable
+from syncflow_pipelines.errors import SourceProtocolError, SourceUnreachable, SyncflowError
 from syncflow_pipelines.transport.address import Origin, Proxies, locate, parse_proxy, redirected, shown
 from syncflow_pipelines.transport.attempts import Attempts
 from syncflow_pipelines.transport.client import never
@@ -57,6 +57,9 @@ class Visit:
     may_read: Callable[[str], bool] = lambda url: True
     """Whether a redirect may be followed to that URL."""
     with_credentials: bool = True
+    check: Callable[[bytes], object] = len
+    """Raises `SyncflowError` for a document that is not whole. Asked where the reply itself does not tell its end; the
+    request is then repeated."""
 
 
 PLAIN = Visit()
@@ -165,6 +168,7 @@ class DocumentClient:
             with self._slots:
                 reply = self._exchanger(origin, at_home).visit(target, conditions)
             if reply.status == HTTPStatus.OK:
+                _hold_whole(reply, visit)
                 return Document(url, reply.body, validators_of(reply.headers), at_home)
             if reply.status == HTTPStatus.NOT_MODIFIED and conditions:
                 return Document(url, None, known, at_home)
@@ -216,6 +220,17 @@ class DocumentClient:
     def _secrets_of_proxies(self) -> dict[str, str]:
         headers = [proxy_headers(parse_proxy(url)) for url in self._proxies.urls]
         return {f"{name}-{index}": value for index, found in enumerate(headers) for name, value in found.items()}
+
+
+def _hold_whole(reply: RawReply, visit: Visit) -> None:
+    """Raises `Trouble` where the reply may have been cut off."""
+    if reply.is_framed:
+        return
+    try:
+        visit.check(reply.body)
+    except SyncflowError as cause:
+        text = f"its reply tells no length, and may have been cut off: {cause}"
+        raise Trouble(text, error=SourceProtocolError) from cause
 
 
 def _wrong_way(reply: RawReply, where: str) -> Trouble:

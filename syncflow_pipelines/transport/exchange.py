@@ -4,7 +4,7 @@ import http.client
 import ssl
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import TypeVar
 
@@ -50,6 +50,8 @@ class RawReply:
     status: int
     headers: Mapping[str, str]
     body: bytes
+    is_framed: bool = True
+    """False where nothing but the end of the connection says that the body is complete."""
 
 
 class Exchanger:
@@ -200,7 +202,9 @@ class Exchanger:
         """The reply, still encoded, and whether it was read to its end."""
         headers = _lower_case(response)
         if response.status == HTTPStatus.OK:
-            return RawReply(response.status, headers, _read_body(response, self._max_body_bytes)), True
+            is_framed = bool(response.chunked) or response.length is not None
+            body = _read_body(response, self._max_body_bytes)
+            return RawReply(response.status, headers, body, is_framed), True
         try:
             return RawReply(response.status, headers, _read_body(response, _ERROR_BODY_BYTES)), True
         except (TooLarge, TooManyBytes, OSError, ValueError, http.client.HTTPException):
@@ -214,7 +218,7 @@ class Exchanger:
             if reply.status == HTTPStatus.OK:
                 raise self._undecodable(cause) from cause
             body = b""
-        return RawReply(reply.status, reply.headers, body)
+        return replace(reply, body=body)
 
     def _undecodable(self, cause: Exception) -> Trouble:
         if isinstance(cause, TooLarge):

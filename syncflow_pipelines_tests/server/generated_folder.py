@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -65,7 +64,7 @@ class GeneratedFolder:
         self.path.mkdir(parents=True, exist_ok=True)
         temporary = self.path / f".{name}.tmp"
         temporary.write_text(text)
-        os.replace(temporary, self.path / name)
+        temporary.replace(self.path / name)
 
 
 def with_hub(
@@ -94,6 +93,12 @@ async def names(client: Client[Any]) -> set[str]:
 
 async def text(client: Client[Any], tool: str, **arguments: Any) -> str:
     return str((await client.call_tool(tool, arguments)).data)
+
+
+async def words(client: Client[Any], tool: str, arguments: dict[str, Any]) -> str:
+    """The answer as a model reads it."""
+    (content,) = (await client.call_tool(tool, arguments)).content
+    return str(getattr(content, "text", ""))
 
 
 async def services(client: Client[Any]) -> dict[str, dict[str, Any]]:

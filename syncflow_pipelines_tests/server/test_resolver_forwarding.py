@@ -25,7 +25,7 @@ from syncflow_pipelines_tests.stored_specs import document
 
 ANY_BODY: dict[str, Any] = {"requestBody": {"content": {"*/*": {}}}}
 PATHS: dict[str, Any] = {
-    "/pets": {"get": {}, "post": ANY_BODY, "query": {}, "additionalOperations": {"COPY": {}}},
+    "/pets": {"get": {}, "post": ANY_BODY, "query": {}, "trace": {}, "additionalOperations": {"COPY": {}}},
     "/pets/{pet-id}": {method: {} for method in ("get", "put", "delete", "patch", "head", "options")},
     "/files/{name}.{ending}": {"get": {}},
 }
@@ -265,6 +265,14 @@ def test_a_key_in_a_file_is_read_for_each_request(tmp_path: Path) -> None:
         (tmp_path / "key").write_text("second")
         get(port, "/pets")
     assert backend.last.values("x-api-key") == ["second"]
+
+
+def test_a_trace_which_is_given_back_carries_no_credential(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PETS_TOKEN", "ours")
+    with world(tmp_path, auth={"type": "bearer", "env": "PETS_TOKEN"}) as (backend, port):
+        get(port, "/pets", method="TRACE")
+    assert backend.last.method == "TRACE"
+    assert backend.last.header("authorization") is None
 
 
 def test_without_its_credential_nothing_is_forwarded(tmp_path: Path) -> None:

@@ -323,7 +323,7 @@ def test_a_server_that_is_down_has_no_health() -> None:
         pass
     with (
         client(gone) as reader,
-        pytest.raises(SourceUnreachable, match=f"GET {gone.url}/health failed: cannot connect"),
+        pytest.raises(SourceUnreachable, match="/health failed: cannot connect"),
     ):
         reader.status(f"{gone.url}/health")
 

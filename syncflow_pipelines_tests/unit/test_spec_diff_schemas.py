@@ -248,6 +248,12 @@ def test_properties_named_like_keywords_have_places_of_their_own() -> None:
     ]
 
 
+def test_the_order_of_keys_says_nothing_where_all_of_contradicts_itself() -> None:
+    parts = {"allOf": [WHOLE | {"enum": [1], "multipleOf": 1}, {"multipleOf": 2, "enum": [2]}]}
+    other = {"allOf": [parts["allOf"][0], {"enum": [2], "multipleOf": 2}]}
+    assert compare(with_schemas(parts), with_schemas(WHOLE)) == compare(with_schemas(other), with_schemas(WHOLE))
+
+
 def test_components_that_hold_themselves_are_compared_to_the_end() -> None:
     node = {"type": "object", "properties": {"value": TEXT, "next": ref("Node")}}
     swapped = {"type": "object", "properties": {"value": WHOLE, "next": ref("Other")}}

@@ -103,7 +103,9 @@ class Forwarder:
         if _UNSENDABLE.search(target):
             return Problem(400, "bad-target", "the path or the query holds a character that has to be percent-encoded")
         try:
-            headers = request_headers(scope, self.backend.auth.headers())
+            # TRACE gives back what was sent, and the credential with it
+            credential = {} if scope["method"] == "TRACE" else self.backend.auth.headers()
+            headers = request_headers(scope, credential)
         except UnicodeDecodeError:
             return Problem(400, "bad-header", "a header holds bytes that are neither ASCII nor UTF-8")
         except ConfigurationError as error:

@@ -85,7 +85,7 @@ class RequestChecks:
         return _invalid(errors) if errors else None
 
     def _parameter_errors(self, route: Route, arguments: Mapping[str, bytes], scope: Scope) -> list[Error]:
-        request = _Request(arguments, scope)
+        request = _Request(arguments, scope, split_pairs(scope["query_string"].decode("latin-1")))
         found: list[Error] = []
         for parameter in self._parameters_of(route):
             found += self._errors_of(parameter, request)
@@ -141,10 +141,7 @@ class RequestChecks:
 class _Request:
     arguments: Mapping[str, bytes]
     scope: Scope
-
-    @property
-    def query(self) -> list[tuple[str, str]]:
-        return split_pairs(self.scope["query_string"].decode("latin-1"))
+    query: list[tuple[str, str]]
 
 
 def _decoded_by(scope: Scope) -> tuple[str, ...]:

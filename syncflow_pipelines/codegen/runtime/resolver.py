@@ -40,6 +40,8 @@ Json = Any
 
 MATCH = "syncflow.match"
 """Where the scope has the `Match` of its request."""
+_DRAIN_S = 10
+"""How long answers that stream may go on once the server is told to stop."""
 _PLACEHOLDER = re.compile(r"\{([^{}]+)\}")
 
 
@@ -228,7 +230,13 @@ def run(create_app: Callable[[], App], arguments: Sequence[str] | None = None) -
     chosen = parser.parse_args(arguments)
     # The service's own Date and Server go through; who asked is told by the proxy, not taken from its header.
     uvicorn.run(
-        create_app(), host=chosen.host, port=chosen.port, server_header=False, date_header=False, proxy_headers=False
+        create_app(),
+        host=chosen.host,
+        port=chosen.port,
+        server_header=False,
+        date_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=_DRAIN_S,
     )
 
 

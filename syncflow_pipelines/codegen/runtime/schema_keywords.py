@@ -105,9 +105,18 @@ def _is_read_only(validator: Any, schema: Json) -> bool:
 
 def _unique_items(_validator: Any, unique: Json, instance: Json, _schema: Json) -> Iterator[ValidationError]:
     if unique is True and isinstance(instance, list):
-        spelled = {orjson.dumps(item, option=orjson.OPT_SORT_KEYS) for item in instance}
+        spelled = {orjson.dumps(_canonical(item), option=orjson.OPT_SORT_KEYS) for item in instance}
         if len(spelled) < len(instance):
             yield ValidationError("has equal items")
+
+
+def _canonical(value: Json) -> Json:
+    """The value, in which 1.0 is 1, as JSON Schema compares them."""
+    if isinstance(value, float):
+        return int(value) if value.is_integer() and abs(value) < 1 << 53 else value
+    if isinstance(value, list):
+        return [_canonical(item) for item in value]
+    return {key: _canonical(item) for key, item in value.items()} if isinstance(value, dict) else value
 
 
 def _multiple_of(_validator: Any, factor: Json, instance: Json, _schema: Json) -> Iterator[ValidationError]:

@@ -19,12 +19,14 @@ from syncflow_pipelines.openapi.diff.ledger import Ledger, Origin, Pair
 from syncflow_pipelines.openapi.diff.properties import Side, property_differences
 from syncflow_pipelines.openapi.diff.rules import Direction
 from syncflow_pipelines.openapi.diff.shapes import Components, Shape, as_schema, shape_of
-from syncflow_pipelines.openapi.diff.values import fingerprint, reference, references, referred
+from syncflow_pipelines.openapi.diff.values import fingerprint, quick_fingerprint, reference, references, referred
 from syncflow_pipelines.openapi.model import Json
 
 WORK = 400_000
 """Schemas that are compared at the most, large ones counting for several; two specs of GitHub need 10,000."""
 _BYTES_A_STEP = 4_000
+_STEPS_OF_THE_UNWRITABLE = 60
+"""Of a schema that is not worth a fingerprint, because it nests too deeply to be one of a normalised spec."""
 _DEEPEST_SWAP = 32
 """How many times, one within the other, a component is compared in place with something else than itself."""
 
@@ -96,9 +98,9 @@ class _Walk:
     left: list[_Task]
 
     def step(self, task: _Task) -> None:
-        written, rewritten = fingerprint(task.old), fingerprint(task.new)
-        self.run.work_left -= 1 + (len(written) + len(rewritten)) // _BYTES_A_STEP
-        if written == rewritten:
+        written, rewritten = quick_fingerprint(task.old), quick_fingerprint(task.new)
+        self.run.work_left -= _steps(written) + _steps(rewritten)
+        if written is not None and written == rewritten:
             self._link(references(written))
         elif (task.old is False) != (task.new is False):
             self._tell(task.place, _REFUSED if task.new is False else _ADMITTED)
@@ -247,6 +249,10 @@ class _Walk:
         rule, where = f"{self.direction}-{difference.kind}", place.removesuffix("#")
         before, after = difference.before, difference.after
         self.run.ledger.tell(self.origin, rule, where, difference.message, before=before, after=after)
+
+
+def _steps(written: bytes | None) -> int:
+    return _STEPS_OF_THE_UNWRITABLE if written is None else 1 + len(written) // _BYTES_A_STEP
 
 
 def _named(name: str) -> Iterator[str]:

@@ -83,9 +83,10 @@ def _is_null(schema: Json) -> bool:
 
 
 def _merge(shape: Shape, part: Schema) -> None:
-    for keyword, value in part.items():
+    for keyword in sorted(part):  # what contradicts itself stays a list, whose order must not be that of the keys
         if keyword in ("$ref", "allOf") or is_documentation(keyword):
             continue
+        value = part[keyword]
         if keyword in ("anyOf", "oneOf"):
             _merge_alternatives(shape, keyword, value)
         elif keyword == "type":

@@ -32,10 +32,16 @@ LONGEST_LIST = 20
 
 def fingerprint(value: Json) -> bytes:
     """Equal for equal JSON, whatever the order of its keys; `1`, `1.0` and `true` are three values."""
+    written = quick_fingerprint(value)
+    return b"\0" + "\n".join(_tokens(value)).encode("utf-8", "surrogatepass") if written is None else written
+
+
+def quick_fingerprint(value: Json) -> bytes | None:
+    """The same, where it comes cheaply: `None` for what no ordinary document holds."""
     try:
         return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
     except TypeError:  # nested too deeply, numbers beyond 64 bits, half surrogates
-        return b"\0" + "\n".join(_tokens(value)).encode("utf-8", "surrogatepass")
+        return None
 
 
 def _tokens(value: Json) -> Iterator[str]:

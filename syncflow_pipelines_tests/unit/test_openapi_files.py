@@ -1,0 +1,118 @@
+"""A file is replaced whole or not at all, and by one writer at a time."""
+
+import os
+import stat
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from syncflow_pipelines.errors import ConfigurationError, SyncCancelled
+from syncflow_pipelines.openapi.files import OLD_S, locked, replace_file
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_file_is_made_with_its_folders_and_as_open_as_any_other(tmp_path: Path) -> None:
+    path = tmp_path / "a" / "b" / "spec.json"
+    replace_file(path, b"1")
+    (tmp_path / "other").touch()
+    assert path.read_bytes() == b"1"
+    assert stat.S_IMODE(path.stat().st_mode) == stat.S_IMODE((tmp_path / "other").stat().st_mode)
+    assert names(path.parent) == ["spec.json"]
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o664, 0o444])
+def test_a_file_keeps_its_mode(tmp_path: Path, mode: int) -> None:
+    path = tmp_path / "spec.json"
+    path.write_bytes(b"1")
+    path.chmod(mode)
+    replace_file(path, b"2")
+    assert (path.read_bytes(), stat.S_IMODE(path.stat().st_mode)) == (b"2", mode)
+
+
+def test_what_a_link_points_at_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "link.json").symlink_to("shared/spec.json")
+    replace_file(tmp_path / "link.json", b"1")
+    assert (tmp_path / "link.json").is_symlink()
+    assert (tmp_path / "shared" / "spec.json").read_bytes() == b"1"
+
+
+def test_a_reader_sees_the_old_file_or_the_new_one(tmp_path: Path) -> None:
+    path = tmp_path / "spec.json"
+    contents = [bytes([digit]) * 500_000 for digit in b"0123456789"]
+    replace_file(path, contents[0])
+    seen: set[bytes] = set()
+    over = threading.Event()
+
+    def read() -> None:
+        while not over.is_set():
+            seen.add(path.read_bytes())
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for content in contents:
+        replace_file(path, content)
+    over.set()
+    reader.join()
+    assert seen <= set(contents)
+
+
+def test_a_place_that_cannot_be_written_is_told_and_the_old_file_stands(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"old")
+    with pytest.raises(ConfigurationError, match=r"file/spec.json cannot be written \(.*\); give rights or space"):
+        replace_file(tmp_path / "file" / "spec.json", b"1")
+    (tmp_path / "spec.json").mkdir()
+    with pytest.raises(ConfigurationError, match=r"spec.json cannot be written"):
+        replace_file(tmp_path / "spec.json", b"1")
+    assert names(tmp_path) == ["file", "spec.json"]
+    assert (tmp_path / "file").read_bytes() == b"old"
+
+
+def test_drafts_of_killed_writers_are_removed_and_those_of_others_are_not(tmp_path: Path) -> None:
+    killed, writing, foreign = (tmp_path / name for name in (".spec.json.draft-1", ".spec.json.draft-2", ".x.draft-1"))
+    for path in (killed, writing, foreign):
+        path.touch()
+    for path in (killed, foreign):
+        os.utime(path, (time.time() - OLD_S - 1,) * 2)
+    replace_file(tmp_path / "spec.json", b"1")
+    assert names(tmp_path) == [".spec.json.draft-2", ".x.draft-1", "spec.json"]
+
+
+def test_a_lock_is_held_by_one_thread_at_a_time(tmp_path: Path) -> None:
+    inside = 0
+    most = 0
+
+    def work() -> None:
+        nonlocal inside, most
+        for _ in range(20):
+            with locked(tmp_path / "x.lock"):
+                inside += 1
+                most = max(most, inside)
+                inside -= 1
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == 1
+
+
+def test_waiting_for_a_lock_can_be_cancelled(tmp_path: Path) -> None:
+    with (
+        locked(tmp_path / "x.lock"),
+        pytest.raises(SyncCancelled, match=r"x.lock"),
+        locked(tmp_path / "x.lock", cancelled=lambda: True),
+    ):
+        pass
+
+
+def test_a_lock_in_no_folder_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigurationError, match="cannot be written"), locked(tmp_path / "file" / "x.lock"):
+        pass
