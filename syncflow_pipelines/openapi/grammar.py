@@ -13,6 +13,13 @@ from syncflow_pipelines.openapi.model import METHODS, Json
 ANYTHING: Final = "anything"
 """A place below which nothing is known, such as `x-common`: what is there is what it is taken for."""
 
+_PLAIN: Final = frozenset(
+    {
+        *("openapi", "swagger", "info", "servers", "security", "tags", "externalDocs", "jsonSchemaDialect", "$self"),
+        *("host", "basePath", "schemes", "consumes", "produces"),
+    }
+)
+"""Keys of a document that hold no more than data."""
 _SCHEMA_WORDS: Final = {
     **dict.fromkeys(("not", "if", "then", "else", "contains", "propertyNames", "items", "additionalItems"), "schema"),
     **dict.fromkeys(("additionalProperties", "unevaluatedItems", "unevaluatedProperties", "contentSchema"), "schema"),
@@ -109,7 +116,8 @@ def kind_at(steps: tuple[str, ...]) -> str | None:
     for depth, step in enumerate(steps):
         below = kind_below(kind, step) if kind else None
         if below is None:
-            return ANYTHING if depth == 0 or step.startswith("x-") else None
+            is_free = step not in _PLAIN if depth == 0 else step.startswith("x-")
+            return ANYTHING if is_free else None
         # an array of schemas in `items` is a place of the kind `schema`, too
         kind = kind if kind == "schema" and step.isdecimal() else below
     return kind
