@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Collection, Mapping
-from dataclasses import asdict
 from datetime import UTC, datetime
 
 from syncflow_pipelines.database import Database
@@ -14,9 +13,9 @@ from syncflow_pipelines.database.specs import (
     record_spec,
     recorded_specs,
 )
-from syncflow_pipelines.errors import DatabaseError, SyncCancelled, SyncflowError
+from syncflow_pipelines.errors import DatabaseError, SyncCancelled
 from syncflow_pipelines.openapi.inner_form import dump_spec
-from syncflow_pipelines.openapi.model import Spec
+from syncflow_pipelines.openapi.model import Finding, Spec
 from syncflow_pipelines.openapi.store import KeptSpec, SpecStore
 
 _LOG = logging.getLogger(__name__)
@@ -41,9 +40,9 @@ class Recorder:
             changed_at=kept.changed_at or datetime.now(UTC),
             spec_file=kept.spec_file,
             url=kept.url,
-            written_as=spec.written_as,
+            written_as=_text(spec.written_as),
             operations=len(spec.operations),
-            findings=[asdict(finding) for finding in spec.findings],
+            findings=[_storable(finding) for finding in spec.findings],
         )
         with self._database.connection() as connection:
             record_spec(connection, record, SpecContent(form, document))
@@ -56,10 +55,14 @@ class Recorder:
         self.changed(service, spec, kept, self._store.content(service), dump_spec(spec))
 
     def looks(self, services: Collection[str]) -> None:
-        """Records that these were looked at and had not changed."""
-        if self._database is not None and services:
+        """Records that these were looked at and had not changed; the log says where that cannot be done."""
+        if self._database is None or not services:
+            return
+        try:
             with self._database.connection() as connection:
                 record_looks(connection, services)
+        except DatabaseError as trouble:
+            _LOG.warning("that %d specs were looked at is not in the database: %s", len(services), trouble)
 
     def failed(self, service: str, error: Exception, text: str) -> None:
         """Records a look that failed. Where that cannot be done, the log says so: the error is told already."""
@@ -67,8 +70,8 @@ class Recorder:
             return
         try:
             with self._database.connection() as connection:
-                record_failure(connection, service, text, type(error).__name__)
-        except SyncflowError as trouble:
+                record_failure(connection, service, _text(text), type(error).__name__)
+        except DatabaseError as trouble:
             _LOG.warning("that the spec of %s failed is not in the database: %s", service, trouble)
 
     def _recorded(self) -> Mapping[str, str | None]:
@@ -76,3 +79,12 @@ class Recorder:
             return {}
         with self._database.connection() as connection:
             return {service: record.checksum for service, record in recorded_specs(connection).items()}
+
+
+def _storable(finding: Finding) -> dict[str, str | bool]:
+    return {"pointer": _text(finding.pointer), "reason": _text(finding.reason), "is_fatal": finding.is_fatal}
+
+
+def _text(text: str) -> str:
+    """The text without what PostgreSQL cannot hold: NUL, and halves of characters."""
+    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()

@@ -2,9 +2,9 @@
 
 import hashlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -119,10 +119,8 @@ class References:
     def read(self, url: str) -> bytes:
         """The document at a URL that may be read. Raises `SyncflowError`."""
         try:
-            return self._read(url)
-        except (SourceUnreachable, SourceRefused, SpecTooLarge, SyncCancelled) as error:
-            self._gap = self._gap or error
-            raise
+            with self._gap_kept():
+                return self._read(url)
         except SourceProtocolError:
             self.parts.append(Part(url))
             raise
@@ -140,11 +138,22 @@ class References:
             parts = [part for part in threads.map(self._again, known) if part is not None]
         return parts if len(parts) == len(known) else None
 
+    @contextmanager
+    def _gap_kept(self) -> Iterator[None]:
+        """Keeps the first error that fails the whole, and raises it at once for all that are read after that."""
+        self.refuse_gaps()
+        try:
+            if self._monotonic() > self._ends_at:
+                raise SourceUnreachable(
+                    f"reading what the spec of {self._origin} refers to took longer than {MAX_SECONDS:g} s; "
+                    "try again later, or bundle it at its source"
+                )
+            yield
+        except (SourceUnreachable, SourceRefused, SpecTooLarge, SyncCancelled) as error:
+            self._gap = self._gap or error
+            raise
+
     def _read(self, url: str) -> bytes:
-        if self._monotonic() > self._ends_at:
-            raise SourceUnreachable(
-                f"reading what the spec refers to took longer than {MAX_SECONDS:g} s, at {url}; try again later"
-            )
         try:
             document = self._client.get(url, self._visit(None))
         except ReplyTooLarge as error:
@@ -161,7 +170,8 @@ class References:
         if not self.may_read(known.url):
             return None
         try:
-            document = self._client.get(known.url, self._visit(known))
+            with self._gap_kept():
+                document = self._client.get(known.url, self._visit(known))
         except SourceProtocolError:
             return None if known.found_at else known
         part = part_of(known.url, document, known)

@@ -19,7 +19,7 @@ import msgspec
 from syncflow_pipelines.config import BearerAuth, HeaderAuth, ServiceConfig, Services, Settings
 from syncflow_pipelines.config.auth import Auth
 from syncflow_pipelines.database import Database
-from syncflow_pipelines.errors import ConfigurationError, SpecError, SyncCancelled, SyncflowError
+from syncflow_pipelines.errors import ConfigurationError, SourceUnreachable, SpecError, SyncCancelled, SyncflowError
 from syncflow_pipelines.openapi.digests import checksum
 from syncflow_pipelines.openapi.fetching import Fetched, fetch, open_client, unhealthy
 from syncflow_pipelines.openapi.ids import Claim, claim, unique_ids
@@ -127,7 +127,7 @@ def configuration_digest(service: ServiceConfig) -> str:
         asdict(service.fallback) if service.fallback else None,
         _described(service.auth),
         sorted(service.ref_hosts),
-        str(service.ca_file),
+        _name(service.ca_file),
     ]
     return hashlib.sha256(json.dumps(said).encode()).hexdigest()
 
@@ -136,11 +136,16 @@ def _described(auth: Auth) -> list[str]:
     """Where the credentials come from, not what they are."""
     match auth:
         case BearerAuth():
-            return ["bearer", str(auth.token_env), str(auth.token_file)]
+            return ["bearer", str(auth.token_env), _name(auth.token_file)]
         case HeaderAuth():
-            return ["header", auth.name, str(auth.value_env), str(auth.value_file), auth.prefix]
+            return ["header", auth.name, str(auth.value_env), _name(auth.value_file), auth.prefix]
         case _:
             return []
+
+
+def _name(path: Path | None) -> str:
+    """Of a file: where it is differs from machine to machine."""
+    return "" if path is None else path.name
 
 
 def _chosen(services: Services, only: Collection[str]) -> Sequence[ServiceConfig]:
@@ -194,11 +199,9 @@ class _Run:
         if self._cancelled():
             raise SyncCancelled(f"stopped before the spec of {service.name} was looked at")
         kept = self._kept.get(service.name)
-        with open_client(
-            service, self._settings, tls=self._tls, slots=self._slots, cancelled=self._cancelled
-        ) as client:
+        with self._client(service) as client:
             if self._services.health_check_before_sync and (why := unhealthy(client, service)) is not None:
-                return self._outcome(service, "unhealthy", kept, error=why, error_type="SourceUnreachable")
+                return self._unhealthy(service, kept, why)
             known = kept.documents if kept is not None and self._is_trusted(service, kept) else ()
             fetched = fetch(client, service, known)
         if kept is not None and fetched.document is None:
@@ -248,6 +251,11 @@ class _Run:
         with suppress(SpecError):
             return {operation.key: operation.id for operation in self._store.spec(service.name).operations}
         return {}
+
+    def _unhealthy(self, service: ServiceConfig, kept: KeptSpec | None, why: str) -> Refreshed:
+        error = SourceUnreachable(why)
+        self._recorder.failed(service.name, error, why)
+        return self._outcome(service, "unhealthy", kept, error=why, error_type=type(error).__name__)
 
     def _failed(self, service: ServiceConfig, error: Exception) -> Refreshed:
         text = str(error) if isinstance(error, SyncflowError) else f"a fault of SyncFlow itself: {type(error).__name__}"

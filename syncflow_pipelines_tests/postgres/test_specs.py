@@ -14,7 +14,7 @@ from syncflow_pipelines.openapi.inner_form import load_spec
 from syncflow_pipelines.openapi.parsing import parse
 from syncflow_pipelines.openapi.refreshing import Refreshed, refresh
 from syncflow_pipelines_tests.server.raw_server import reply
-from syncflow_pipelines_tests.server.spec_host import SPEC, SpecHost, document, json_of, services_in
+from syncflow_pipelines_tests.server.spec_host import PING, SPEC, SpecHost, document, json_of, services_in
 
 AT = datetime(2026, 11, 28, 10, tzinfo=UTC)
 
@@ -180,6 +180,29 @@ def test_failures_are_recorded_and_forgotten(settings: Settings, database: Datab
         host.routes["/a"] = SPEC
         refresh(services, settings, database=database)
     assert stored(database)["a"].error is None
+
+
+def test_no_text_of_a_spec_is_too_strange_to_be_recorded(settings: Settings, database: Database, folder: Path) -> None:
+    strange = "/\0\ud800\u202e'\"; DROP TABLE specs; --"
+    hostile = document(
+        paths={"/ping": PING, strange: {"get": 5}, "/x": {"get": {"operationId": strange, "responses": 7}}}
+    )
+    with SpecHost({"/a": json_of(hostile), "/b": json_of({"openapi": strange})}) as host:
+        services = services_in(folder, *(host.service(name, openapi_paths=(f"/{name}",)) for name in "ab"))
+        first, second = refresh(services, settings, database=database)
+        again = refresh(services, settings, database=database)
+    assert (first.status, second.status) == ("changed", "failed")
+    assert [one.status for one in again] == ["unchanged", "failed"]
+    found = stored(database)
+    assert len(found["a"].findings) == len(first.findings) > 0
+    assert found["b"].error_type == second.error_type == "UnusableSpec"
+
+
+def test_what_is_unhealthy_is_recorded_as_a_failure(settings: Settings, database: Database, folder: Path) -> None:
+    with SpecHost({"/health": reply(500)}) as host:
+        seen = only_one(services_in(folder, host.service(), health_check_before_sync=True), settings, database)
+    assert seen.status == "unhealthy"
+    assert stored(database)["crm"].error == seen.error
 
 
 def test_where_the_database_refuses_a_spec_it_counts_as_not_fetched(

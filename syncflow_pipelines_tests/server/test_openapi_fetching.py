@@ -349,6 +349,26 @@ def test_a_part_that_cannot_be_read_now_fails_the_fetch(settings: Settings, answ
             look(host.service(), settings)
 
 
+def test_once_a_part_cannot_be_read_no_other_is_asked_for(settings: Settings) -> None:
+    schemas = {f"S{number}": {"$ref": f"/part/{number}"} for number in range(40)}
+    whole = document(components={"schemas": schemas}, paths={"/ping": PING, "/x": {"$ref": "/part/0"}})
+    found: dict[str, Step] = {f"/part/{number}": json_of({"type": "string"}) for number in range(40)}
+    with SpecHost({"/openapi.json": json_of(whole), **found}) as host:
+        first = look(host.service(), settings)
+        assert len(first.parts) == 41
+        for number in range(40):
+            host.routes[f"/part/{number}"] = reply(500)
+        host.forget()
+        with pytest.raises(SourceUnreachable):
+            look(host.service(), settings)
+        assert len(host.requests) == 1 + 4
+        host.forget()
+        with pytest.raises(SourceUnreachable):
+            look(host.service(), settings, first.parts)
+        # those of the other threads that were under way
+        assert len(host.requests) <= 1 + 8 * 4
+
+
 def test_a_part_that_is_not_there_is_a_finding_until_it_is(settings: Settings) -> None:
     with SpecHost({"/openapi.json": json_of(parts("/ping.json")), "/ping.json": json_of(PING)}) as host:
         first = look(host.service(), settings)

@@ -2,7 +2,9 @@
 
 import json
 import os
+import pickle
 import threading
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +68,21 @@ def test_a_spec_that_did_not_change_is_not_even_parsed_and_no_file_is_touched(tm
     )
     after = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()}
     assert after == before
+
+
+def test_known_bytes_are_recognised_before_anybody_parses_them(tmp_path: Path) -> None:
+    nonsense = b'{"openapi": nobody could parse this'
+    with SpecHost() as host:
+        services = services_in(tmp_path, host.service())
+        first = only_one(services, tmp_path)
+        checksums = tmp_path / ".openapi_checksums.json"
+        known = checksums.read_text().replace(entry(tmp_path)["documents"][0]["sha256"], sha256(nonsense).hexdigest())
+        checksums.write_text(known)
+        host.routes["/openapi.json"] = reply(200, nonsense)
+        assert only_one(services, tmp_path).status == "unchanged"
+        host.routes["/openapi.json"] = reply(200, nonsense + b" ")
+        again = only_one(services, tmp_path)
+    assert (again.status, again.checksum) == ("failed", first.checksum)
 
 
 def test_a_change_is_seen_and_so_is_the_way_back(tmp_path: Path) -> None:
@@ -237,6 +254,14 @@ def test_a_part_that_is_down_keeps_the_old_spec(tmp_path: Path) -> None:
         host.routes["/ping.json"] = json_of(PING)
         assert only_one(services, tmp_path).status == "unchanged"
     assert [operation.path for operation in first.spec.operations] == ["/ping"]
+
+
+def test_what_became_of_a_look_can_be_sent_to_another_process(tmp_path: Path) -> None:
+    with SpecHost() as host:
+        seen = only_one(services_in(tmp_path, host.service()), tmp_path)
+    sent = pickle.loads(pickle.dumps(seen))
+    assert sent == seen
+    assert sent.spec == seen.spec
 
 
 def test_unhealthy_services_are_not_asked_for_their_specs(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from syncflow_pipelines.sync.state import overrides_not_servable, overrides_of_n
 
 @click.group("config")
 def command() -> None:
-    """Check the configuration: connectors.yaml, auto_sync_services.yaml, the environment and .env."""
+    """Check the configuration: the YAML files, the environment and .env."""
 
 
 @command.command("check")
