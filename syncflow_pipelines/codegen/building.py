@@ -10,7 +10,6 @@ from typing import Any, Literal
 
 import orjson
 
-from syncflow_pipelines.codegen.addresses import operations_url
 from syncflow_pipelines.codegen.described import DescribedAccess, describe_access
 from syncflow_pipelines.codegen.manifest import ToolSizes
 from syncflow_pipelines.codegen.mcp_module import render_mcp
@@ -52,7 +51,7 @@ class ServiceBuild:
             "generator": generator_version(),
             "spec": self.stored.digest,
             "components": sorted(self.components),
-            "service": [self.service.name, self.service.type, self.service.description, self.base_url],
+            "service": [self.service.name, self.service.type, self.service.description, self.service.base_url],
             "access": [self.access.auth, self.access.dotenv_files, self.access.ca_file],
             "mcp": self.service.mcp,
             "rest": self.service.rest,
@@ -76,11 +75,6 @@ class ServiceBuild:
     @property
     def spec_file(self) -> str:
         return self.stored.name(self.module)
-
-    @property
-    def base_url(self) -> str:
-        """Where the operations are."""
-        return operations_url(self.service.base_url, self.spec.document.get("servers") or ())
 
     @property
     def is_open_world(self) -> bool:
@@ -129,7 +123,6 @@ class ServiceBuild:
         return render_mcp(
             self.service,
             self.spec,
-            base_url=self.base_url,
             spec_file=self.spec_file,
             spec_digest=self.stored.digest,
             access=self.access,
@@ -138,7 +131,7 @@ class ServiceBuild:
 
     def _resolver(self) -> str:
         return render_resolver(
-            replace(self.service, base_url=self.base_url),
+            self.service,
             spec_file=self.spec_file,
             spec_digest=self.stored.digest,
             auth=self.access.auth,

@@ -16,8 +16,9 @@ from syncflow_pipelines.codegen.manifest import Entry, Manifest, OwnedFile, Tool
 from syncflow_pipelines.codegen.reports import GenerationReport, ServiceReport
 from syncflow_pipelines.codegen.verification import Verifier
 from syncflow_pipelines.config.services import Component, ServiceConfig, Services, ServiceSettings
-from syncflow_pipelines.errors import GenerationFailed
+from syncflow_pipelines.errors import GenerationFailed, SpecError
 from syncflow_pipelines.openapi.model import Spec
+from syncflow_pipelines.openapi.selection import select
 
 _STAGE = "syncflow_stage"
 
@@ -33,9 +34,10 @@ def generate(
 ) -> GenerationReport:
     """Brings the generated package in step with the specs, which are named by their services.
 
-    `only` names the services that are looked at; with none, all are, and what belongs to no service any more is
-    removed. A service without a spec stays as it is. `force` generates what has not changed and overwrites what people
-    have edited. A dry run writes nothing, and reports what would be.
+    What a service's `include` and `exclude` leave of its spec is generated. `only` names the services that are looked
+    at; with none, all are, and what belongs to no service any more is removed. A service without a spec stays as it is.
+    `force` generates what has not changed and overwrites what people have edited. A dry run writes nothing, and reports
+    what would be.
 
     Raises `GenerationFailed` where the folder cannot be written to, or its `__init__.py` or manifest is not ours.
     """
@@ -91,17 +93,18 @@ class _Run:
 
     def service(self, service: ServiceConfig, spec: Spec) -> ServiceReport:
         """Generates one service, if need be."""
-        build = ServiceBuild(service, spec, self.folder, self.components(service))
         known = self.manifest.services.get(service.name)
         try:
+            selected = select(spec, service.include, service.exclude)
+            build = ServiceBuild(service, selected, self.folder, self.components(service))
             if known is not None and self._is_current(known, build):
                 edited = package.touched(self.folder, [file.name for file in known.files])
                 notes = tuple(f"{name} was edited by hand and stays so; --force generates it anew" for name in edited)
                 return ServiceReport(service.name, "unchanged", known.files, known.sizes, known.skipped, notes=notes)
             entry = self._generate(build, known)
-        except GenerationFailed as error:
+        except (SpecError, OSError) as error:
             files = known.files if known is not None else ()
-            return ServiceReport(service.name, "failed", files, skipped=_skipped(spec), error=error)
+            return ServiceReport(service.name, "failed", files, skipped=_skipped(spec), error=_told(error))
         self.entries[service.name] = entry
         return ServiceReport(service.name, "generated", entry.files, entry.sizes, entry.skipped)
 
@@ -155,6 +158,14 @@ class _Run:
         del self.entries[name]
         notes = tuple(f"{each} was edited by hand and stays; remove it yourself" for each in edited)
         return ServiceReport(name, "removed", entry.files, notes=notes)
+
+
+def _told(error: SpecError | OSError) -> SpecError:
+    if isinstance(error, SpecError):
+        return error
+    told = GenerationFailed(f"the generated files cannot be written ({error.strerror}); mend that, and try again")
+    told.__cause__ = error
+    return told
 
 
 def _is_module(name: str) -> bool:

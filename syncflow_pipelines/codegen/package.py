@@ -9,7 +9,7 @@ from pathlib import Path
 
 from syncflow_pipelines.codegen.manifest import NAME, Entry, Manifest, dump_manifest
 from syncflow_pipelines.codegen.rendering import render
-from syncflow_pipelines.codegen.seal import is_untouched, seal
+from syncflow_pipelines.codegen.seal import SPEC_NAME, is_untouched, seal
 from syncflow_pipelines.errors import GenerationFailed
 
 _TEMPORARY = ".syncflow-"
@@ -37,13 +37,21 @@ def tidy(folder: Path, manifest: Manifest) -> None:
     A spec stays until the run after the one that replaced it, for processes that have read the old module and are
     about to read its spec.
     """
-    named = {file.name for entry in manifest.services.values() for file in entry.files}
-    modules = {file.name.partition("_spec_")[0] for file in folder.glob("*_spec_*.json")}
-    left = [file for module in modules for file in folder.glob(f"{module}_spec_????????????????.json")]
-    for file in [*folder.glob(f"{_TEMPORARY}*"), *(file for file in left if file.name not in named)]:
+    named = {file.name for entry in manifest.services.values() for file in entry.files} | _named_by_modules(folder)
+    specs = [file for file in folder.glob("*_spec_*.json") if file.name not in named]
+    for file in [*folder.glob(f"{_TEMPORARY}*"), *specs]:
         with suppress(OSError):
             if file.name.startswith(_TEMPORARY) or is_untouched(file):
                 file.unlink()
+
+
+def _named_by_modules(folder: Path) -> set[str]:
+    """Specs that modules stand on, whatever a manifest says that an interrupted run could not write any more."""
+    found: set[str] = set()
+    for module in [*folder.glob("*_mcp.py"), *folder.glob("*_resolver.py")]:
+        with suppress(OSError):
+            found |= set(SPEC_NAME.findall(module.read_text(encoding="utf-8", errors="replace")))
+    return found
 
 
 def touched(folder: Path, names: Iterable[str]) -> list[str]:
@@ -51,8 +59,11 @@ def touched(folder: Path, names: Iterable[str]) -> list[str]:
     found = []
     for name in names:
         file = folder / name
-        if file.is_dir() or (file.exists() and not is_untouched(file)):
-            found.append(name)
+        try:
+            if file.is_dir() or (file.exists() and not is_untouched(file)):
+                found.append(name)
+        except OSError as error:
+            raise GenerationFailed(f"{file} cannot be read ({error.strerror}); mend or remove it") from error
     return found
 
 
@@ -82,16 +93,22 @@ def replace_files(folder: Path, contents: Mapping[str, bytes]) -> None:
 
 
 def remove_files(folder: Path, names: Iterable[str]) -> None:
-    """Removes those of the files that are there."""
+    """Removes those of the files that are there. Raises `GenerationFailed` where one cannot be removed."""
     for name in names:
-        (folder / name).unlink(missing_ok=True)
+        try:
+            (folder / name).unlink(missing_ok=True)
+        except OSError as error:
+            raise GenerationFailed(f"{folder / name} cannot be removed ({error.strerror}); remove it") from error
 
 
 def init_source(services: Mapping[str, Entry]) -> bytes:
     """The package's `__init__.py`, which names what every service offers."""
     exports = sorted({export for entry in services.values() for export in entry.exports})
-    named = [{"name": name, "module": module, "attribute": attribute} for name, module, attribute in exports]
-    return seal(render("init.py.jinja", exports=named))
+    named: dict[str, dict[str, str]] = {}
+    for export, module, attribute in exports:  # services `a_b` and `aB` both have an `ABResolver`
+        name = f"{export}_{module}" if export in named else export
+        named[name] = {"name": name, "module": module, "attribute": attribute}
+    return seal(render("init.py.jinja", exports=[named[name] for name in sorted(named)]))
 
 
 def write_package(folder: Path, manifest: Manifest) -> None:

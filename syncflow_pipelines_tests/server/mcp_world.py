@@ -44,7 +44,7 @@ def spec_of(
         "info": {"title": title, "version": "1"},
         "servers": list(servers),
         "paths": paths,
-        "components": {"schemas": dict(schemas or {})},
+        "components": {"schemas": dict(schemas or {}), "securitySchemes": {}},
     }
     ordered = tuple(sorted(operations, key=lambda each: each.key))
     return Spec(title, "1", "3.1.0", document, ordered, findings, "checksum", "contract")
@@ -80,7 +80,8 @@ def call(server: Any, name: str, arguments: Mapping[str, Json] | None = None, *,
     """What a client is given that calls the tool; `fails` says whether that is an error."""
 
     async def ask() -> CallToolResult:
-        async with Client(server) as client:
+        client: Client[Any] = Client(server)
+        async with client:
             return await client.call_tool(name, dict(arguments or {}), raise_on_error=False)
 
     result = asyncio.run(ask())
@@ -97,7 +98,8 @@ def tools(server: Any) -> dict[str, Tool]:
     """What a client is listed."""
 
     async def ask() -> list[Tool]:
-        async with Client(server) as client:
+        client: Client[Any] = Client(server)
+        async with client:
             return await client.list_tools()
 
     return {tool.name: tool for tool in asyncio.run(ask())}

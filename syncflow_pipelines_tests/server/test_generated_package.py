@@ -44,6 +44,8 @@ def world(tmp_path_factory: pytest.TempPathFactory, backend: RecordingBackend) -
         mcp=McpOptions(forward_headers=("X-Tenant", "X-Trace")),
     )
     world.add("shop", base_url=backend.url, mcp=McpOptions(mode="search"))
+    world.add("open", base_url=backend.url, auth=BearerAuth(token_file=root / "token"))
+    world.change("open", mcp=McpOptions(forward_headers=("Authorization",)))
     (root / "token").write_text("first-secret")
     return world
 
@@ -60,7 +62,7 @@ def run(world: World, program: str) -> str:
 
 
 def test_what_is_reported_is_what_a_client_is_listed(world: World, report: GenerationReport) -> None:
-    pets, shop = report.services
+    _, pets, shop = report.services
     assert not report.has_failed
     assert pets.sizes is not None
     assert shop.sizes is not None
@@ -136,6 +138,22 @@ def test_tools_are_called_over_http_and_only_the_headers_that_are_named_go_on(
     assert arrived.header("authorization") == "Bearer of-the-service"
     known = {"host", "accept", "accept-encoding", "connection", "user-agent", "content-length", "content-type"}
     assert {name for name, _ in arrived.headers} == known | {"x-tenant", "authorization"}
+
+
+def test_a_caller_may_bring_its_own_credential_where_that_is_allowed(
+    world: World, report: GenerationReport, backend: RecordingBackend
+) -> None:
+    async def talk(url: str, headers: dict[str, str]) -> None:
+        async with Client(StreamableHttpTransport(url, headers=headers)) as client:
+            await client.call_tool("getPet", {"id": 1})
+
+    (world.root / "token").write_text("of-the-service")
+    found = []
+    with served(world, "generated.open_mcp") as url:
+        for headers in ({"Authorization": "Bearer of-the-caller"}, {}):
+            asyncio.run(talk(url, headers))
+            found.append(backend.last.values("authorization"))
+    assert found == [["Bearer of-the-caller"], ["Bearer of-the-service"]]
 
 
 def test_a_large_service_is_searched_and_called_by_two_tools(

@@ -176,7 +176,7 @@ def test_the_credential_is_read_at_every_call(tmp_path: Path) -> None:
             for secret in ("first-secret", "second-secret"):
                 token.write_text(secret)
                 call(module.mcp, "op")
-            sources = [file.read_text() for file in (tmp_path / module.__package__).glob("*.*")]
+            sources = [file.read_text() for file in Path(str(module.__file__)).parent.glob("*.*")]
         assert [arrival.header("authorization") for arrival in backend.arrivals] == [
             "Bearer first-secret",
             "Bearer second-secret",

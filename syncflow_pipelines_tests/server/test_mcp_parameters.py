@@ -248,10 +248,20 @@ def test_the_path_of_the_server_comes_first(tmp_path: Path) -> None:
         assert backend.last.target == "/v1/pets"
 
 
+def test_an_operation_may_have_a_server_of_its_own(tmp_path: Path) -> None:
+    own = {"servers": [{"url": "/uploads/v2"}]}
+    spec = spec_of(operation("post", "/pets", own), servers=({"url": "/v1"},))
+    with RecordingBackend() as backend, generated(tmp_path, spec, service_at(f"{backend.url}/api")) as module:
+        call(module.mcp, "op")
+        assert backend.last.target == "/api/uploads/v2/pets"
+
+
 def test_a_method_that_only_openapi_3_2_knows_is_sent(tmp_path: Path) -> None:
     body = {"requestBody": {"required": True, "content": {"text/plain": {}}}}
     spec = spec_of(operation("query", "/pets", body), operation("post", "/pets", id="post"))
     with RecordingBackend() as backend, generated(tmp_path, spec, service_at(backend.url)) as module:
-        assert tools(module.mcp)["op"].annotations.read_only_hint is True
+        hints = tools(module.mcp)["op"].annotations
+        assert hints is not None
+        assert hints.read_only_hint is True
         call(module.mcp, "op", {"body": "kind = cat"})
         assert (backend.last.method, backend.last.body) == ("QUERY", b"kind = cat")

@@ -42,7 +42,8 @@ def test_connexion_loads_every_operation_whatever_its_path(tmp_path: Path) -> No
     class Watching(module.PetsResolver):  # type: ignore[misc, name-defined]  # a module that was just generated
         def function_for(self, operation_id: str) -> App:
             resolved.append(operation_id)
-            return self.serve
+            serve: App = self.serve
+            return serve
 
     asyncio.run(_start(Watching().application()))
     assert sorted(resolved) == ["getPet", "get_2", "get_3", "get_4", "listPets"]
@@ -68,7 +69,8 @@ def test_a_subclass_serves_an_operation_itself_and_connexion_knows_which(tmp_pat
 
         class Own(module.PetsResolver):  # type: ignore[misc, name-defined]  # a module that was just generated
             def function_for(self, operation_id: str) -> App:
-                return tell if operation_id == "getPet" else self.serve
+                serve: App = self.serve
+                return tell if operation_id == "getPet" else serve
 
         with serving(Own().application()) as port:
             assert b"GET /pets/{pet-id} /pets/a/b" in get(port, "/pets/a%2Fb")

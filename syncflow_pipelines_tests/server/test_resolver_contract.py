@@ -65,7 +65,8 @@ SPEC: dict[str, Any] = {
     },
     "components": {"schemas": {"Pet": PET}},
 }
-OPERATIONS = {each.ok().label: each.ok() for each in schemathesis.openapi.from_dict(SPEC).get_all_operations()}
+FOUND: list[Any] = list(schemathesis.openapi.from_dict(SPEC).get_all_operations())
+OPERATIONS = {each.ok().label: each.ok() for each in FOUND}
 THOROUGH = settings(
     max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True, database=None
 )

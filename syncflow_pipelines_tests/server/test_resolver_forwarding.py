@@ -61,6 +61,19 @@ def test_the_target_arrives_as_it_was_sent(tmp_path: Path, target: str) -> None:
     assert backend.last.head.split(b"\r\n")[0] == f"GET /api/v1{target} HTTP/1.1".encode()
 
 
+def test_the_path_of_an_operations_server_is_added_on_the_host_that_is_configured(tmp_path: Path) -> None:
+    uploads = {"servers": [{"url": "https://uploads.example/up"}]}
+    spec = {**document({"/a": {"get": {}, "post": uploads}}), "servers": [{"url": "/v1"}]}
+    for base in ("/api", "/v1"):
+        with RecordingBackend() as backend:
+            module = load_resolver(tmp_path, spec, backend.url + base)
+            with serving(module.create_app()) as port:
+                get(port, "/a")
+                get(port, "/a", method="POST")
+        expected = ["/api/v1/a", "/api/up/a"] if base == "/api" else ["/v1/a", "/v1/up/a"]
+        assert [arrival.target for arrival in backend.arrivals] == expected
+
+
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"])
 def test_every_method_arrives(tmp_path: Path, method: str) -> None:
     with world(tmp_path, b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n") as (backend, port):

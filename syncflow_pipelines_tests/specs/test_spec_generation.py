@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from jsonschema import Draft202012Validator
 
@@ -40,8 +41,6 @@ def specs(folder: Path) -> dict[str, Spec]:
 
 
 def plans(spec: Spec) -> Iterator[ToolPlan]:
-    import orjson
-
     yield from Catalogue(from_document(orjson.loads(store(spec).content))).plans.values()
 
 
@@ -86,7 +85,7 @@ def test_every_tool_makes_a_request(real_specs: Path) -> None:
 def dangling(schema: Json) -> set[str]:
     """References that lead nowhere."""
     wanted = {value.removeprefix("#/$defs/") for value in references(schema)}
-    return {name.replace("~1", "/").replace("~0", "~") for name in wanted} - schema.get("$defs", {}).keys()
+    return {name.replace("~1", "/").replace("~0", "~") for name in wanted} - set(schema.get("$defs", {}))
 
 
 def references(value: Json) -> Iterator[str]:

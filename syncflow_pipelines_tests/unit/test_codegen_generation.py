@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from syncflow_pipelines.config.auth import BearerAuth, HeaderAuth
-from syncflow_pipelines.config.services import McpOptions
+from syncflow_pipelines.config.services import McpOptions, OperationRule
 from syncflow_pipelines.errors import GenerationFailed
 from syncflow_pipelines.openapi.model import Finding
 from syncflow_pipelines_tests.server.mcp_world import operation
@@ -312,6 +312,43 @@ def test_a_module_that_replaces_another_within_a_second_is_compiled_anew(tmp_pat
         world.generate()
         seconds.append(int(module.stat().st_mtime))
     assert len(set(seconds)) == 3
+
+
+def test_only_the_operations_that_a_service_wants_are_generated(tmp_path: Path) -> None:
+    world = World(tmp_path, "pets")
+    world.change("pets", include=(OperationRule(methods=("get",)),))
+    report = world.generate().services[0]
+    assert report.sizes is not None
+    assert (report.sizes.tools, report.sizes.largest) == (1, "getPet")
+    world.change("pets", include=(OperationRule(paths=("/nothing",)),))
+    report = world.generate().services[0]
+    assert report.status == "failed"
+    assert "include and exclude leave none" in f"{report.error}"
+
+
+def test_a_run_that_was_killed_before_its_end_leaves_modules_that_find_their_spec(tmp_path: Path) -> None:
+    world = World(tmp_path, "pets")
+    world.generate()
+    manifest = (world.folder / ".syncflow.json").read_bytes()
+    world.specs["pets"] = small_spec(title="Other pets")
+    world.generate()
+    after = world.files()
+    (world.folder / ".syncflow.json").write_bytes(manifest)  # as if the run had ended before it was replaced
+    world.verifier = QuickVerifier(refused="Other pets")
+    assert world.statuses() == {"pets": "failed"}
+    assert {name: content for name, content in world.files().items() if "json" not in name or "_spec_" in name} == {
+        name: content for name, content in after.items() if "json" not in name or "_spec_" in name
+    }
+    world.verifier = QuickVerifier()
+    assert world.statuses() == {"pets": "generated"}
+
+
+def test_classes_of_two_services_with_one_name_are_told_apart(tmp_path: Path) -> None:
+    world = World(tmp_path, "a_b", "aB")
+    world.generate()
+    source = world.files()["__init__.py"].decode()
+    assert '"ABResolver": ("aB_resolver", "ABResolver")' in source
+    assert '"ABResolver_a_b_resolver": ("a_b_resolver", "ABResolver")' in source
 
 
 def test_two_operations_never_share_a_name(tmp_path: Path) -> None:

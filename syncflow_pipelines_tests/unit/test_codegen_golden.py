@@ -25,7 +25,8 @@ def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("project")
     world = World(root)
     environment = Environment(dotenv_files=(root / ".env",))
-    world.add("pets", auth=BearerAuth(token_file=root / "secrets" / "pets", environment=environment), description="All pets")
+    token = BearerAuth(token_file=root / "secrets" / "pets", environment=environment)
+    world.add("pets", auth=token, description="All pets")
     world.add(
         "user-service",
         small_spec(title='The "users" of {{ title }}'),
@@ -58,7 +59,8 @@ def test_the_package_is_formatted(generated: Path, configuration: str) -> None:
 
 
 def test_the_package_passes_the_linter(generated: Path) -> None:
-    command = [sys.executable, "-m", "ruff", "check", "--no-cache", f"--config={_ROOT / 'pyproject.toml'}", str(generated)]
+    configuration = f"--config={_ROOT / 'pyproject.toml'}"
+    command = [sys.executable, "-m", "ruff", "check", "--no-cache", configuration, str(generated)]
     subprocess.run(command, check=True)
 
 
@@ -68,7 +70,8 @@ def test_the_package_is_typed(generated: Path, tmp_path: Path) -> None:
     user.write_text(
         "from fastmcp import FastMCP\nfrom typing import Any\n"
         "from generated import UserServiceResolver, create_pets_app, pets_mcp\n"
-        "server: FastMCP[Any] = pets_mcp\nresolver: UserServiceResolver = UserServiceResolver()\napp = create_pets_app()\n"
+        "server: FastMCP[Any] = pets_mcp\nresolver: UserServiceResolver = UserServiceResolver()\n"
+        "app = create_pets_app()\n"
     )
     command = [sys.executable, "-m", "mypy", "--strict", f"--cache-dir={tmp_path / 'cache'}"]
     command += ["--follow-imports=silent", str(user), str(generated)]

@@ -24,8 +24,8 @@ NASTY = [
     '"', "'", '"""', "'''", "\\", "\\'", '\\"', "\n", "\r\n", "\0", "\x85", "\u2028", "{", "}", "{{", "}}", "{%", "%}",
     "{{ 7*7 }}", "{% raw %}", "{{ ''.__class__ }}", '{{ cycler.__init__.__globals__.os.popen("id").read() }}', "#}",
     '"""\nimport os\nos.abort()\n"""', "\"); __import__('os').abort() #", "f'{x}'", "%s", "$(id)", "`id`", "\u202e",
-    "\u2066\u2069", "\u200b", "\ufeff", "\U000e0041", "é", "𝕏", "\ud800", "import", "None", "__import__", "../..", "a" * 300,
-    *keyword.kwlist,
+    "\u2066\u2069", "\u200b", "\ufeff", "\U000e0041", "é", "𝕏", "\ud800", "import", "None", "__import__", "../..",
+    "a" * 300, *keyword.kwlist,
 ]  # fmt: skip
 
 texts = st.one_of(

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given
+from hypothesis import settings as thorough
 from hypothesis import strategies as st
 
 from syncflow_pipelines.codegen.resolver_module import render_resolver, resolver_class
@@ -65,6 +66,7 @@ def test_the_settings_are_literals() -> None:
 HOSTILE_TEXT = st.lists(st.one_of(st.sampled_from(HOSTILE), st.text(max_size=5)), max_size=6).map("".join)
 
 
+@thorough(deadline=None, suppress_health_check=list(HealthCheck))
 @given(HOSTILE_TEXT, HOSTILE_TEXT, HOSTILE_TEXT)
 def test_no_text_becomes_code(name: str, url: str, file: str) -> None:
     source = render_resolver(

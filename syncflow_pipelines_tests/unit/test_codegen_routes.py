@@ -4,7 +4,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from syncflow_pipelines.codegen.runtime.resolver import routes_of
@@ -15,7 +15,7 @@ from syncflow_pipelines_tests.stored_specs import stored
 def found(paths: dict[str, Any] | list[str], path: str, method: str = "GET", query: str = "") -> Any:
     """The key of the route and its arguments, or the methods that the path has."""
     given_paths = paths if isinstance(paths, dict) else {each: {"get": {}} for each in paths}
-    match = RouteTable(routes_of(stored(given_paths).operations)).find(method, path.encode(), query.encode())
+    match = RouteTable(routes_of(stored(given_paths))).find(method, path.encode(), query.encode())
     if not isinstance(match, Match):
         return set(match)
     return match.routes[0].path, {name: value.decode() for name, value in match.arguments.items()}
@@ -100,7 +100,7 @@ def test_a_key_with_a_query_asks_for_it() -> None:
 
 def test_keys_that_differ_in_their_fragment_share_a_path() -> None:
     paths: dict[str, Any] = {"/files/{id}": {"get": {}}, "/files/{file_id}#lock": {"get": {}, "put": {}}}
-    match = RouteTable(routes_of(stored(paths).operations)).find("GET", b"/files/5", b"")
+    match = RouteTable(routes_of(stored(paths))).find("GET", b"/files/5", b"")
     assert isinstance(match, Match)
     assert [route.path for route in match.routes] == ["/files/{id}", "/files/{file_id}#lock"]
     assert found(paths, "/files/5", "PUT") == ("/files/{file_id}#lock", {"file_id": "5"})
@@ -117,7 +117,7 @@ def test_a_parameter_that_may_hold_slashes_takes_the_rest(said: dict[str, bool])
 
 
 def test_methods_of_openapi_3_2_have_routes() -> None:
-    routes = routes_of(stored({"/a": {"query": {}, "additionalOperations": {"COPY": {}, "Link": {}}}}).operations)
+    routes = routes_of(stored({"/a": {"query": {}, "additionalOperations": {"COPY": {}, "Link": {}}}}))
     assert {route.method for route in routes} == {"QUERY", "COPY", "LINK"}
 
 
@@ -135,11 +135,13 @@ SEGMENT = st.text("ab{}.%2F-?#", max_size=6)
 PATHS = st.lists(st.lists(SEGMENT, max_size=4).map(lambda parts: "/" + "/".join(parts)), max_size=8, unique=True)
 
 
+@settings(deadline=None, suppress_health_check=list(HealthCheck))
 @given(PATHS, st.lists(st.text("ab.%2F-", max_size=6), max_size=4))
 def test_no_template_and_no_path_is_too_odd(templates: list[str], parts: list[str]) -> None:
     found(templates, "/" + "/".join(parts))
 
 
+@settings(deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(st.text("ab/ %.\u00e9", min_size=1, max_size=5), min_size=3, max_size=3))
 def test_what_was_escaped_for_a_placeholder_comes_back(values: list[str]) -> None:
     escaped = [quote(value, safe="") for value in values]

@@ -15,6 +15,7 @@ from fastmcp.exceptions import ToolError
 from fastmcp.server.dependencies import get_http_headers
 from fastmcp.tools import ToolResult
 
+from syncflow_pipelines.codegen.runtime.addresses import operations_url
 from syncflow_pipelines.codegen.runtime.answers import read_answer, to_result
 from syncflow_pipelines.codegen.runtime.catalogue import ToolPlan
 from syncflow_pipelines.codegen.runtime.credentials import auth_header
@@ -60,7 +61,7 @@ class Backend:
 
     service: str
     base_url: str
-    """With the path that every operation's own is appended to; no slash at its end."""
+    """As it is configured; the path of an operation's server is added to it."""
     auth: Auth
     timeout_s: float
     """For one call, from the first byte sent to the last one read."""
@@ -131,8 +132,8 @@ def _request(
     if body is not None:
         headers["content-type"] = body.content_type
     headers |= {name.lower(): value for name, value in fixed.items()}
-    base = httpx2.URL(backend.base_url)
-    raw_target = (base.raw_path.rstrip(b"/").decode() + target.path).encode()
+    base = httpx2.URL(operations_url(backend.base_url, plan.servers))
+    raw_target = base.raw_path.rstrip(b"/") + target.path.encode()
     return backend.clients.of(backend).build_request(
         plan.operation.method.upper(),
         base.copy_with(raw_path=raw_target),

@@ -1,6 +1,6 @@
 """The operations of a spec as tools: names, descriptions, arguments and hints, each worked out when it is asked for."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -29,6 +29,8 @@ class ToolPlan:
     name: str
     operation: StoredOperation
     definitions: Definitions = field(repr=False)
+    servers: Sequence[Mapping[str, Json]]
+    """The first says what comes before the path."""
     hidden: frozenset[str]
     is_open_world: bool
     _call: Call | None = None
@@ -98,7 +100,8 @@ class Catalogue:
         plans: dict[str, ToolPlan] = {}
         for operation in self._operations():
             name = tool_name(operation.id)
-            plans[name] = ToolPlan(name, operation, definitions, self.hidden, self.is_open_world)
+            servers = operation.definition.get("servers") or self.spec.servers
+            plans[name] = ToolPlan(name, operation, definitions, servers, self.hidden, self.is_open_world)
         return plans
 
     def _operations(self) -> Iterator[StoredOperation]:

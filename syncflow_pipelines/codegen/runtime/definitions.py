@@ -1,5 +1,6 @@
 """Schemas of a spec → what a tool shows of them: JSON Schema without the parts that only OpenAPI reads."""
 
+import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -27,13 +28,16 @@ _LEFT_OUT = frozenset(
         *("$schema", "$anchor", "$dynamicAnchor", "readOnly", "writeOnly"),
     }
 )
+_ASCII_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
 
 
 @lru_cache(maxsize=8_192)
 def readable(text: str, length: int = DESCRIPTION_LENGTH) -> str:
     """The text without control, direction and other invisible characters, and not longer than that."""
-    if not text.isascii() or not text.isprintable():
+    if text.isascii():
+        text = _ASCII_CONTROLS.sub("", text)
+    elif not text.isprintable():
         text = "".join(char for char in text if char in "\n\t" or unicodedata.category(char) not in _HIDDEN)
     text = text.strip()
     return text if len(text) <= length else f"{text[: length - 1].rstrip()}…"

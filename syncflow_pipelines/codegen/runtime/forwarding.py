@@ -45,11 +45,9 @@ _UNSENDABLE = re.compile(rb"[^\x21\x22\x24-\x7e]")
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """The service that requests are forwarded to."""
+    """How the service that requests are forwarded to is talked to."""
 
     name: str
-    base_url: str
-    """With the path that every request's own is appended to; no slash at its end."""
     auth: Auth = field(default_factory=NoAuth)
     timeout_s: float = 300.0
     """How long the service may be silent: before its answer begins, and between two pieces of it."""
@@ -68,9 +66,12 @@ class Forwarder:
         self._session: aiohttp.ClientSession | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Forwards one request. An answer that breaks off ends in an error, which makes the server break off, too."""
-        arguments = self._arguments(scope)
+    async def forward(self, scope: Scope, receive: Receive, send: Send, base_url: str) -> None:
+        """Forwards one request to its path below `base_url`, which ends in no slash.
+
+        An answer that breaks off ends in an error, which makes the server break off, too.
+        """
+        arguments = self._arguments(scope, base_url)
         if isinstance(arguments, Problem):
             await answer(arguments, scope, send)
             return
@@ -97,7 +98,7 @@ class Forwarder:
             await self._session.close()
             self._session = None
 
-    def _arguments(self, scope: Scope) -> dict[str, Any] | Problem:
+    def _arguments(self, scope: Scope, base_url: str) -> dict[str, Any] | Problem:
         """What aiohttp is asked for, but the body."""
         target = _target(scope)
         if _UNSENDABLE.search(target):
@@ -115,7 +116,7 @@ class Forwarder:
             headers.append(("Content-Length", length))
         return {
             "method": scope["method"],
-            "url": URL(self.backend.base_url + target.decode("ascii"), encoded=True),
+            "url": URL(base_url + target.decode("ascii"), encoded=True),
             "headers": headers,
             "chunked": True if is_chunked(scope) else None,
         }

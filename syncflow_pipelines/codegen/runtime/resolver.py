@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+from syncflow_pipelines.codegen.runtime.addresses import operations_url
 from syncflow_pipelines.codegen.runtime.asgi import App, Receive, Scope, Send
 from syncflow_pipelines.codegen.runtime.credentials import auth_from, auth_header
 from syncflow_pipelines.codegen.runtime.extra import missing_extra
@@ -55,6 +56,7 @@ class StoredService:
     spec_digest: str
     """SHA-256 of the file, in hexadecimal."""
     base_url: str
+    """As it is configured; the path of an operation's server is added to it."""
     auth: Auth = field(default_factory=NoAuth)
     mode: Literal["forward", "validate"] = "forward"
     timeout_s: float = 300.0
@@ -63,8 +65,8 @@ class StoredService:
     """Of a body that is held against the spec."""
 
     def backend(self) -> Backend:
-        """Where its requests go."""
-        return Backend(self.name, self.base_url, self.auth, self.timeout_s, self.ca_file)
+        """How it is talked to."""
+        return Backend(self.name, self.auth, self.timeout_s, self.ca_file)
 
 
 def stored_service(
@@ -105,7 +107,7 @@ class ServiceResolver(Resolver):  # type: ignore[misc]  # Connexion has no types
         """Reads the spec. Raises `GenerationFailed` where it is not the one that the module was generated from."""
         super().__init__(self.function_for)
         spec = read_stored(self.service.spec_file, self.service.spec_digest)
-        self.routes = routes_of(spec.operations)
+        self.routes = routes_of(spec, self.service.base_url)
         self.forwarder = Forwarder(self.service.backend())
         self.checks = request_checks(self.service, spec) if self.service.mode == "validate" else None
 
@@ -125,7 +127,7 @@ class ServiceResolver(Resolver):  # type: ignore[misc]  # Connexion has no types
                 await answer(checked, scope, send)
                 return
             receive = checked
-        await self.forwarder(scope, receive, send)
+        await self.forwarder.forward(scope, receive, send, scope[MATCH].routes[0].base_url)
 
     def application(self) -> App:
         """The ASGI application that serves all operations."""
@@ -194,11 +196,24 @@ def request_checks(service: StoredService, spec: StoredSpec) -> RequestChecks:
     return RequestChecks(spec.schemas, service.max_body_bytes, auth_header(service.auth))
 
 
-def routes_of(operations: Sequence[StoredOperation]) -> tuple[Route, ...]:
-    """A route for every operation."""
+def routes_of(spec: StoredSpec, base_url: str = "") -> tuple[Route, ...]:
+    """A route for every operation, each with the path of its server on the host that is configured."""
+    urls: dict[str, str] = {}
+
+    def url_of(operation: StoredOperation) -> str:
+        servers = operation.definition.get("servers") or spec.servers
+        return urls.setdefault(str(servers), operations_url(base_url, servers))
+
     return tuple(
-        Route(_id(each.method, each.path), each.method.upper(), each.path, each.definition, fixed_query(each.path))
-        for each in operations
+        Route(
+            _id(each.method, each.path),
+            each.method.upper(),
+            each.path,
+            each.definition,
+            url_of(each),
+            fixed_query(each.path),
+        )
+        for each in spec.operations
     )
 
 

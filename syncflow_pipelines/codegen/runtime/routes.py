@@ -30,6 +30,8 @@ class Route:
     path: str
     """The key in `paths`."""
     definition: Mapping[str, Json] = field(compare=False)
+    base_url: str = field(default="", compare=False)
+    """What comes before its path."""
     query: tuple[tuple[str, str | None], ...] = ()
     """What the key says of the query; None where it leaves the value open."""
 

@@ -1,7 +1,7 @@
 """The document that generated modules stand on: one file beside them, named by its digest."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,8 @@ class StoredSpec:
     operations: tuple[StoredOperation, ...]
     schemas: Mapping[str, Json]
     """`#/components/schemas`."""
+    servers: Sequence[Mapping[str, Json]] = ()
+    """Of operations that name none themselves."""
 
 
 def read_stored(file: Path, digest: str) -> StoredSpec:
@@ -54,7 +56,8 @@ def read_stored(file: Path, digest: str) -> StoredSpec:
 def from_document(document: Mapping[str, Json]) -> StoredSpec:
     """The operations of the document, also those of methods that only OpenAPI 3.2 has."""
     operations = sorted(_operations(document), key=lambda operation: (operation.path, operation.method))
-    return StoredSpec(tuple(operations), (document.get("components") or {}).get("schemas") or {})
+    schemas = (document.get("components") or {}).get("schemas") or {}
+    return StoredSpec(tuple(operations), schemas, document.get("servers") or ())
 
 
 def _operations(document: Mapping[str, Json]) -> Iterator[StoredOperation]:
