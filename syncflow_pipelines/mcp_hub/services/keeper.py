@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fastmcp import FastMCP
 from fastmcp.tools.base import Tool
 
 from syncflow_pipelines.mcp_hub.answers import ServiceAnswer
@@ -22,6 +21,8 @@ FIRST_PATIENCE_S = 30.0
 """How long a client waits for modules that are loaded for the first time; then it gets what is there."""
 PATIENCE_S = 2.0
 """How long it waits for those that replace others."""
+LOAD_LIMIT_S = 60.0
+"""Of one module; the others go on then."""
 RESERVED = "syncflow"
 """How the names of SyncFlow's own tools begin."""
 
@@ -177,7 +178,6 @@ class Keeper:
             if known is None or known.problem or known.module.digest != module.digest:
                 self._replace(name, await _loaded(module, known))
         self._mark = now
-        self.offer = _offer(self._services, self._reserved)
         if not is_first and self.on_change and self.offer.servers != before.servers:
             await self.on_change()
 
@@ -186,6 +186,7 @@ class Keeper:
         if service is not None:
             self._services[name] = service
             self._services = dict(sorted(self._services.items()))
+        self.offer = _offer(self._services, self._reserved)  # nobody is sent to a server that is about to end
         if old and old.served and old.served is not (service and service.served):
             old.served.retire()
 
@@ -195,8 +196,10 @@ async def _loaded(module: GeneratedModule, known: Service | None) -> Service:
     if module.service == RESERVED:
         problem = f"{RESERVED} is the name of SyncFlow's own tools; give the service another"
         return Service(module, None, problem)
-    loaded = await asyncio.to_thread(load_server, module)
-    started = await _started(module, loaded) if isinstance(loaded, FastMCP) else loaded
+    try:
+        started = await asyncio.wait_for(_started(module), LOAD_LIMIT_S)
+    except TimeoutError:
+        started = NotLoaded(f"{module.file.name} was not loaded within {LOAD_LIMIT_S:.0f} s")
     if isinstance(started, ServedServer):
         return Service(module, started)
     problem = started.problem
@@ -204,8 +207,11 @@ async def _loaded(module: GeneratedModule, known: Service | None) -> Service:
     return Service(module, known.served if known else None, problem)
 
 
-async def _started(module: GeneratedModule, server: FastMCP) -> ServedServer | NotLoaded:
-    served = ServedServer(server)
+async def _started(module: GeneratedModule) -> ServedServer | NotLoaded:
+    loaded = await asyncio.to_thread(load_server, module)
+    if isinstance(loaded, NotLoaded):
+        return loaded
+    served = ServedServer(loaded)
     try:
         await served.start()
     except Exception as error:  # noqa: BLE001 - generated code, which must not take the others down with it

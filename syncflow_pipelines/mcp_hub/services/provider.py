@@ -12,10 +12,15 @@ from fastmcp.tools.base import Tool
 from fastmcp.utilities.components import FastMCPComponent
 from fastmcp.utilities.versions import VersionSpec
 
+from syncflow_pipelines.codegen.runtime.found_tools import show_found
 from syncflow_pipelines.mcp_hub.services.keeper import Keeper
 
 _searched: ContextVar[bool] = ContextVar("_searched", default=False)
 """Whether somebody searches, and wants to see what services hide behind a search of their own."""
+
+
+FOUND_BYTES = 100_000
+"""Of the tools that a search shows."""
 
 
 class ServicesProvider(Provider):
@@ -51,7 +56,7 @@ class HubSearch(BM25SearchTransform):
     """
 
     def __init__(self, keeper: Keeper, budget_bytes: int, pinned: Sequence[Tool], pinned_bytes: int) -> None:
-        super().__init__(always_visible=[tool.name for tool in pinned], search_result_serializer=_serialised)
+        super().__init__(always_visible=[tool.name for tool in pinned], search_result_serializer=_shown)
         self._keeper = keeper
         self._left_bytes = budget_bytes - pinned_bytes
 
@@ -75,9 +80,5 @@ class HubSearch(BM25SearchTransform):
             _searched.reset(token)
 
 
-def _serialised(tools: Sequence[Tool]) -> list[dict[str, object]]:
-    """The tools as `tools/list` has them, without the schemas of their answers."""
-    listed = [tool.to_mcp_tool().model_dump(mode="json", by_alias=True, exclude_none=True) for tool in tools]
-    for one in listed:
-        one.pop("outputSchema", None)
-    return listed
+def _shown(tools: Sequence[Tool]) -> list[dict[str, object]]:
+    return show_found(tools, FOUND_BYTES)

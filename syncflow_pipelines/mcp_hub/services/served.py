@@ -10,6 +10,8 @@ from fastmcp.server.providers.fastmcp_provider import FastMCPProvider, FastMCPPr
 from fastmcp.server.transforms.catalog import CatalogTransform
 from fastmcp.tools.base import Tool, ToolResult
 
+LINGER_S = 1.0
+END_LIMIT_S = 5.0
 LAST_CALLS_S = 300.0
 """How long calls of a server that was replaced may go on."""
 
@@ -23,6 +25,7 @@ class ServedServer:
         self._idle = asyncio.Event()
         self._idle.set()
         self._over = asyncio.Event()
+        self._at_once = False
         self._ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._life = asyncio.create_task(self._live())
         self.offered: dict[str, Tool] = {}
@@ -53,13 +56,15 @@ class ServedServer:
 
     def retire(self, *, at_once: bool = False) -> None:
         """Ends it after the calls that are under way."""
+        self._at_once = at_once
         if at_once:
             self._idle.set()
         self._over.set()
 
     async def ended(self) -> None:
-        """Returns when its lifespan is over."""
-        await asyncio.wait([self._life])
+        """Returns when its lifespan is over, or was broken off because it did not end."""
+        if not (await asyncio.wait([self._life], timeout=END_LIMIT_S))[0]:
+            self._life.cancel()
 
     def begin_call(self) -> None:
         self._calls += 1
@@ -75,11 +80,17 @@ class ServedServer:
             async with FastMCPProvider(self._server).lifespan():
                 self._ready.set_result(None)
                 await self._over.wait()
+                await self._linger()
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._idle.wait(), LAST_CALLS_S)
         except Exception as error:  # noqa: BLE001 - what generated code does when it starts or ends is its own
             if not self._ready.done():
                 self._ready.set_exception(error)
+
+    async def _linger(self) -> None:
+        """Waits for those who have found a tool and are about to call it."""
+        if not self._at_once:
+            await asyncio.sleep(LINGER_S)
 
     def _callable(self, tools: Sequence[Tool]) -> dict[str, Tool]:
         return {tool.name: ServedTool.of(self, self._server, tool) for tool in tools}
