@@ -13,7 +13,6 @@ from syncflow_pipelines.config import (
     choose_services,
 )
 from syncflow_pipelines.errors import GenerationFailed, SpecError
-from syncflow_pipelines.openapi.history import selected
 from syncflow_pipelines.openapi.model import Spec
 from syncflow_pipelines.openapi.store import SpecStore
 
@@ -21,7 +20,7 @@ from syncflow_pipelines.openapi.store import SpecStore
 def generate_kept(
     services: Services, settings: Settings, *, only: Collection[str] = (), force: bool = False, dry_run: bool = False
 ) -> GenerationReport:
-    """As `generate`, from the specs that were fetched; `include` and `exclude` choose among their operations.
+    """As `generate`, from the specs that were fetched.
 
     A service whose spec cannot be used, or was never fetched, has failed; what was generated of it stands. Raises
     `ConfigurationError` where `only` names an unknown service, and what `generate` raises.
@@ -34,7 +33,7 @@ def generate_kept(
         if not components_of(service, services.settings):
             continue
         try:
-            specs[service.name] = selected(store.spec(service.name), service)
+            specs[service.name] = store.spec(service.name)
         except SpecError as error:
             failed.append(ServiceReport(service.name, "failed", error=_cause(error)))
     report = generate(services, specs, only=only, force=force, dry_run=dry_run)

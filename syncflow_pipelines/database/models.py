@@ -255,10 +255,10 @@ class SpecVersion(Model):
     """The document as it was fetched and bundled, as zstd: what the inner form can be made of again."""
 
 
-class SpecAcceptance(Model):
-    """A version of a service's spec up to which its callers are known to be well."""
+class SpecVerdict(Model):
+    """Whether a version of a service's spec is accepted: whether its callers are known to be well."""
 
-    __tablename__ = "spec_acceptances"
+    __tablename__ = "spec_verdicts"
     __table_args__ = (Index(None, "service", "version"),)
 
     uid = None  # type: ignore[assignment]
@@ -266,7 +266,8 @@ class SpecAcceptance(Model):
     """Of `spec_versions`, which forgets old ones."""
     service: Mapped[str] = mapped_column(String(100))
     contract: Mapped[str]
-    accepted_at: Mapped[datetime] = mapped_column(server_default=func.now())
-    accepted_by: Mapped[str | None]
-    """Null where it breaks nothing that was accepted before."""
+    is_accepted: Mapped[bool]
+    decided_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    decided_by: Mapped[str | None]
+    """Null where the comparison with the last accepted version decided."""
     note: Mapped[str | None]

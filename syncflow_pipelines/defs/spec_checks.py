@@ -71,7 +71,7 @@ def breaking_result(name: str, standing: Standing) -> dg.AssetCheckResult:
         diff=dg.MetadataValue.md(as_markdown(standing.diff)),
         breaking=len(standing.diff.breaking),
         contract=standing.current.contract,
-        since=f"version {standing.baseline.id}",
+        since=f"version {standing.before.id}",
     )
 
 
@@ -92,8 +92,8 @@ def _told(name: str, standing: Standing) -> str:
             f"{standing.diff.summary()} since the last version that was accepted; "
             f"once callers can live with them: syncflow specs ack {name}"
         )
-    if standing.acceptance is not None and standing.acceptance.accepted_by:
-        return f"accepted by {standing.acceptance.accepted_by}"
+    if standing.verdict.decided_by:
+        return f"accepted by {standing.verdict.decided_by}"
     return standing.diff.summary()
 
 

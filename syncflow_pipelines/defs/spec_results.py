@@ -42,7 +42,7 @@ def spec_result(
 
 def spec_metadata(service: ServiceConfig, refreshed: Refreshed, diff: SpecDiff | None) -> dict[str, Any]:
     """Counts, sizes, links and, where there is something to compare with, the changes as markdown."""
-    spec = selected(refreshed.spec, service)
+    spec = _chosen(refreshed.spec, service)
     quarantined = sum(finding.is_fatal for finding in spec.findings)
     metadata: dict[str, Any] = {
         "operations": len(spec.operations),
@@ -121,6 +121,14 @@ def _diff(database: Database, service: ServiceConfig, before: str | None, now: s
         return compare(spec_of(database, old, service), spec_of(database, new, service))
     except SpecError:
         return None
+
+
+def _chosen(spec: Spec, service: ServiceConfig) -> Spec:
+    """What the configuration leaves of the spec; all of it where that is nothing, of which the generation tells."""
+    try:
+        return selected(spec, service)
+    except SpecError:
+        return spec
 
 
 def _newest(versions: list[SpecVersion], checksum: str) -> SpecVersion | None:

@@ -16,7 +16,7 @@ from syncflow_pipelines.defs.spec_results import component_result, data_version_
 from syncflow_pipelines.defs.workers import working
 from syncflow_pipelines.defs.world import World
 from syncflow_pipelines.errors import SyncflowError
-from syncflow_pipelines.openapi.refreshing import Refreshed, refresh
+from syncflow_pipelines.openapi.refreshing import refresh
 
 GROUP = "services"
 POOL = "openapi"
@@ -79,19 +79,18 @@ def _document(settings: Settings, service: ServiceConfig) -> dg.AssetsDefinition
 
 def _fetched(context: dg.AssetExecutionContext, settings: Settings, name: str) -> dg.MaterializeResult[None]:
     with open_database(settings) as database, working(database, context.instance, context.run.run_id) as cancelled:
-        services = load_services(settings)
-        (service,) = choose_services(services, [name])
-        (refreshed,) = refresh(services, settings, only=[name], database=database, cancelled=cancelled)
-        if refreshed.error is not None:
-            raise _failure(context, refreshed)
-        before = data_version_of(context.instance, spec_key(name))
-        return spec_result(database, service, refreshed, before)
-
-
-def _failure(context: dg.AssetExecutionContext, refreshed: Refreshed) -> dg.Failure:
-    give_up(context.instance, context.run.run_id, [refreshed.error_type])
-    error = refreshed.error or refreshed.status
-    return dg.Failure(description=error if refreshed.service in error else f"{refreshed.service}: {error}")
+        try:
+            services = load_services(settings)
+            (service,) = choose_services(services, [name])
+            (refreshed,) = refresh(services, settings, only=[name], database=database, cancelled=cancelled)
+            before = data_version_of(context.instance, spec_key(name))
+            if refreshed.error is None:
+                return spec_result(database, service, refreshed, before)
+            error, error_type = refreshed.error, refreshed.error_type
+        except SyncflowError as failed:
+            error, error_type = str(failed), type(failed).__name__
+    give_up(context.instance, context.run.run_id, [error_type])
+    raise dg.Failure(description=error if name in error else f"{name}: {error}")
 
 
 def _generated(settings: Settings, service: ServiceConfig, components: tuple[Component, ...]) -> dg.AssetsDefinition:

@@ -1,5 +1,6 @@
 """`dagster dev` with its daemon: a service gains an operation, and its tool can be called after one run."""
 
+import signal
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -48,7 +49,7 @@ def test_a_service_gains_an_operation_and_its_tool_can_be_called_after_one_run(
     services_project: ServicesProject, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("SYNCFLOW_DAGSTER_URL")
-    with dagster_dev(services_project.path):
+    with dagster_dev(services_project.path) as dev:
         for service in ("warehouse", "parcels"):
             wait_until(has_ended(instance, service, 1), f"the first run of {service} has ended")
             assert has_tools(services_project, service, 6)()
@@ -69,4 +70,6 @@ def test_a_service_gains_an_operation_and_its_tool_can_be_called_after_one_run(
         wait_until(was_looked_at(services_project, "parcels", datetime.now(UTC)), "parcels were looked at once more")
         assert len(runs_of(instance, "parcels")) == 1, "an unchanged service causes no run"
         assert len(runs_of(instance, "warehouse")) == 2
-    assert processes_in(services_project.path) == []
+        dev.send_signal(signal.SIGINT)
+        assert dev.wait(120) == 0
+    wait_until(lambda: not processes_in(services_project.path), "all processes have ended")

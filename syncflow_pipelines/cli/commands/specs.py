@@ -61,9 +61,10 @@ def status_command(invocation: Invocation, name: str | None, as_json: bool) -> i
             records = recorded_specs(connection)
         standings = {one.name: _standing(invocation, database, one) for one in chosen}
         versions = kept_versions(database, name) if name and standings[name] else []
-    if name:
-        _print_one(records.get(name, SpecRecord(name)), standings[name], versions, as_json)
-    elif as_json:
+        if name:
+            _print_one(records.get(name, SpecRecord(name)), standings[name], versions, as_json)
+            return 0
+    if as_json:
         for one in chosen:
             print_json(_record(one, records.get(one.name, SpecRecord(one.name)), standings[one.name]))
     else:
@@ -151,8 +152,8 @@ def _print_one(record: SpecRecord, standing: Standing | None, versions: Sequence
 def _accepted(version: SpecVersion, standing: Standing | None) -> str:
     if standing is None or version.id > standing.baseline.id:
         return "not yet"
-    by = standing.acceptance.accepted_by if standing.acceptance else None
-    return f"by {by}" if by and version.id == standing.baseline.id else "yes"
+    by = standing.verdict.decided_by
+    return f"by {by}" if by and version.id == standing.current.id else "yes"
 
 
 def _version(version: SpecVersion, standing: Standing | None) -> dict[str, object]:
@@ -260,19 +261,19 @@ def ack_command(invocation: Invocation, name: str, note: str | None, as_json: bo
     (service,) = choose_services(invocation.services, [name])
     with open_database(invocation.settings) as database:
         before = judge(database, service, invocation.services.settings.acknowledged)
-        standing = acknowledge(database, service, user_name(), note)
+        standing, accepted = acknowledge(database, service, user_name(), note), before.diff.summary()
         if not before.is_accepted:
             from syncflow_pipelines.defs.spec_record import report_standing  # Dagster takes a second to import
 
             report_standing(name, standing, invocation.settings.home)
     told = {
         "service": name, "version": standing.current.id, "checksum": standing.current.checksum,
-        "contract": standing.current.contract, "was_accepted": before.is_accepted, "accepted": before.diff.summary(),
+        "contract": standing.current.contract, "was_accepted": before.is_accepted, "accepted": accepted,
     }  # fmt: skip
     if as_json:
         print_json(told)
     elif before.is_accepted:
         invocation.note(f"{name}: nothing was left to be accepted.")
     else:
-        click.echo(f"{name}: accepted {before.diff.summary()}.")
+        click.echo(f"{name}: accepted {accepted}.")
     return 0
