@@ -8,6 +8,8 @@ PYTHON ?= python3
 TEST_WORKERS ?= 2
 # What to measure and how: make bench BENCH="--help"
 BENCH ?=
+# A folder of OpenAPI documents: make specs-report SPECS=folder
+SPECS ?= ../shared/specs
 
 BIN := .venv/bin
 INSTALLED := .venv/.installed
@@ -18,7 +20,8 @@ SUITE := $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist worksteal
 SUPPORTED := import sys; v = sys.version_info[:2]; (3, 11) <= v < (3, 14) or sys.exit( \
 	"SyncFlow needs Python 3.11, 3.12 or 3.13; %s is %d.%d. Name another one: make setup PYTHON=python3.12" % ((sys.executable,) + v))
 
-.PHONY: setup demo dev test check static format-check lint types imports unit bench format lock clean help
+.PHONY: setup demo dev test check static format-check lint types imports unit bench format lock clean help \
+	auto-sync-fetch auto-sync-regenerate auto-sync-all auto-sync-watch auto-sync-dry-run specs-report
 
 setup: $(INSTALLED) ## install everything into .venv (done once; again when the requirements change)
 
@@ -40,6 +43,25 @@ demo: setup ## run the main job once on the demo source and show what happened
 
 dev: setup ## Dagster's UI and daemon with the demo source, until Ctrl-C
 	@$(BIN)/syncflow dev
+
+auto-sync-fetch: setup ## fetch the OpenAPI specs of the services
+	@$(BIN)/syncflow specs fetch
+
+auto-sync-regenerate: setup ## generate MCP servers and resolvers from the specs that changed
+	@$(BIN)/syncflow generate
+
+auto-sync-all: ## both
+	@$(MAKE) --no-print-directory auto-sync-fetch
+	@$(MAKE) --no-print-directory auto-sync-regenerate
+
+auto-sync-watch: setup ## fetch and generate whenever a spec changes, until Ctrl-C
+	@$(BIN)/syncflow specs watch --interval 300
+
+auto-sync-dry-run: setup ## what would be generated
+	@$(BIN)/syncflow generate --dry-run
+
+specs-report: setup ## what becomes of every spec of a folder: make specs-report SPECS=folder
+	@$(BIN)/python -m benchmarks.specs_report $(SPECS)
 
 test: setup ## the whole test suite
 	@$(SUITE)
@@ -80,4 +102,4 @@ clean: ## remove .venv and what the tools keep; .syncflow (the state) stays
 	find $(CODE) -name __pycache__ -type d -prune -exec rm -rf {} +
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-21s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -31,6 +31,8 @@ SUMMARIES = {
     "changes": "List what syncs changed in the rows of an entity with `history: true`.",
     "rejects": "List rows that could not be stored; try them again, or drop them.",
     "mcp": "Serve the tables, and every generated MCP server, to MCP clients.",
+    "specs": "Fetch the OpenAPI documents of services, and see what changed.",
+    "generate": "Generate MCP servers and resolvers from the specs that were fetched.",
     "config": "Check the configuration: the YAML files, the environment and .env.",
     "db": "Start, stop, migrate and find the database.",
 }

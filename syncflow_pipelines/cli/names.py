@@ -114,6 +114,20 @@ class ConnectorName(NameParameter):
         return [CompletionItem(name) for name in _known_connectors() if name.startswith(incomplete)]
 
 
+class ServiceName(NameParameter):
+    """The name of a service of auto_sync_services.yaml."""
+
+    name = "service"
+
+    def shell_complete(
+        self,
+        ctx: click.Context,
+        param: click.Parameter,
+        incomplete: str,
+    ) -> list[CompletionItem]:
+        return [CompletionItem(name) for name in _known_services() if name.startswith(incomplete)]
+
+
 def _pair(value: Any) -> tuple[str, str] | None:
     """Connector and slug of `connector/slug`; None where one of them is missing."""
     connector, _, slug = str(value).partition("/")
@@ -135,5 +149,14 @@ def _known_connectors() -> list[str]:
 
     try:
         return [connector.name for connector in load_connectors(load_settings())]
+    except (SyncflowError, OSError):
+        return []
+
+
+def _known_services() -> list[str]:
+    from syncflow_pipelines.config import load_services
+
+    try:
+        return [service.name for service in load_services(load_settings()).services]
     except (SyncflowError, OSError):
         return []

@@ -7,7 +7,7 @@ know before any of it is used.
 
 from syncflow_pipelines.config.auth import Auth, BearerAuth, HeaderAuth, NoAuth
 from syncflow_pipelines.config.check import ConfigurationFact, check_configuration, load_configuration
-from syncflow_pipelines.config.choice import choose_connectors, undiscovered
+from syncflow_pipelines.config.choice import choose_connectors, choose_services, undiscovered
 from syncflow_pipelines.config.connectors import ConnectorConfig, EntityOverride, EntitySettings
 from syncflow_pipelines.config.connectors_file import load_connectors
 from syncflow_pipelines.config.database_url import without_secrets
@@ -46,6 +46,7 @@ __all__ = [
     "Settings",
     "check_configuration",
     "choose_connectors",
+    "choose_services",
     "load_configuration",
     "load_connectors",
     "load_services",

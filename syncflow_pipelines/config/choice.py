@@ -1,9 +1,10 @@
-"""Choosing connectors by their names."""
+"""Choosing connectors and services by their names."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from syncflow_pipelines.config.connectors import ConnectorConfig
+from syncflow_pipelines.config.services import ServiceConfig, Services
 from syncflow_pipelines.errors import ConfigurationError, UnknownEntity
 
 
@@ -23,12 +24,25 @@ def choose_connectors(configured: Iterable[ConnectorConfig], names: Iterable[str
     return tuple(known[name] for name in wanted) or tuple(one for one in known.values() if one.enabled)
 
 
+def choose_services(services: Services, names: Collection[str] = ()) -> tuple[ServiceConfig, ...]:
+    """The services of those names, or every enabled one where no name is given, in the order of the configuration.
+
+    Raises `ConfigurationError` naming the first that is not configured, with the one that may have been meant.
+    """
+    known = {service.name: service for service in services.services}
+    for name in names:
+        if name not in known:
+            told = _instead(name, known, "auto_sync_services.yaml") if known else "auto_sync_services.yaml names none"
+            raise ConfigurationError(f"no service is called '{name}'; {told}")
+    return tuple(one for one in known.values() if (one.name in names if names else one.enabled))
+
+
 def undiscovered(connector: str) -> str:
     """What to tell of a connector that is configured and of which no entity is known."""
     return f"{connector} was not discovered yet; run: syncflow discover {connector}"
 
 
-def _instead(name: str, known: Iterable[str]) -> str:
+def _instead(name: str, known: Iterable[str], file: str = "connectors.yaml") -> str:
     names = sorted(known)
     near = difflib.get_close_matches(name, names, n=1)
-    return f"did you mean '{near[0]}'?" if near else f"connectors.yaml names {', '.join(names)}"
+    return f"did you mean '{near[0]}'?" if near else f"{file} names {', '.join(names)}"

@@ -253,3 +253,21 @@ class SpecVersion(Model):
     """The inner form, as zstd."""
     document: Mapped[bytes]
     """The document as it was fetched and bundled, as zstd: what the inner form can be made of again."""
+
+
+class SpecVerdict(Model):
+    """Whether a version of a service's spec is accepted: whether its callers are known to be well."""
+
+    __tablename__ = "spec_verdicts"
+    __table_args__ = (Index(None, "service", "version"),)
+
+    uid = None  # type: ignore[assignment]
+    version: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    """Of `spec_versions`, which forgets old ones."""
+    service: Mapped[str] = mapped_column(String(100))
+    contract: Mapped[str]
+    is_accepted: Mapped[bool]
+    decided_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    decided_by: Mapped[str | None]
+    """Null where the comparison with the last accepted version decided."""
+    note: Mapped[str | None]

@@ -5,9 +5,9 @@ from typing import Any
 
 import dagster as dg
 
-from syncflow_pipelines.config import Settings
+from syncflow_pipelines.config import ConnectorConfig, Settings
 from syncflow_pipelines.database import open_database
-from syncflow_pipelines.defs.names import catalogue_key
+from syncflow_pipelines.defs.names import catalogue_key, spec_key
 from syncflow_pipelines.defs.partitions import follow_discovery
 from syncflow_pipelines.defs.reload import LOCATION, ask_reload
 from syncflow_pipelines.defs.results import give_up
@@ -23,19 +23,25 @@ USABLE = "usable"
 def catalogue_assets(world: World) -> list[dg.AssetsDefinition]:
     """One asset for each connector of the configuration, discovered or not."""
     groups, loaded = world.identifiers(), world.fingerprint()
+    followed = {service.name for service in world.followed}
     return [
-        _catalogue(world.settings, connector.name, groups[connector.name], loaded) for connector in world.connectors
+        _catalogue(world.settings, one, groups[one.name], loaded, one.service in followed) for one in world.connectors
     ]
 
 
-def _catalogue(settings: Settings, connector: str, group: str, loaded: str) -> dg.AssetsDefinition:
-    key = catalogue_key(connector)
+def _catalogue(
+    settings: Settings, config: ConnectorConfig, group: str, loaded: str, has_spec: bool
+) -> dg.AssetsDefinition:
+    connector, key = config.name, catalogue_key(config.name)
+    # Of the same system: where its contract changed, what it offers may be next.
+    deps = [spec_key(config.service)] if config.service is not None and has_spec else []
 
     @dg.multi_asset(
         name=f"{group}__catalogue",
         specs=[
             dg.AssetSpec(
                 key,
+                deps=deps,
                 description=f"What the source {connector} offers: its entities, their columns, keys and strategies.",
                 group_name=group,
                 kinds={"json"},

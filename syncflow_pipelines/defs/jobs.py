@@ -16,15 +16,18 @@ from syncflow_pipelines.defs.names import (
     STRATEGY_TAG,
     catalogue_key,
     entity_of_partition,
+    spec_key,
 )
 from syncflow_pipelines.defs.partitions import PARTITIONS
+from syncflow_pipelines.defs.specs import generated_keys
 from syncflow_pipelines.defs.syncing import sync_partition
 from syncflow_pipelines.defs.world import World
 from syncflow_pipelines.sync.model import STRATEGIES, Strategy
 
 DUE_SYNCS = "due_syncs"
 DISCOVERY = "discovery"
-WATCHED = frozenset({DUE_SYNCS, DISCOVERY, *(f"{strategy}_sync" for strategy in STRATEGIES)})
+OPENAPI_SPECS = "openapi_specs"
+WATCHED = frozenset({DUE_SYNCS, DISCOVERY, OPENAPI_SPECS, *(f"{strategy}_sync" for strategy in STRATEGIES)})
 """Jobs all of whose steps show that their process lives."""
 
 RETRY_TAGS = {"dagster/max_retries": "3"}
@@ -62,6 +65,21 @@ def discovery_job(world: World) -> UnresolvedAssetJobDefinition:
         DISCOVERY,
         selection=dg.AssetSelection.assets(*keys),
         description="Reads the catalogues of the sources. The sensor catalogue_changes asks for those that changed.",
+        tags={**BATCH_TAGS, "dagster/priority": "2"},
+        executor_def=dg.in_process_executor,
+    )
+
+
+def specs_job(world: World) -> UnresolvedAssetJobDefinition:
+    """Any part of the services' assets."""
+    keys = [key for service in world.followed for key in (spec_key(service.name), *generated_keys(world, service))]
+    return dg.define_asset_job(
+        OPENAPI_SPECS,
+        selection=dg.AssetSelection.assets(*keys),
+        description=(
+            "Fetches the OpenAPI documents of the services, and generates what is made from them. The sensor "
+            "openapi_spec_changes asks for those that changed."
+        ),
         tags={**BATCH_TAGS, "dagster/priority": "2"},
         executor_def=dg.in_process_executor,
     )

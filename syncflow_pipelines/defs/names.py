@@ -16,9 +16,13 @@ import dagster as dg
 from syncflow_pipelines.sync.model import Strategy
 
 CATALOGUE = "catalogue"
+SPEC, MCP_SERVER, RESOLVER = "openapi", "mcp_server", "resolver"
+SERVICE_KINDS = frozenset({SPEC, MCP_SERVER, RESOLVER})
+"""First halves of the asset keys of services; no connector's key begins so."""
 
 STRATEGY_TAG = "syncflow/strategy"
 CONNECTOR_TAG = "syncflow/connector"
+SERVICE_TAG = "syncflow/service"
 REPAIR_TAG = "syncflow/repair"
 """On runs of the partitioned jobs: the connector. `dagster.yaml` limits how many of one value run at once."""
 
@@ -30,17 +34,37 @@ def entity_key(connector: str, slug: str) -> dg.AssetKey:
     part = _encode(slug)
     if part == CATALOGUE:
         part = _spelled_out(part[0]) + part[1:]
-    return dg.AssetKey([_encode(connector), part])
+    return dg.AssetKey([_connector_part(connector), part])
 
 
 def catalogue_key(connector: str) -> dg.AssetKey:
     """The asset of a connector's catalogue; no entity ever has this key."""
-    return dg.AssetKey([_encode(connector), CATALOGUE])
+    return dg.AssetKey([_connector_part(connector), CATALOGUE])
+
+
+def spec_key(service: str) -> dg.AssetKey:
+    """The asset of a service's OpenAPI document."""
+    return dg.AssetKey([SPEC, service])
+
+
+def mcp_server_key(service: str) -> dg.AssetKey:
+    """The asset of the MCP server that is generated from it."""
+    return dg.AssetKey([MCP_SERVER, service])
+
+
+def resolver_key(service: str) -> dg.AssetKey:
+    """The asset of the resolver that is generated from it."""
+    return dg.AssetKey([RESOLVER, service])
+
+
+def service_of(key: dg.AssetKey) -> str | None:
+    """The service of one of the three; None for any other asset."""
+    return key.path[1] if len(key.path) == 2 and key.path[0] in SERVICE_KINDS else None
 
 
 def entity_of(key: dg.AssetKey) -> tuple[str, str] | None:
     """Connector and slug of an entity's asset; None for any other asset."""
-    if len(key.path) != 2 or key.path[1] == CATALOGUE:
+    if len(key.path) != 2 or key.path[1] == CATALOGUE or key.path[0] in SERVICE_KINDS:
         return None
     return unquote(key.path[0]), unquote(key.path[1])
 
@@ -74,6 +98,11 @@ def identifiers(connectors: Iterable[str]) -> dict[str, str]:
 def op_name(identifier: str, strategy: Strategy) -> str:
     """The op that syncs a connector's entities of one strategy."""
     return f"{identifier}__{strategy}"
+
+
+def _connector_part(connector: str) -> str:
+    part = _encode(connector)
+    return _spelled_out(part[0]) + part[1:] if part in SERVICE_KINDS else part
 
 
 def _encode(name: str) -> str:

@@ -9,7 +9,17 @@ from syncflow_pipelines.sync.model import SyncOutcome
 
 # Another try of the daemon's cannot mend these: a person has to do something first.
 _LASTING = frozenset(
-    {"ConfigurationError", "SourceRefused", "EntityGone", "SchemaRefused", "UnknownEntity", "TooManyRejects"}
+    {
+        "ConfigurationError",
+        "SourceRefused",
+        "EntityGone",
+        "SchemaRefused",
+        "UnknownEntity",
+        "TooManyRejects",
+        "UnusableSpec",
+        "SpecTooLarge",
+        "GenerationFailed",
+    }
 )
 _NAMED_IN_FULL = 20
 

@@ -1,4 +1,4 @@
-"""What the definitions are made from: settings, connectors, and the catalogue state on disk."""
+"""What the definitions are made from: settings, connectors, services, and the catalogue state on disk."""
 
 import hashlib
 from collections.abc import Iterator, Mapping
@@ -7,7 +7,15 @@ from dataclasses import dataclass
 import dagster as dg
 import msgspec
 
-from syncflow_pipelines.config import ConnectorConfig, Settings, load_connectors, load_settings
+from syncflow_pipelines.config import (
+    ConnectorConfig,
+    ServiceConfig,
+    Services,
+    Settings,
+    load_connectors,
+    load_services,
+    load_settings,
+)
 from syncflow_pipelines.defs.names import entity_key, identifiers
 from syncflow_pipelines.errors import ConfigurationError
 from syncflow_pipelines.sync.state import EntityState, read_catalogue_state
@@ -21,6 +29,12 @@ class World:
     connectors: tuple[ConnectorConfig, ...]
     state: Mapping[str, tuple[EntityState, ...]]
     """Entities by connector; only connectors of the configuration, and only those that were discovered."""
+    services: Services | None = None
+
+    @property
+    def followed(self) -> tuple[ServiceConfig, ...]:
+        """The services whose specs are followed: those that are enabled."""
+        return tuple(one for one in self.services.services if one.enabled) if self.services else ()
 
     def entities(self) -> Iterator[tuple[ConnectorConfig, EntityState]]:
         """Every known entity, those that have gone from their source included."""
@@ -49,8 +63,10 @@ class World:
 
     def fingerprint(self) -> str:
         """A digest of all that the definitions depend on; equal ones mean equal definitions."""
-        seen = [(connector.name, self.state.get(connector.name)) for connector in self.connectors]
-        return hashlib.blake2b(msgspec.json.encode(seen), digest_size=16).hexdigest()
+        seen = [(connector.name, connector.service, self.state.get(connector.name)) for connector in self.connectors]
+        services = [(one.name, one.description, one.components) for one in self.followed]
+        switches = self.services and (self.services.settings.enable_fastmcp, self.services.settings.enable_connexion)
+        return hashlib.blake2b(msgspec.json.encode([seen, services, switches]), digest_size=16).hexdigest()
 
 
 def load_world(settings: Settings | None = None) -> World:
@@ -62,4 +78,4 @@ def load_world(settings: Settings | None = None) -> World:
     connectors = load_connectors(settings)
     known = {connector.name for connector in connectors}
     state = {name: entities for name, entities in read_catalogue_state(settings.home).items() if name in known}
-    return World(settings, connectors, state)
+    return World(settings, connectors, state, load_services(settings))

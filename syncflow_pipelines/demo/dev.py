@@ -7,7 +7,9 @@ from urllib.parse import urlsplit
 from syncflow_pipelines.config import Settings, load_connectors
 from syncflow_pipelines.database import open_database
 from syncflow_pipelines.defs.launch import run_dev
-from syncflow_pipelines.demo.world import HOST, NoDemoConnector, free_port, running_demo_source, taken_port
+from syncflow_pipelines.demo.ports import HOST, free_port, taken_port
+from syncflow_pipelines.demo.services.world import NoDemoServices, running_demo_services
+from syncflow_pipelines.demo.world import NoDemoConnector, running_demo_source
 from syncflow_pipelines.errors import SyncflowError
 from syncflow_pipelines.sync.schema.discovery import discover
 from syncflow_pipelines.sync.state import read_catalogue_state
@@ -18,10 +20,10 @@ Tell = Callable[[str], None]
 def run_dev_world(
     settings: Settings, tell: Tell, *, port: int | None = None, with_source: bool = True, syncflow: str = "syncflow"
 ) -> int:
-    """Runs PostgreSQL, the demo source and Dagster's UI and daemon until SIGINT or SIGTERM; then 0.
+    """Runs PostgreSQL, the demo source and services, and Dagster's UI and daemon until SIGINT or SIGTERM; then 0.
 
     The UI is at `dagster_url`, or on a free port where that is taken; a `port` that is given must be free.
-    The demo source is left out where no enabled connector follows it. Connectors that were never
+    The demo source and services are left out where the configuration does not follow them. Connectors that were never
     discovered are discovered first; one that is down is told and does not keep the rest from running.
     `syncflow` is how a person types that command.
     All that was started has ended when this returns.
@@ -30,14 +32,15 @@ def run_dev_world(
         stack.enter_context(open_database(settings))
         if with_source:
             _start_source(stack, settings, tell, syncflow)
+            _start_services(stack, settings, tell, syncflow)
         _discover_unknown(settings, tell)
         address = urlsplit(settings.dagster_url)
         host = address.hostname or HOST
         if port is None:
             wanted = address.port or 3000
             port = free_port(wanted, host)
-            if port != wanted:
-                tell(taken_port(wanted, "SYNCFLOW_DAGSTER_URL", f"http://{host}:{port}"))
+            if taken := taken_port(wanted, "SYNCFLOW_DAGSTER_URL", f"http://{host}:{port}"):
+                tell(taken)
         tell(f"Dagster's UI will be at http://{host}:{port} in some seconds; Ctrl-C ends everything")
         return run_dev(settings, host, port)
 
@@ -50,6 +53,16 @@ def _start_source(stack: ExitStack, settings: Settings, tell: Tell, syncflow: st
     tell(f"The demo source answers at {source.url}; change its rows: {syncflow} demo source --mutate")
     if source.taken:
         tell(source.taken)
+
+
+def _start_services(stack: ExitStack, settings: Settings, tell: Tell, syncflow: str) -> None:
+    try:
+        services = stack.enter_context(running_demo_services(settings))
+    except NoDemoServices:
+        return  # nobody would follow them
+    tell(f"The demo services answer at {services.url}; change what they offer: {syncflow} demo services --evolve")
+    if services.taken:
+        tell(services.taken)
 
 
 def _discover_unknown(settings: Settings, tell: Tell) -> None:

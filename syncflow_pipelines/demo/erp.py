@@ -1,8 +1,6 @@
 """The demo ERP in a home folder: building it once, its token, its rows."""
 
 import fcntl
-import os
-import secrets
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -18,6 +16,7 @@ from syncflow_pipelines.demo.erp_rows import ERP, ErpEntity, Row
 from syncflow_pipelines.demo.reading import LiveRow
 from syncflow_pipelines.demo.sqlite_file import connect, create_tables, transaction
 from syncflow_pipelines.demo.store import SourceStore
+from syncflow_pipelines.demo.tokens import ensure_token
 from syncflow_pipelines.demo.versions import TIED_STYLES, VersionStyle, format_version
 from syncflow_pipelines.errors import ConfigurationError
 
@@ -59,18 +58,7 @@ def ensure_erp(home: Path, rows: int = ROWS, seed: int = SEED) -> Path:
 
 def erp_token(home: Path) -> str:
     """The bearer token of the demo ERP; a random one is made where there is none."""
-    path = token_path(home)
-    with _only_builder(home):
-        if not path.exists():
-            draft = path.with_suffix(".draft")
-            draft.unlink(missing_ok=True)
-            with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
-                file.write(secrets.token_urlsafe(32) + "\n")
-            draft.replace(path)
-    token = path.read_text("ascii").strip()
-    if not token:
-        raise ConfigurationError(f"{path} is empty: remove it and a new token is made")
-    return token
+    return ensure_token(token_path(home))
 
 
 def open_erp(home: Path) -> SourceStore:

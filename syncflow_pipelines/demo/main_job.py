@@ -1,4 +1,7 @@
-"""The main job, once: discover the demo source, sync it, change rows there, sync again, and compare."""
+"""The main job, once: discover the demo source, sync it, change rows there, sync again, and compare.
+
+Then the demo services: their specs become MCP servers and resolvers, and do so again when one of them changes.
+"""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +19,8 @@ from syncflow_pipelines.defs.record import open_instance
 from syncflow_pipelines.defs.world import load_world
 from syncflow_pipelines.demo.erp import ROWS
 from syncflow_pipelines.demo.mutate import EntityMutation, mutate
+from syncflow_pipelines.demo.services.job import ServicesJob, ServicesReport, begin_anew
+from syncflow_pipelines.demo.services.world import NoDemoServices, running_demo_services
 from syncflow_pipelines.demo.verification import RowCount, count_rows, find_mistakes
 from syncflow_pipelines.demo.world import require_demo_connector, running_demo_source
 from syncflow_pipelines.errors import SyncflowError
@@ -49,6 +54,8 @@ class DemoReport:
     mistakes: tuple[str, ...]
     """What is not as it must be, but for syncs that failed."""
     seconds: float
+    services: ServicesReport | None = None
+    """None where auto_sync_services.yaml follows no demo services."""
 
     @property
     def failed(self) -> tuple[SyncRun, ...]:
@@ -95,8 +102,25 @@ class _MainJob:
         second = self._sync(entities, "second sync")
         counts = count_rows(self.database, self.settings.home, entities)
         self.clock.tell("The tables were compared with the source")
-        mistakes = find_mistakes(first, second, changes, counts)
-        return DemoReport(first, changes, second, counts, mistakes, self.clock.seconds)
+        services = self._services()
+        mistakes = (*find_mistakes(first, second, changes, counts), *(services.mistakes if services else ()))
+        return DemoReport(first, changes, second, counts, mistakes, self.clock.seconds, services)
+
+    def _services(self) -> ServicesReport | None:
+        begin_anew(self.settings)
+        try:
+            with running_demo_services(self.settings) as running:
+                self.clock.tell(f"The demo services answer at {running.url}")
+                if running.taken:
+                    self.clock.say(f"{running.taken} (while this runs)")
+                return ServicesJob(self.settings, self.database, running, self._failure_of, self.clock.tell).run()
+        except NoDemoServices as error:
+            self.clock.tell(f"No services: {error}")
+            return None
+
+    def _failure_of(self, keys: Sequence[dg.AssetKey], name: str) -> str | None:
+        result = self._materialise(keys, name)
+        return None if result.success else _reason(result) or f"the run {result.run_id} failed; Dagster tells why"
 
     def _discover(self) -> tuple[Entity, ...]:
         result = self._materialise([catalogue_key(self.connector)], "discovery")

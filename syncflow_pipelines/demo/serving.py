@@ -17,10 +17,10 @@ _DRAIN_S = 2
 class QuietServer(uvicorn.Server):
     """A uvicorn server without an access log that says when it is ready."""
 
-    def __init__(self, app: Any) -> None:
+    def __init__(self, app: Any, *, has_lifespan: bool = False) -> None:
         config = uvicorn.Config(
-            app, log_level="warning", access_log=False, lifespan="off", timeout_graceful_shutdown=_DRAIN_S,
-            timeout_keep_alive=75,
+            app, log_level="warning", access_log=False, lifespan="on" if has_lifespan else "off",
+            timeout_graceful_shutdown=_DRAIN_S, timeout_keep_alive=75,
         )  # fmt: skip
         super().__init__(config)
         self.ready = threading.Event()
@@ -47,10 +47,10 @@ def base_url(listener: socket.socket) -> str:
 
 
 @contextmanager
-def serve_in_thread(app: Any, host: str = "127.0.0.1", port: int = 0) -> Iterator[str]:
+def serve_in_thread(app: Any, host: str = "127.0.0.1", port: int = 0, *, has_lifespan: bool = False) -> Iterator[str]:
     """Serve `app` from a thread of this process; the base URL. The server has ended when the block has."""
     listener = listen(host, port)
-    server = QuietServer(app)
+    server = QuietServer(app, has_lifespan=has_lifespan)
     thread = threading.Thread(target=server.run, args=([listener],), name="demo-source", daemon=True)
     thread.start()
     try:

@@ -1,19 +1,17 @@
 """The world of the demo: its source, running, and the connector of connectors.yaml that reads it."""
 
-import os
-import socket
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from syncflow_pipelines.config import ConnectorConfig, Settings, load_connectors
 from syncflow_pipelines.demo.erp import ROWS, ensure_erp
+from syncflow_pipelines.demo.ports import HOST, listen_on_free_port, named_in_environment, taken_port
 from syncflow_pipelines.demo.server import served
-from syncflow_pipelines.demo.serving import base_url, listen
+from syncflow_pipelines.demo.serving import base_url
 from syncflow_pipelines.errors import ConfigurationError
 
 PORT = 8007
-HOST = "127.0.0.1"
 URL_VARIABLE = "DEMO_ERP_URL"
 """What `base_url` of the demo's connector is filled from."""
 
@@ -41,19 +39,18 @@ def running_demo_source(settings: Settings, rows: int = ROWS) -> Iterator[DemoSo
     """
     ensure_erp(settings.home, rows)
     # Listened on from here on: a port that is only looked at may be taken by another demo in the next moment.
-    with _listen_on_free_port(PORT) as listener:
+    with listen_on_free_port(PORT) as listener:
         url = base_url(listener)
-        with _named_in_environment(url):
+        with named_in_environment(URL_VARIABLE, url):
             connector = _connector_of(settings, url)
             with served(settings.home, listener):
-                taken = None if url.endswith(f":{PORT}") else taken_port(PORT, URL_VARIABLE, url)
-                yield DemoSource(url, connector, taken)
+                yield DemoSource(url, connector, taken_port(PORT, URL_VARIABLE, url))
 
 
 def require_demo_connector(settings: Settings) -> None:
     """Raises `NoDemoConnector` where no enabled connector of connectors.yaml follows the demo source."""
     url = f"http://{HOST}:{PORT}"
-    with _named_in_environment(url):
+    with named_in_environment(URL_VARIABLE, url):
         _connector_of(settings, url)
 
 
@@ -65,38 +62,3 @@ def _connector_of(settings: Settings, url: str) -> ConnectorConfig:
         f"{settings.config_dir / 'connectors.yaml'} has no enabled connector for the demo source; add one with "
         f"base_url ${{{URL_VARIABLE}:-http://{HOST}:{PORT}}} and the token_file .syncflow/demo/erp.token"
     )
-
-
-def _listen_on_free_port(wanted: int) -> socket.socket:
-    try:
-        return listen(HOST, wanted)
-    except ConfigurationError:
-        return listen(HOST, 0)
-
-
-def free_port(wanted: int, host: str = HOST) -> int:
-    """The wanted port, or one that is free where somebody listens on it."""
-    try:
-        socket.create_server((host, wanted)).close()
-    except OSError:
-        with closing(socket.create_server((host, 0))) as listener:
-            return int(listener.getsockname()[1])
-    return wanted
-
-
-def taken_port(wanted: int, variable: str, url: str) -> str:
-    """What lets other terminals find what runs at `url`, because its port of always is taken."""
-    return f"Port {wanted} is taken; in other terminals: export {variable}={url}"
-
-
-@contextmanager
-def _named_in_environment(url: str) -> Iterator[None]:
-    before = os.environ.get(URL_VARIABLE)  # noqa: TID251 - to put it back
-    os.environ[URL_VARIABLE] = url  # noqa: TID251
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[URL_VARIABLE]  # noqa: TID251
-        else:
-            os.environ[URL_VARIABLE] = before  # noqa: TID251

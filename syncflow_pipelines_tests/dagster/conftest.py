@@ -11,9 +11,11 @@ import pytest
 from syncflow_pipelines.config import BearerAuth, ConnectorConfig, Settings, load_settings
 from syncflow_pipelines.database import Database, open_database
 from syncflow_pipelines.demo.app import build_app
+from syncflow_pipelines.demo.services.app import build_services
 from syncflow_pipelines.demo.serving import serve_in_thread
 from syncflow_pipelines.demo.store import SourceStore
 from syncflow_pipelines_tests.dagster.project import CONNECTORS, REPOSITORY, Project
+from syncflow_pipelines_tests.dagster.services_project import SERVICES, ServicesProject
 from syncflow_pipelines_tests.postgres.world import TOKEN, World
 
 
@@ -61,3 +63,11 @@ def project(folder: Path, settings: Settings, database: Database) -> Iterator[Pr
         auth = BearerAuth(token_file=folder / "token")
         connector = replace(ConnectorConfig(name="erp", base_url=url, auth=auth), timeout_s=10)
         yield Project(folder, World(store, connector, settings, database))
+
+
+@pytest.fixture
+def services_project(folder: Path, settings: Settings, database: Database) -> Iterator[ServicesProject]:
+    """The folder with the demo services, which are served, and no connector."""
+    with serve_in_thread(build_services(settings.home)) as url:
+        (folder / "config" / "auto_sync_services.yaml").write_text(SERVICES.format(url=url))
+        yield ServicesProject(folder, url, settings, database)

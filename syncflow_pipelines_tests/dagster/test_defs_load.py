@@ -216,6 +216,7 @@ def test_jobs_sensors_and_schedule() -> None:
     assert {job.name for job in repository.get_all_jobs()} >= {
         "due_syncs",
         "discovery",
+        "openapi_specs",
         "rowversion_sync",
         "hash_sync",
         "full_sync",
@@ -224,6 +225,7 @@ def test_jobs_sensors_and_schedule() -> None:
     assert {sensor.name: sensor.default_status for sensor in repository.sensor_defs} == {
         "due_entities": dg.DefaultSensorStatus.RUNNING,
         "catalogue_changes": dg.DefaultSensorStatus.RUNNING,
+        "openapi_spec_changes": dg.DefaultSensorStatus.RUNNING,
     }
     (schedule,) = repository.schedule_defs
     assert schedule.default_status == dg.DefaultScheduleStatus.RUNNING

@@ -12,8 +12,12 @@ from syncflow_pipelines.defs.names import (
     entity_of,
     entity_of_partition,
     identifiers,
+    mcp_server_key,
     partition_key,
     pool_name,
+    resolver_key,
+    service_of,
+    spec_key,
 )
 
 NAMES = st.text(st.characters(blacklist_categories=["Cs"]), min_size=1, max_size=40)
@@ -23,6 +27,8 @@ AWKWARD = ["a/b", "a b", "100%", "%2F", "...", ".", "..", "catalogue", "%63atalo
 @given(NAMES, NAMES)
 @example("erp", "catalogue")
 @example("e/r", "a...b")
+@example("openapi", "crm")
+@example("mcp_server", "catalogue")
 def test_an_asset_key_is_read_back(connector: str, slug: str) -> None:
     assert entity_of(entity_key(connector, slug)) == (connector, slug)
     assert entity_key(connector, slug) != catalogue_key(connector)
@@ -55,6 +61,15 @@ def test_ordinary_names_stay_as_they_are() -> None:
 def test_the_catalogue_is_no_entity() -> None:
     assert entity_of(catalogue_key("erp")) is None
     assert entity_of(dg.AssetKey(["openapi", "erp", "x"])) is None
+
+
+def test_the_assets_of_a_service_are_no_entities_whatever_connectors_are_called() -> None:
+    for key in (spec_key("crm"), mcp_server_key("crm"), resolver_key("crm")):
+        assert service_of(key) == "crm"
+        assert entity_of(key) is None
+        assert key not in (entity_key(key.path[0], "crm"), catalogue_key(key.path[0]))
+    assert service_of(entity_key("openapi", "crm")) is None
+    assert service_of(catalogue_key("erp")) is None
 
 
 @given(st.sets(NAMES))

@@ -31,10 +31,10 @@ def first_demo(shared_project: ProjectFolder) -> Iterator[subprocess.CompletedPr
         yield shared_project.syncflow("demo", "--rows", ROWS, PATH=path)
 
 
-def test_the_demo_prints_one_screen_and_ends_well(first_demo: subprocess.CompletedProcess[str]) -> None:
+def test_the_demo_prints_a_page_and_ends_well(first_demo: subprocess.CompletedProcess[str]) -> None:
     assert first_demo.returncode == 0, first_demo.stderr
     lines = first_demo.stdout.splitlines() + first_demo.stderr.splitlines()
-    assert len(lines) <= 50
+    assert len(lines) <= 75
     assert any(line.startswith("All 10 tables equal the source") for line in lines)
     assert [line.split()[:2] for line in lines if line.endswith(("on its own", "without the source"))] == [
         ["syncflow", "dev"],
@@ -49,6 +49,18 @@ def test_where_port_8007_is_taken_the_source_gets_another(first_demo: subprocess
     assert "Port 8007 is taken; in other terminals: export DEMO_ERP_URL=http://127.0.0.1:" in first_demo.stderr
 
 
+def test_the_services_part_generates_calls_and_follows_the_one_that_changed(
+    first_demo: subprocess.CompletedProcess[str],
+) -> None:
+    out, err = first_demo.stdout, first_demo.stderr
+    assert "The demo services answer at http://127.0.0.1:" in err
+    assert "2 services were fetched and generated: 12 tools" in err
+    assert "What changed in warehouse: 1 other change in 1 operation" in out
+    assert "operation-added" in out
+    assert 'get_site_capacity(site="AMS")' in out
+    assert "Starting MCP server" not in err
+
+
 def test_dagster_shows_the_assets_and_the_history_afterwards(
     first_demo: subprocess.CompletedProcess[str], shared_project: ProjectFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -58,6 +70,7 @@ def test_dagster_shows_the_assets_and_the_history_afterwards(
         monkeypatch.setenv("SYNCFLOW_HOME", str(shared_project.home))
         monkeypatch.delenv("DAGSTER_HOME", raising=False)
         assert materialisations("erp/items", "erp/order_lines", "erp/catalogue") == [2, 2, 1]
+        assert materialisations("openapi/warehouse", "mcp_server/warehouse", "resolver/parcels") == [2, 2, 1]
 
 
 def test_the_demo_works_again_on_what_an_earlier_one_left(
@@ -69,6 +82,8 @@ def test_the_demo_works_again_on_what_an_earlier_one_left(
     assert (verdict["equal"], verdict["mistakes"]) == (True, [])
     assert sum(verdict["live_rows"].values()) == pytest.approx(int(ROWS), rel=0.1)
     assert {run["status"] for run in runs} == {"success"}
+    assert (verdict["services"]["changed"], verdict["services"]["generated"]) == (["warehouse"], ["warehouse"])
+    assert all(answer["is_right"] for answer in verdict["services"]["answers"])
     assert len(runs) == 2 * len(verdict["live_rows"])
     assert shared_project.processes() == []
 

@@ -12,6 +12,7 @@ import pytest
 
 from syncflow_pipelines.cli.application import run
 from syncflow_pipelines.demo.erp import expected_rows
+from syncflow_pipelines.demo.services.revisions import revision_of
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -54,3 +55,13 @@ def test_the_source_is_served_until_ctrl_c(home: Path) -> None:
             assert process.wait(timeout=30) == 0
         finally:
             process.kill()
+
+
+def test_the_demo_services_change_when_asked_to(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["demo", "services", "--evolve", "--json"]) == 0
+    (told,) = map(json.loads, capsys.readouterr().out.splitlines())
+    assert (told["service"], told["revision"]) == ("warehouse", 2)
+    assert run(["demo", "services", "--break"]) == 0
+    assert "callers break" in capsys.readouterr().out
+    assert run(["demo", "services", "--reset"]) == 0
+    assert (revision_of(home, "warehouse"), revision_of(home, "parcels")) == (1, 1)

@@ -67,10 +67,6 @@ def services_of(folder: Path, text: str) -> Services:
     return load_services(load_settings({}, cwd=folder))
 
 
-def elsewhere(settings: ServiceSettings) -> ServiceSettings:
-    return replace(settings, output_dir=ROOT, generated_dir=ROOT, checksum_file=ROOT)
-
-
 def example_variables() -> dict[str, str]:
     return dict(re.findall(r"^#(\w+)=(.*)$", ENVIRONMENT, re.MULTILINE))
 
@@ -96,14 +92,29 @@ def test_the_longest_commented_connector_leaves_no_option_out() -> None:
     )
 
 
-def test_the_shipped_settings_of_services_are_the_defaults(tmp_path: Path) -> None:
+def test_the_shipped_services_are_those_of_the_demo_alone(tmp_path: Path) -> None:
+    shipped = services_of(tmp_path, SERVICES)
+    assert [(one.name, one.base_url, one.enabled) for one in shipped.services] == [
+        ("warehouse", "http://127.0.0.1:8008/warehouse", True),
+        ("parcels", "http://127.0.0.1:8008/parcels", True),
+    ]
+
+
+def test_the_shipped_settings_of_services_are_the_defaults_but_for_the_first_four(tmp_path: Path) -> None:
     shipped = services_of(tmp_path / "a", SERVICES).settings
     default = services_of(tmp_path / "b", "").settings
-    assert {field.name for field in fields(ServiceSettings)} == set(re.findall(r"^  (\w+):", SERVICES, re.MULTILINE))
-    assert elsewhere(shipped) == elsewhere(default)
-    assert [getattr(shipped, name).relative_to(tmp_path / "a") for name in PLACES] == [
-        getattr(default, name).relative_to(tmp_path / "b") for name in PLACES
-    ]
+    names = re.findall(r"^  (\w+):", SERVICES, re.MULTILINE)
+    assert names[:4] == [*PLACES, "watch_interval"]
+    assert {field.name for field in fields(ServiceSettings)} == set(names)
+    assert replace(shipped, watch_interval=300) == replace(default, **{name: getattr(shipped, name) for name in PLACES})
+
+
+def test_the_shipped_places_are_ignored_by_git_and_their_defaults_are_told(tmp_path: Path) -> None:
+    shipped = services_of(tmp_path / "a", SERVICES).settings
+    default = services_of(tmp_path / "b", "").settings
+    for name in PLACES:
+        assert getattr(shipped, name).is_relative_to(tmp_path / "a" / ".syncflow")
+        assert str(getattr(default, name).relative_to(tmp_path / "b")) in SERVICES
 
 
 def test_the_longest_commented_service_shows_the_defaults_of_the_shortest(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from syncflow_pipelines.sync.runs import SyncRun
 if TYPE_CHECKING:
     from syncflow_pipelines.demo.main_job import DemoReport
     from syncflow_pipelines.demo.mutate import EntityMutation
+    from syncflow_pipelines.demo.services.job import ServicesReport
 
 ROWS = 200_000
 COUNTS = ("fetched", "inserted", "updated", "unchanged", "deleted", "rejected", "seconds")
@@ -33,6 +35,8 @@ def command() -> None:
       syncflow demo                     discover, sync, change rows at the source, sync again, compare
       syncflow demo source              only the source, until Ctrl-C
       syncflow demo source --mutate     change rows at the source, running or not
+      syncflow demo services            only the two OpenAPI services, until Ctrl-C
+      syncflow demo services --evolve   change what they offer, running or not
     """
 
 
@@ -96,6 +100,51 @@ def source(
     return 0
 
 
+@command.command("services")
+@click.option("--port", type=click.IntRange(0, 65535), default=8008, show_default=True, help="0 takes a free one.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--home", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
+              help="Instead of the global --home.")  # fmt: skip
+@click.option("--evolve", "change", flag_value="evolve", help="Instead: the warehouse gains an operation.")
+@click.option("--break", "change", flag_value="break",
+              help="Instead: the parcels lose an operation and want a field, on which callers break.")  # fmt: skip
+@click.option("--reset", "change", flag_value="reset", help="Instead: both are as they were in the beginning.")
+@click.option("--json", "as_json", is_flag=True, help="With a change: one JSON object a service.")
+@pass_invocation
+def services(invocation: Invocation, port: int, host: str, home: Path | None, change: str | None, as_json: bool) -> int:
+    """Serve two OpenAPI services until Ctrl-C, or change what they offer.
+
+    The warehouse publishes OpenAPI 3.1 and asks for a token; the parcels publish a Swagger 2.0 document
+    in YAML, and ask for nothing.
+
+    \b
+      syncflow demo services                    serve them on http://127.0.0.1:8008
+      syncflow demo services --evolve           GET /sites/{site}/capacity appears, also while they run
+      syncflow demo services --break            a change of the parcels that breaks those who call them
+      curl http://127.0.0.1:8008/parcels/swagger.yaml
+    """
+    folder = home.resolve() if home else invocation.settings.home
+    if change:
+        return _evolve(folder, change, as_json)
+    from syncflow_pipelines.demo.services.server import serve_services
+
+    invocation.note("The demo services run until Ctrl-C.")
+    with suppress(KeyboardInterrupt):  # which is how it is meant to end
+        serve_services(folder, host, port)
+    return 0
+
+
+def _evolve(home: Path, change: str, as_json: bool) -> int:
+    from syncflow_pipelines.demo.services.revisions import CHANGES, evolve
+
+    for evolution in [evolve(home, *step) for step in CHANGES[change]]:
+        if as_json:
+            print_json(asdict(evolution))
+        else:
+            click.echo(f"{evolution.service}: {evolution.told}")
+    return 0
+
+
 def _mutate(home: Path, fraction: float, as_json: bool) -> int:
     from syncflow_pipelines.demo.mutate import mutate
 
@@ -114,9 +163,23 @@ def _print(report: "DemoReport") -> None:
     print_table(headings, [_run_row(run) for run in report.first], title="\nFirst sync")
     changed = ("entity", "at the source", *COUNTS, "live rows", "equal")
     print_table(changed, list(_second_rows(report)), title="\nAfter changes at the source, second sync")
+    if report.services is not None:
+        _print_services(report.services)
     click.echo(f"\n{_verdict(report)}\n")
     if report.is_right:
         click.echo(_what_next())
+
+
+def _print_services(report: "ServicesReport") -> None:
+    from syncflow_pipelines.openapi.diff import as_text
+
+    headings = ("service", "written as", "operations", "tools", "tools/list bytes", "about tokens", "file bytes")
+    rows = [tuple(asdict(figures).values()) for figures in report.figures]
+    print_table(headings, rows, title="\nMCP servers and resolvers from OpenAPI documents")
+    changes = "\n".join(line for line in as_text(report.diff).splitlines() if line)
+    click.echo(f"\nWhat changed in {', '.join(report.changed) or 'none'}: {changes}")
+    answers = [(answer.asked, answer.text) for answer in report.answers]
+    print_table(("asked of what was generated", "answer"), answers, title="\nWhat it answers, before and after")
 
 
 def _what_next() -> str:
@@ -127,6 +190,7 @@ def _what_next() -> str:
         f"{syncflow} entities": "what there is now",
         f"{syncflow} entities show erp/items --rows 5": "what is in a table",
         f"{syncflow} runs erp/orders": "what the syncs of an entity did",
+        f"{syncflow} specs": "how the OpenAPI documents of the services stand",
         f"{syncflow} demo source": "only the source, in a terminal of its own",
         f"{dagster} dev": "the same UI; its syncs fail without the source",
         f"{dagster} {one_asset}": "one sync by Dagster, with the source in another terminal",
@@ -190,9 +254,20 @@ def _print_json(report: "DemoReport") -> None:
             "mistakes": _mistakes(report),
             "live_rows": {count.entity: count.in_table for count in report.counts},
             "changes": [_change_record(change) for change in report.changes.values()],
+            "services": _services_record(report.services) if report.services else None,
             "seconds": round(report.seconds, 1),
         }
     )
+
+
+def _services_record(report: "ServicesReport") -> dict[str, object]:
+    return {
+        "figures": [asdict(figures) for figures in report.figures],
+        "changed": report.changed,
+        "generated": report.generated,
+        "diff": report.diff.summary(),
+        "answers": [asdict(answer) for answer in report.answers],
+    }
 
 
 def _change_record(change: "EntityMutation") -> dict[str, object]:

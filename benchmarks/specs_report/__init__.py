@@ -1,0 +1,1 @@
+"""What becomes of every OpenAPI document of a folder."""

@@ -1,0 +1,59 @@
+"""Code from the specs that are kept: what the commands, Dagster's assets and the demo call."""
+
+from collections.abc import Collection, Iterator
+
+from syncflow_pipelines.codegen.generation import generate
+from syncflow_pipelines.codegen.reports import GenerationReport, ServiceReport
+from syncflow_pipelines.config import (
+    Component,
+    ServiceConfig,
+    Services,
+    ServiceSettings,
+    Settings,
+    choose_services,
+)
+from syncflow_pipelines.errors import GenerationFailed, SpecError
+from syncflow_pipelines.openapi.model import Spec
+from syncflow_pipelines.openapi.store import SpecStore
+
+
+def generate_kept(
+    services: Services, settings: Settings, *, only: Collection[str] = (), force: bool = False, dry_run: bool = False
+) -> GenerationReport:
+    """As `generate`, from the specs that were fetched.
+
+    A service whose spec cannot be used, or was never fetched, has failed; what was generated of it stands. Raises
+    `ConfigurationError` where `only` names an unknown service, and what `generate` raises.
+    """
+    chosen = choose_services(services, only)
+    store = SpecStore(services.settings, settings)
+    specs: dict[str, Spec] = {}
+    failed: list[ServiceReport] = []
+    for service in chosen:
+        if not components_of(service, services.settings):
+            continue
+        try:
+            specs[service.name] = store.spec(service.name)
+        except SpecError as error:
+            failed.append(ServiceReport(service.name, "failed", error=_cause(error)))
+    report = generate(services, specs, only=only, force=force, dry_run=dry_run)
+    together = sorted((*report.services, *failed), key=lambda one: one.service)
+    return GenerationReport(tuple(together), dry_run)
+
+
+def components_of(service: ServiceConfig, settings: ServiceSettings) -> tuple[Component, ...]:
+    """What is generated of a service, in the order `mcp`, `rest`; nothing of one that is switched off."""
+    return tuple(_components(service, settings)) if service.enabled else ()
+
+
+def _components(service: ServiceConfig, settings: ServiceSettings) -> Iterator[Component]:
+    if settings.enable_fastmcp and "mcp" in service.components:
+        yield "mcp"
+    if settings.enable_connexion and "rest" in service.components:
+        yield "rest"
+
+
+def _cause(error: SpecError) -> GenerationFailed:
+    failure = GenerationFailed(str(error))
+    failure.__cause__ = error
+    return failure

@@ -1,0 +1,175 @@
+"""The sensor `openapi_spec_changes`: looks at the specs of the services, and asks for a run where one changed."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import dagster as dg
+import msgspec
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
+
+from syncflow_pipelines.config import ServiceConfig
+from syncflow_pipelines.database import open_database
+from syncflow_pipelines.defs.names import SERVICE_TAG, spec_key
+from syncflow_pipelines.defs.spec_results import DATA_VERSION_TAG, SPEC_TAG
+from syncflow_pipelines.defs.specs import generated_keys
+from syncflow_pipelines.defs.world import World, load_world
+from syncflow_pipelines.openapi.refreshing import Refreshed, refresh
+
+LONGEST_INTERVAL_S = 30
+BUDGET_S = 40.0
+"""For all services together; Dagster ends a tick after 60 s, and what was begun is finished first."""
+MOST_AT_ONCE = 200
+"""Services that one tick looks at; the others follow in the next."""
+AGAIN_AFTER_S = 900.0
+"""A run that was asked for and has not brought everything in step by then has failed; it is asked for again."""
+
+
+@dataclass(frozen=True, slots=True)
+class AskedRun:
+    """The last run that was asked for, of one service."""
+
+    checksum: str
+    at: float
+    count: int = 1
+    """In the run key, since a spec may go back to what it was, and a run key is never used twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpecCursor:
+    """What the sensor remembers from tick to tick."""
+
+    asked: Mapping[str, AskedRun] = field(default_factory=dict)
+    looked: Mapping[str, float] = field(default_factory=dict)
+    """When each service was looked at last, in seconds."""
+
+    @classmethod
+    def read(cls, text: str | None) -> "SpecCursor":
+        """What was written; nothing where it cannot be read, which costs one look at each service."""
+        try:
+            return msgspec.json.decode(text, type=cls) if text else cls()
+        except msgspec.DecodeError:
+            return cls()
+
+    def text(self) -> str:
+        """To be read again."""
+        return msgspec.json.encode(self).decode()
+
+
+def spec_sensor(loaded: World, job: UnresolvedAssetJobDefinition) -> dg.SensorDefinition:
+    """As often as `watch_interval` says; one run for each service whose spec changed."""
+    watch_interval = loaded.services.settings.watch_interval if loaded.services else LONGEST_INTERVAL_S
+
+    @dg.sensor(
+        name="openapi_spec_changes",
+        job=job,
+        minimum_interval_seconds=min(watch_interval, LONGEST_INTERVAL_S),
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Asks for a run of every service whose OpenAPI document is not the one that was materialised last.",
+    )
+    def changes(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        return _tick(context.instance, loaded, SpecCursor.read(context.cursor), time.time())
+
+    return changes
+
+
+def _tick(instance: dg.DagsterInstance, loaded: World, cursor: SpecCursor, now: float) -> dg.SensorResult:
+    world = load_world(loaded.settings)
+    due = due_services(_watched(world, loaded), cursor.looked, _interval(world), now)
+    if not due:
+        told = "No service is due for a look." if world.followed else "auto_sync_services.yaml follows no service."
+        return dg.SensorResult(skip_reason=told, cursor=cursor.text())
+    refreshed = _looked(world, due)
+    targets = {service.name: _targets(world, service) for service in due}
+    seen = materialised(instance, [key for keys in targets.values() for key in keys])
+    asked = what_to_run(refreshed, targets, seen, cursor.asked, now)
+    looked = {**cursor.looked, **{one.service: now for one in refreshed if one.error_type != "SyncCancelled"}}
+    return dg.SensorResult(
+        run_requests=[_request(name, run, targets[name]) for name, run in asked.items()],
+        skip_reason=None if asked else _reason(refreshed),
+        cursor=SpecCursor({**cursor.asked, **asked}, looked).text(),
+    )
+
+
+def _watched(world: World, loaded: World) -> list[ServiceConfig]:
+    """Enabled services whose assets the loaded definitions hold."""
+    known = {service.name for service in loaded.followed}
+    return [service for service in world.followed if service.name in known]
+
+
+def _interval(world: World) -> float:
+    return float(world.services.settings.watch_interval) if world.services else LONGEST_INTERVAL_S
+
+
+def due_services(
+    services: Sequence[ServiceConfig], looked: Mapping[str, float], interval_s: float, now: float
+) -> list[ServiceConfig]:
+    """The services to look at now: those not looked at for an interval, the longest forgotten first."""
+    # Ticks are some milliseconds early or late.
+    due = [one for one in services if now - looked.get(one.name, 0.0) >= 0.9 * interval_s]
+    return sorted(due, key=lambda one: looked.get(one.name, 0.0))[:MOST_AT_ONCE]
+
+
+def _looked(world: World, due: Sequence[ServiceConfig]) -> list[Refreshed]:
+    assert world.services is not None
+    deadline = time.monotonic() + BUDGET_S
+    with open_database(world.settings) as database:
+        return refresh(
+            world.services,
+            world.settings,
+            only=[service.name for service in due],
+            database=database,
+            cancelled=lambda: time.monotonic() > deadline,
+        )
+
+
+def _targets(world: World, service: ServiceConfig) -> list[dg.AssetKey]:
+    """What a run has to materialise: the spec, and what is generated from it where that is to happen by itself."""
+    assert world.services is not None
+    generated = generated_keys(world, service) if world.services.settings.auto_regenerate else []
+    return [spec_key(service.name), *generated]
+
+
+def materialised(instance: dg.DagsterInstance, keys: Sequence[dg.AssetKey]) -> dict[dg.AssetKey, str]:
+    """The checksum of the spec that each asset holds, or was generated from, by its last materialisation."""
+    found: dict[dg.AssetKey, str] = {}
+    for record in instance.get_asset_records(keys):
+        event = record.asset_entry.last_materialization
+        tags = (event.tags if event else None) or {}
+        checksum = tags.get(SPEC_TAG) or tags.get(DATA_VERSION_TAG)
+        if checksum:
+            found[record.asset_entry.asset_key] = checksum
+    return found
+
+
+def what_to_run(
+    refreshed: Sequence[Refreshed],
+    targets: Mapping[str, Sequence[dg.AssetKey]],
+    seen: Mapping[dg.AssetKey, str],
+    asked: Mapping[str, AskedRun],
+    now: float,
+) -> dict[str, AskedRun]:
+    """The runs to ask for, by service: where an asset is not of the spec that is there now."""
+    wanted: dict[str, AskedRun] = {}
+    for one in refreshed:
+        if one.error is not None or one.checksum is None:
+            continue
+        if all(seen.get(key) == one.checksum for key in targets[one.service]):
+            continue
+        last = asked.get(one.service)
+        if last is None or last.checksum != one.checksum or now - last.at >= AGAIN_AFTER_S:
+            wanted[one.service] = AskedRun(one.checksum, now, last.count + 1 if last else 1)
+    return wanted
+
+
+def _request(service: str, run: AskedRun, keys: Sequence[dg.AssetKey]) -> dg.RunRequest:
+    return dg.RunRequest(
+        run_key=f"{service}:{run.checksum}:{run.count}",
+        asset_selection=list(keys),
+        tags={SERVICE_TAG: service},
+    )
+
+
+def _reason(refreshed: Sequence[Refreshed]) -> str:
+    silent = [f"{one.service}: {one.error}" for one in refreshed if one.error is not None]
+    return "; ".join(silent) or "No spec changed."

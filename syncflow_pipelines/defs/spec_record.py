@@ -1,0 +1,92 @@
+"""Tells Dagster of specs and modules that it did not fetch and generate itself, so that its assets show them too."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import dagster as dg
+from dagster import AssetCheckEvaluation
+
+from syncflow_pipelines.codegen.kept import components_of
+from syncflow_pipelines.codegen.reports import ServiceReport
+from syncflow_pipelines.config import Services, Settings, choose_services
+from syncflow_pipelines.database import Database
+from syncflow_pipelines.defs.names import spec_key
+from syncflow_pipelines.defs.record import instance_folder
+from syncflow_pipelines.defs.spec_checks import breaking_changes, breaking_result, quarantined
+from syncflow_pipelines.defs.spec_results import component_result, data_version_of, spec_result
+from syncflow_pipelines.defs.specs import component_key
+from syncflow_pipelines.openapi.acceptance import Standing
+from syncflow_pipelines.openapi.refreshing import Refreshed
+from syncflow_pipelines.openapi.store import SpecStore
+
+
+def report_specs(database: Database, settings: Settings, services: Services, refreshed: Iterable[Refreshed]) -> int:
+    """Records the specs that changed, and their checks; returns how many. Without an instance, nothing happens."""
+    changed = [one for one in refreshed if one.status == "changed"]
+    with _instance(settings.home if changed else None) as instance:
+        if instance is None:
+            return 0
+        for one in changed:
+            (service,) = choose_services(services, [one.service])
+            result = spec_result(database, service, one, data_version_of(instance, spec_key(one.service)))
+            _materialised(instance, result)
+            _checked(instance, breaking_changes(database, settings, one.service))
+            _checked(instance, quarantined(database, one.service))
+    return len(changed)
+
+
+def report_generated(settings: Settings, services: Services, reports: Sequence[ServiceReport]) -> int:
+    """Records the modules that were generated; returns of how many services. Without an instance, nothing happens."""
+    generated = [report for report in reports if report.status == "generated"]
+    with _instance(settings.home if generated else None) as instance:
+        if instance is None:
+            return 0
+        kept = SpecStore(services.settings, settings).kept()
+        for report in generated:
+            (service,) = choose_services(services, [report.service])
+            for component in components_of(service, services.settings):
+                key, spec = component_key(report.service, component), kept.get(report.service)
+                folder, checksum = services.settings.generated_dir, spec.checksum if spec else None
+                _materialised(instance, component_result(key, component, service, folder, report, checksum))
+    return len(generated)
+
+
+def report_standing(name: str, standing: Standing, home: Path) -> None:
+    """Records what became of the check for breaking changes; nothing happens without an instance."""
+    with _instance(home) as instance:
+        if instance is not None:
+            _checked(instance, breaking_result(name, standing))
+
+
+@contextmanager
+def _instance(home: Path | None) -> Iterator[dg.DagsterInstance | None]:
+    folder = instance_folder(home) if home is not None else None
+    if folder is None:
+        yield None
+        return
+    with dg.DagsterInstance.from_config(str(folder)) as instance:
+        yield instance
+
+
+def _materialised(instance: dg.DagsterInstance, result: dg.MaterializeResult[None]) -> None:
+    assert result.asset_key is not None
+    version = {"dagster/data_version": result.data_version.value} if result.data_version else {}
+    instance.report_runless_asset_event(
+        dg.AssetMaterialization(result.asset_key, metadata=result.metadata, tags={**version, **(result.tags or {})})
+    )
+
+
+def _checked(instance: dg.DagsterInstance, result: dg.AssetCheckResult) -> None:
+    assert result.asset_key is not None
+    assert result.check_name is not None
+    instance.report_runless_asset_event(
+        AssetCheckEvaluation(
+            asset_key=result.asset_key,
+            check_name=result.check_name,
+            passed=result.passed,
+            severity=result.severity,
+            description=result.description,
+            metadata=dict(result.metadata),
+        )
+    )

@@ -1,0 +1,50 @@
+"""The commands that docs/openapi-specs.md shows do what they are shown to do, and its options are the commands' own."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import yaml
+
+from syncflow_pipelines.config import load_services, load_settings
+from syncflow_pipelines_tests.postgres.test_specs_commands import Syncflow, home, syncflow
+
+__all__ = ["home", "syncflow"]
+
+GUIDE = (Path(__file__).parents[2] / "docs" / "openapi-specs.md").read_text()
+
+
+def shown_commands() -> list[list[str]]:
+    """What stands after `$ syncflow`, in the order in which it stands there."""
+    return [shlex.split(line) for line in re.findall(r"^\$ syncflow (.*)$", GUIDE, re.MULTILINE)]
+
+
+@pytest.mark.slow
+def test_the_shown_commands_work_one_after_the_other(syncflow: Syncflow) -> None:
+    said = {}
+    for arguments in shown_commands():
+        done = syncflow(*arguments)
+        assert done.code == 0, f"{arguments}: {done.err}"
+        said[" ".join(arguments)] = done.out
+    assert "operation-added" in said["specs diff warehouse"]
+    assert "### Breaking" in said["specs diff parcels --format markdown"]
+    assert "breaking" not in said["specs"], "it was accepted"
+
+
+def test_every_option_that_the_guide_names_is_one(syncflow: Syncflow) -> None:
+    rows = re.findall(r"^\| `syncflow (specs \w+|generate)[^`]*` \| (.*) \|$", GUIDE, re.MULTILINE)
+    assert len(rows) == 6
+    for command, text in rows:
+        helped = syncflow(*command.split(), "--help").out
+        assert [name for name in re.findall(r"--[a-z-]+", text) if name not in helped] == []
+
+
+def test_the_shown_configuration_can_be_used(tmp_path: Path) -> None:
+    documents = [yaml.safe_load(text) for text in re.findall(r"```yaml\n(.*?)```", GUIDE, re.DOTALL)]
+    services, settings = documents[0], documents[-1]
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "auto_sync_services.yaml").write_text(yaml.safe_dump({**services, **settings}))
+    loaded = load_services(load_settings({}, cwd=tmp_path))
+    assert [service.name for service in loaded.services] == ["crm"]
+    assert loaded.settings.acknowledged.keys() == {"crm"}
