@@ -17,6 +17,7 @@ from syncflow_pipelines.openapi.model import Finding, Json
 from syncflow_pipelines.openapi.pointers import MISSING, below, escaped, look_up, split_reference, steps_of
 
 _MAX_FINDINGS: Final = 1_000
+_MAX_LENGTH: Final = 20_000
 _SUFFIXES: Final = (".yaml", ".yml", ".json")
 Target = tuple[str, str]
 """The location of a file, and a pointer into it."""
@@ -61,7 +62,7 @@ def _is_file(target: Json) -> bool:
     """Whether a target of a discriminator is a file: it may as well be the name of a schema."""
     if not isinstance(target, str) or target.startswith("#"):
         return False
-    location, _ = split_reference(target)
+    location, _, _ = target.partition("#")
     return "/" in location or location.lower().endswith(_SUFFIXES)
 
 
@@ -201,6 +202,8 @@ class _Bundler:
 
         Raises `Unreadable`, or `ValueError` for what is no reference at all.
         """
+        if len(reference) > _MAX_LENGTH:
+            raise Unreadable(f"it has more than {_MAX_LENGTH:,} characters")
         location, fragment = split_reference(reference)
         if location in self.ids:
             return self.location, self.ids[location] + fragment

@@ -145,4 +145,9 @@ def _noticeable_at(word: str, value: Json) -> Json:
     if not isinstance(value, list):
         return value
     items = [noticeable(item) if isinstance(item, dict) and word != "enum" else item for item in value]
-    return sorted(items, key=canonical) if word in _SETS else items
+    return sorted(items, key=_sorting_key) if word in _SETS else items
+
+
+def _sorting_key(item: Json) -> str:
+    # what orjson returns holds on to much more memory than it has bytes
+    return f'"{item}' if isinstance(item, str) else canonical(item).decode()

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from syncflow_pipelines.errors import SpecTooLarge
+from syncflow_pipelines.errors import SpecTooLarge, UnusableSpec
 from syncflow_pipelines.openapi.model import Json
 
 
@@ -70,7 +70,7 @@ def _below(level: list[Json], limits: Limits) -> tuple[list[Json], int, int]:
             size += len(value)
         elif isinstance(value, dict):
             keys += len(value)
-            size += sum(map(len, value))
+            size += _length_of_keys(value)
             below.extend(value.values())
         elif isinstance(value, list):
             below.extend(value)
@@ -78,3 +78,10 @@ def _below(level: list[Json], limits: Limits) -> tuple[list[Json], int, int]:
         if len(below) > limits.max_values:
             raise too_many_values(limits)
     return below, keys, size
+
+
+def _length_of_keys(value: dict[str, Json]) -> int:
+    try:
+        return sum(map(len, value))
+    except TypeError as error:
+        raise UnusableSpec("the document has keys that are no texts; read it from its bytes with `parse`") from error

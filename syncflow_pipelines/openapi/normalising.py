@@ -45,30 +45,12 @@ def normalise(
     version = version_of(document)
     hold(document, limits)
     source = Source(document, version, limits)
-    schemas = Schemas(source)
-    contents = Contents(source, schemas)
-    security = Security(source)
-    made = Operations(source, contents, security)
-    drafts = list(_drafts(source, made))
-    _refuse_without_any(source, drafts)
-    webhooks = _webhooks(source, made)
-    operations = _named(drafts, known_ids or {})
-    info = _info(document)
-    inner = {
-        "openapi": INNER_VERSION,
-        "info": info,
-        "servers": made.servers,
-        "paths": paths_of(operations),
-        **({"webhooks": webhooks} if webhooks else {}),
-        "components": {"schemas": schemas.components(), "securitySchemes": security.schemes},
-        **({"security": made.required} if made.required is not None else {}),
-        **_about(document),
-    }
+    inner, operations = _inner_form(source, known_ids or {})
     # an operation holds what it refers to, and many may refer to the same
     hold(inner, replace(limits, max_depth=2 * limits.max_depth))
     spec = Spec(
-        title=info["title"],
-        version=info["version"],
+        title=inner["info"]["title"],
+        version=inner["info"]["version"],
         written_as=version.written,
         document=inner,
         operations=operations,
@@ -77,6 +59,29 @@ def normalise(
         contract="",
     )
     return with_digests(spec)
+
+
+def _inner_form(
+    source: Source, known_ids: Mapping[tuple[str, str], str]
+) -> tuple[dict[str, Json], tuple[Operation, ...]]:
+    schemas = Schemas(source)
+    security = Security(source)
+    made = Operations(source, Contents(source, schemas), security)
+    drafts = list(_drafts(source, made))
+    _refuse_without_any(source, drafts)
+    webhooks = _webhooks(source, made)
+    operations = _named(drafts, known_ids)
+    document = {
+        "openapi": INNER_VERSION,
+        "info": _info(source.document),
+        "servers": made.servers,
+        "paths": paths_of(operations),
+        **({"webhooks": webhooks} if webhooks else {}),
+        "components": {"schemas": schemas.components(), "securitySchemes": security.schemes},
+        **({"security": made.required} if made.required is not None else {}),
+        **_about(source.document),
+    }
+    return document, operations
 
 
 @dataclass(frozen=True, slots=True)

@@ -199,7 +199,7 @@ class Operations:
         for name, callback in value.items() if isinstance(value, dict) else ():
             try:
                 found = self.source.resolved(callback, "callback", below(below(place.pointer, "callbacks"), name))
-                self.source.spend(len(found.value))
+                self.source.spend(10 * len(found.value))
                 for expression, item in found.value.items():
                     if not expression.startswith("x-"):
                         at = self.source.resolved(item, "path_item", below(found.pointer, expression))

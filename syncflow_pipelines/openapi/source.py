@@ -11,7 +11,9 @@ from syncflow_pipelines.openapi.pointers import MISSING, look_up, pointer_to, sp
 from syncflow_pipelines.openapi.versions import Version, named
 
 MAX_FINDINGS: Final = 10_000
+_MAX_CHAIN: Final = 100
 _MAX_STEPS: Final = 1_000
+_MAX_LENGTH: Final = 20_000
 
 
 class Unfit(Exception):
@@ -62,10 +64,10 @@ class Source:
     def spend(self, count: int) -> None:
         """Count what has to be looked at: many places may refer to one that is large.
 
-        Raises `SpecTooLarge` where it is more than twice of what a document may hold.
+        Raises `SpecTooLarge` where it is more than a document may hold.
         """
         self._spent += count
-        if self._spent > 2 * self.limits.max_values:
+        if self._spent > self.limits.max_values:
             raise too_many_values(self.limits, ", with what it refers to at each place")
 
     def resolved(self, value: Json, kind: str, pointer: str) -> Place:
@@ -79,6 +81,8 @@ class Source:
             if place.pointer in seen:
                 raise Unfit(pointer, f"it refers to itself by way of {reference[:200]!r}")
             seen.add(place.pointer)
+            if len(seen) > _MAX_CHAIN:
+                raise Unfit(pointer, f"it refers onwards more than {_MAX_CHAIN} times")
             place = self.target(reference, kind, place.pointer)
         if not isinstance(place.value, dict):
             raise Unfit(pointer, f"{named(place.value)} stands where a mapping ({_words(kind)}) is wanted")
@@ -86,6 +90,8 @@ class Source:
 
     def target(self, reference: str, kind: str, pointer: str) -> Place:
         """What a reference refers to, one step. Raises `Unfit`."""
+        if len(reference) > _MAX_LENGTH:
+            raise Unfit(pointer, f"the reference {reference[:200]!r}… has more than {_MAX_LENGTH:,} characters")
         location, fragment = split_reference(reference)
         if location:
             raise Unfit(pointer, f"the reference {reference[:200]!r} leads outside, and was not brought in")

@@ -97,11 +97,11 @@ def test_everything_but_schemas_takes_the_place_of_its_reference() -> None:
     document, findings, _ = bundled(
         "paths: {/a: {$ref: a.yaml, summary: here}}",
         a="get: {parameters: [{$ref: 'parts.yaml#/limit'}], requestBody: {$ref: 'parts.yaml#/body'}}",
-        parts="{limit: {name: limit, in: query, schema: {$ref: '#/int'}}, int: {type: integer}, body: {content: {a/b: {}}}}",
+        parts="{limit: {name: limit, in: query, schema: {$ref: '#/n'}}, n: {type: integer}, body: {content: {a/b: }}}",
     )
     get = {
-        "parameters": [{"name": "limit", "in": "query", "schema": {"$ref": "#/components/schemas/int"}}],
-        "requestBody": {"content": {"a/b": {}}},
+        "parameters": [{"name": "limit", "in": "query", "schema": {"$ref": "#/components/schemas/n"}}],
+        "requestBody": {"content": {"a/b": None}},
     }
     assert document["paths"] == {"/a": {"get": get, "summary": "here"}}
     assert not findings
@@ -112,7 +112,7 @@ def test_everything_but_schemas_takes_the_place_of_its_reference() -> None:
     [
         "paths: {$ref: paths.yaml}",
         "paths: {/a: {get: {responses: {$ref: 'paths.yaml#/~1a/get/responses'}}}}",
-        "paths: {/a: {get: {responses: {200: {description: '', content: {$ref: 'paths.yaml#/~1a/get/responses/200/content'}}}}}}",
+        "paths: {/a: {get: {responses: {200: {content: {$ref: 'paths.yaml#/~1a/get/responses/200/content'}}}}}}",
     ],
 )
 def test_whole_mappings_may_be_elsewhere(root: str) -> None:
@@ -143,7 +143,8 @@ def test_a_circle_of_what_is_no_schema_is_told() -> None:
 
 def test_data_and_names_are_no_references() -> None:
     root = (
-        "components: {schemas: {A: {properties: {$ref: {type: string}}, example: {$ref: a.yaml}, enum: [{$ref: a.yaml}]},"
+        "components: {schemas: {A: {properties: {$ref: {type: string}},\n"
+        " example: {$ref: a.yaml}, enum: [{$ref: a.yaml}]},"
         " B: {$ref: b.yaml}}}\npaths: {}\nx-a: {$ref: a.yaml}"
     )
     document, findings, read = bundled(root, b="{type: object}")
@@ -234,7 +235,7 @@ def test_files_that_double_at_each_level_are_refused() -> None:
 def test_a_long_chain_of_files_is_refused() -> None:
     chain = {f"f{n}": f"{{$ref: f{n + 1}.yaml}}" for n in range(500)}
     with pytest.raises(SpecTooLarge, match="nested deeper"):
-        bundled("paths: {/a: {$ref: f0.yaml}}", **chain)
+        bundled("paths: {/a: {$ref: f0.yaml}}", LIMITS, **chain)
 
 
 @pytest.mark.parametrize(

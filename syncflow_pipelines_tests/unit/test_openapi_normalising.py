@@ -207,7 +207,7 @@ def test_a_parameter_that_is_none_is_left_out_and_told(bad: Json) -> None:
 
 
 def test_headers_that_are_said_elsewhere_are_no_parameters() -> None:
-    given = [
+    given: Json = [
         {"name": name, "in": "header", "schema": {}} for name in ("Accept", "authorization", "Content-Type", "X-A")
     ]
     assert [parameter["name"] for parameter in parameters(given)] == ["X-A"]
@@ -357,7 +357,7 @@ def test_findings_of_the_reading_come_first() -> None:
 
 
 def test_methods_of_3_2_are_operations_outside_the_document() -> None:
-    item = {"query": {}, "get": {}, "additionalOperations": {"COPY": {}, "get": {}, "a b": {}}}
+    item: Json = {"query": {}, "get": {}, "additionalOperations": {"COPY": {}, "get": {}, "a b": {}}}
     spec = normalise(openapi({"/a": item}, "3.2.0"))
     assert [found.method for found in spec.operations] == ["copy", "get", "query"]
     assert list(spec.document["paths"]["/a"]) == ["get"]
@@ -450,6 +450,34 @@ def test_many_paths_that_are_one_large_one_are_refused() -> None:
     paths = {"/": large} | {f"/{n}": {"$ref": "#/paths/~1"} for n in range(1_000)}
     with pytest.raises(SpecTooLarge, match="more than 100,000 values"):
         normalise(openapi(paths), limits=Limits(max_values=100_000))
+
+
+def test_operations_of_callbacks_count_wherever_they_are_referred_to() -> None:
+    call = {"callbacks": {"c": {"$ref": "#/components/callbacks/C"}}}
+    callback: Json = {f"/{n}": {"post": {}} for n in range(100)}
+    document = openapi({f"/{n}": {"get": call} for n in range(100)}, components={"callbacks": {"C": callback}})
+    with pytest.raises(SpecTooLarge, match="more than 50,000 values"):
+        normalise(document, limits=Limits(max_values=50_000))
+
+
+def test_a_reference_that_leads_on_and_on_is_left_out() -> None:
+    chain = {f"P{n}": {"$ref": f"#/components/parameters/P{n + 1}"} for n in range(1_000)}
+    spec = normalise(
+        openapi(
+            {"/a": {"get": {"parameters": [{"$ref": "#/components/parameters/P0"}]}}}, components={"parameters": chain}
+        )
+    )
+    assert reasons(spec) == ["it refers onwards more than 100 times; the parameter is left out"]
+
+
+def test_a_reference_of_millions_of_characters_is_not_followed() -> None:
+    spec = normalise(openapi({"/a": {"$ref": "#/" + "%7" * 1_000_000}, "/b": {"get": {}}}))
+    assert "has more than 20,000 characters" in reasons(spec)[0]
+
+
+def test_keys_that_are_no_texts_are_refused() -> None:
+    with pytest.raises(UnusableSpec, match="keys that are no texts"):
+        normalise(openapi({"/a": {"get": {"responses": {200: {}}}}}))
 
 
 # Swagger 2.0

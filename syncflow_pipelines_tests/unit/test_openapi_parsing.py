@@ -3,6 +3,7 @@
 import json
 import time
 import tracemalloc
+from contextlib import suppress
 
 import pytest
 
@@ -203,8 +204,8 @@ def test_more_bytes_than_allowed_are_not_looked_at() -> None:
 
 @pytest.mark.parametrize("levels", [119, 120])
 def test_as_many_levels_as_allowed_are_read(levels: int) -> None:
-    assert parse_value(b"[" * levels + b"]" * levels, LIMITS)
-    assert parse_value(b"- " * levels + b"1", LIMITS)
+    assert parse_value(b"[" * levels + b"]" * levels, LIMITS).value
+    assert parse_value(b"- " * levels + b"1", LIMITS).value
 
 
 @pytest.mark.parametrize(
@@ -213,8 +214,6 @@ def test_as_many_levels_as_allowed_are_read(levels: int) -> None:
 @pytest.mark.parametrize("head", [b"", b'{"openapi": "', b"openapi: "])
 def test_a_long_repetition_of_anything_ends(head: bytes, unit: bytes) -> None:
     start = time.process_time()
-    try:
+    with suppress(SpecError):
         parse(head + unit * 200_000)
-    except SpecError:
-        pass
     assert time.process_time() - start < 60

@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+from syncflow_pipelines.errors import SpecTooLarge
+from syncflow_pipelines.openapi.limits import Limits
 from syncflow_pipelines.openapi.model import Json
 from syncflow_pipelines.openapi.normalising import normalise
 from syncflow_pipelines_tests.unit.openapi_documents import converted, openapi, reasons, swagger, with_schemas
@@ -249,6 +251,12 @@ def test_without_a_mapping_it_means_those_that_are_made_of_it() -> None:
         "Cat": "#/components/schemas/Cat",
         "Lion": "#/components/schemas/Lion",
     }
+
+
+def test_a_long_line_of_subtypes_is_refused_before_each_names_all_of_the_others() -> None:
+    line = {f"S{n}": {"allOf": [ref(f"S{n + 1}")], "discriminator": {"propertyName": "k"}} for n in range(1_000)}
+    with pytest.raises(SpecTooLarge, match="more than 50,000 values"):
+        normalise(with_schemas(line), limits=Limits(max_values=50_000))
 
 
 def test_schemas_of_swagger_become_components() -> None:
