@@ -35,7 +35,8 @@ class ServerFailed(SourceUnreachable):
 class Attempts:
     """Requests to one server from any number of threads; where it asks one of them to wait, all do.
 
-    `refused` is what a 401 or 403 refuses, and what to do about it: "the token in X; replace it".
+    `refused` is what a 401 or 403 refuses, and what to do about it: "the token in X; replace it". `failed` is the error
+    for a 5xx.
     """
 
     def __init__(
@@ -46,8 +47,10 @@ class Attempts:
         max_retry_after_s: float,
         cancelled: Callable[[], bool],
         clock: Clock,
+        failed: type[SourceUnreachable] = SourceUnreachable,
     ) -> None:
         self._refused = refused
+        self._failed = failed
         self._redaction = redaction
         self._max_retry_after_s = max_retry_after_s
         self._cancelled = cancelled
@@ -87,7 +90,7 @@ class Attempts:
         if status == HTTPStatus.TOO_MANY_REQUESTS or (status == HTTPStatus.SERVICE_UNAVAILABLE and asked_s is not None):
             return self._throttled(status, asked_s or 0.0)
         if 500 <= status < 600 or status in _PASSING:
-            return Trouble(said + detail, error=ServerFailed)
+            return Trouble(said + detail, error=self._failed)
         text = f"{said}, which its contract does not provide for{detail}"
         return Trouble(text, error=SourceProtocolError, hopeless=True)
 

@@ -12,7 +12,7 @@ from typing import Self
 
 from syncflow_pipelines.errors import SourceProtocolError, SourceUnreachable, SyncflowError
 from syncflow_pipelines.transport.address import Origin, Proxies, locate, parse_proxy, redirected, shown
-from syncflow_pipelines.transport.attempts import Attempts
+from syncflow_pipelines.transport.attempts import Attempts, ServerFailed
 from syncflow_pipelines.transport.client import never
 from syncflow_pipelines.transport.clock import SYSTEM, Clock
 from syncflow_pipelines.transport.exchange import (
@@ -20,6 +20,7 @@ from syncflow_pipelines.transport.exchange import (
     REDIRECTS,
     Exchanger,
     RawReply,
+    ReplyTooLarge,
     too_many_redirects,
     wire_limit,
 )
@@ -108,6 +109,7 @@ class DocumentClient:
             max_retry_after_s=max_retry_after_s,
             cancelled=cancelled,
             clock=clock,
+            failed=ServerFailed,
         )
         self._lock = threading.Lock()
         self._exchangers: dict[tuple[Origin, bool], Exchanger] = {}
@@ -214,7 +216,12 @@ class DocumentClient:
             tls=self._tls(ca_file) if origin.scheme == "https" else None,
         )
         return Exchanger(
-            route, {**self._plain, **headers}, limits=limits, max_connections=8, max_body_bytes=max_body_bytes
+            route,
+            {**self._plain, **headers},
+            limits=limits,
+            max_connections=8,
+            max_body_bytes=max_body_bytes,
+            too_large=ReplyTooLarge,
         )
 
     def _secrets_of_proxies(self) -> dict[str, str]:

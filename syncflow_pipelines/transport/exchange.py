@@ -65,8 +65,10 @@ class Exchanger:
         limits: Limits,
         max_connections: int,
         max_body_bytes: int,
+        too_large: type[SourceProtocolError] = SourceProtocolError,
     ) -> None:
         self._route = route
+        self._too_large_error = too_large
         self._headers = {
             "Accept": "application/json",
             "Accept-Encoding": ACCEPT_ENCODING,
@@ -230,7 +232,7 @@ class Exchanger:
 
     def _too_large(self) -> Trouble:
         text = f"its reply is larger than {self._max_body_bytes} bytes; ask for smaller pages"
-        return Trouble(text, error=ReplyTooLarge, hopeless=True)
+        return Trouble(text, error=self._too_large_error, hopeless=True)
 
     def _count(self, requests: int = 0, received_bytes: int = 0) -> None:
         with self._lock:
