@@ -116,11 +116,20 @@ def listening(port: int) -> socket.socket:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("step", ["demo source answers", "were discovered"])
+@pytest.mark.parametrize(
+    ("step", "rows"),
+    [
+        ("demo source answers", "30000"),
+        ("were discovered", "30000"),
+        ("demo services answer", "1000"),
+        ("services were fetched", "1000"),
+        ("A tool was called", "1000"),
+    ],
+)
 def test_a_signal_ends_the_demo_and_all_that_it_started(
-    step: str, number: signal.Signals, project: ProjectFolder
+    step: str, rows: str, number: signal.Signals, project: ProjectFolder
 ) -> None:
-    with project.running("demo", "--rows", "30000") as process:
+    with project.running("demo", "--rows", rows) as process:
         wait_until(lambda: step in project.stderr() or process.poll() is not None, step)
         assert process.poll() is None, project.stderr()
         process.send_signal(number)

