@@ -1,31 +1,34 @@
 """The staging table of one sync: a temporary table that holds what was read until it is applied."""
 
 from dataclasses import dataclass, replace
+from itertools import chain, repeat
 from types import TracebackType
 from typing import Self
 
 import psycopg
 from psycopg import sql
 
-from syncflow_pipelines.sync.conversion.decode import ROW, SEEN_ONLY, Batch, Reject, RowDecoder
+from syncflow_pipelines.sync.conversion.decode import SEEN_ONLY, Batch, Reject, RowDecoder
 from syncflow_pipelines.sync.loading.batch_copy import BatchCopy, Taken
+from syncflow_pipelines.sync.loading.row_ids import row_ids
 from syncflow_pipelines.sync.model import EntitySpec
 
 NAME = "syncflow_stage"
 _STAGE = sql.Identifier("pg_temp", NAME)
 
 _CREATE = sql.SQL(
-    "CREATE TEMP TABLE {name} ({columns}, _bridge_hash uuid, _bridge_rowversion text, _bridge_kind smallint, "
+    "CREATE TEMP TABLE {name} (_bridge_id uuid, {columns}, _bridge_hash uuid, _bridge_rowversion text, _bridge_kind smallint, "
     "_bridge_seq bigint GENERATED ALWAYS AS IDENTITY (CACHE 1000)) ON COMMIT DROP"
 )
-_ROOM = sql.SQL("_bridge_room interval NOT NULL DEFAULT '0', _bridge_more_room interval NOT NULL DEFAULT '0'")
+_ROOM = sql.SQL("_bridge_room interval NOT NULL DEFAULT '0'")
 """As wide as what the table has more than the staging table, so that a row too wide for it is refused here, alone."""
 
 _WIDE = 400
 """From so many columns on, a row can be wider than PostgreSQL's 8,160 bytes."""
 
 _COPY = sql.SQL(
-    "COPY {stage} ({columns}, _bridge_hash, _bridge_rowversion, _bridge_kind) FROM STDIN (FORMAT csv, NULL 'null')"
+    "COPY {stage} (_bridge_id, {columns}, _bridge_hash, _bridge_rowversion, _bridge_kind) "
+    "FROM STDIN (FORMAT csv, NULL 'null')"
 )
 VERSION_ORDER = sql.SQL(
     "(CASE WHEN _bridge_rowversion ~ '^[0-9]+$' "
@@ -152,6 +155,5 @@ class Staging:
 
 
 def _terminated(batch: Batch) -> bytes:
-    if batch.kinds.count(ROW) == len(batch.kinds):
-        return b",0\n".join((*batch.lines, b""))
-    return b"".join(b"%b,%b\n" % pair for pair in zip(batch.lines, batch.kinds, strict=True))
+    ids, comma, newline = row_ids(len(batch.lines)), repeat(b","), repeat(b"\n")
+    return b"".join(chain.from_iterable(zip(ids, comma, batch.lines, comma, batch.kinds, newline)))
