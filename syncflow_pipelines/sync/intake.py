@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from itertools import compress
 from types import TracebackType
 from typing import Literal, Self
 from uuid import UUID
@@ -103,7 +104,7 @@ class Intake:
         return self.staged.keys + (self.known.met if self.known else 0)
 
     def _decoded(self, page: Page) -> Batch:
-        """The page's batch; of rows that are known, only their digests."""
+        """The page's batch; of rows that are known, only their hashes."""
         if self.known is None or not page.rows:
             return self._decoder.decode(page)
         hashes = self._decoder.hashes(page.rows)
@@ -111,7 +112,7 @@ class Intake:
         news = np.flatnonzero(~known).tolist()
         rest = replace(page, rows=[page.rows[at] for at in news])
         batch = self._decoder.decode(rest, [hashes[at] for at in news])
-        batch.digests += [hash(hashes[at]) for at in np.flatnonzero(known)]
+        batch.known = b"".join(compress(hashes, known.tolist()))
         return batch
 
     def _sort_out_rejects(self, pages: Iterable[Taken]) -> None:

@@ -157,7 +157,7 @@ class _Course:
         return not self.promised_more or self._empty == BELIEVED_EMPTY_PAGES
 
     def _came_before(self, batch: Batch) -> bool:
-        signature = hash(tuple(batch.digests))
+        signature = batch.signature
         came_before = signature in self._known
         self._known.add(signature)
         self._stalled = self._stalled + 1 if came_before else 0
