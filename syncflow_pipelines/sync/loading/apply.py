@@ -35,7 +35,8 @@ _REHASH = sql.SQL(
 )
 _INSERT = sql.SQL(
     "INSERT INTO {table} AS t (_bridge_id, {columns}, _bridge_hash, _bridge_rowversion) "
-    "SELECT s._bridge_id, {staged}, s._bridge_hash, s._bridge_rowversion FROM {stage} s WHERE s._bridge_kind = 0{condition}"
+    "SELECT s._bridge_id, {staged}, s._bridge_hash, s._bridge_rowversion FROM {stage} s "
+    "WHERE s._bridge_kind = 0{condition}"
 )
 _IF_NEW = sql.SQL(" AND NOT EXISTS (SELECT FROM {table} t WHERE {same_key})")
 # To look into a table that was vacuumed while it was empty PostgreSQL takes the slow way, row by row.

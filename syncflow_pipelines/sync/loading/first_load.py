@@ -93,4 +93,6 @@ class FirstLoad:
 
 
 def _terminated(batch: Batch) -> bytes:
-    return b"".join(chain.from_iterable(zip(row_ids(len(batch.lines)), repeat(b","), batch.lines, repeat(b"\n"))))
+    size = len(batch.lines)
+    pieces = zip(row_ids(size), repeat(b",", size), batch.lines, repeat(b"\n", size), strict=True)
+    return b"".join(chain.from_iterable(pieces))

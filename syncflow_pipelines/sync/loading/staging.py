@@ -17,8 +17,8 @@ NAME = "syncflow_stage"
 _STAGE = sql.Identifier("pg_temp", NAME)
 
 _CREATE = sql.SQL(
-    "CREATE TEMP TABLE {name} (_bridge_id uuid, {columns}, _bridge_hash uuid, _bridge_rowversion text, _bridge_kind smallint, "
-    "_bridge_seq bigint GENERATED ALWAYS AS IDENTITY (CACHE 1000)) ON COMMIT DROP"
+    "CREATE TEMP TABLE {name} (_bridge_id uuid, {columns}, _bridge_hash uuid, _bridge_rowversion text, "
+    "_bridge_kind smallint, _bridge_seq bigint GENERATED ALWAYS AS IDENTITY (CACHE 1000)) ON COMMIT DROP"
 )
 _ROOM = sql.SQL("_bridge_room interval NOT NULL DEFAULT '0'")
 """As wide as what the table has more than the staging table, so that a row too wide for it is refused here, alone."""
@@ -155,5 +155,7 @@ class Staging:
 
 
 def _terminated(batch: Batch) -> bytes:
-    ids, comma, newline = row_ids(len(batch.lines)), repeat(b","), repeat(b"\n")
-    return b"".join(chain.from_iterable(zip(ids, comma, batch.lines, comma, batch.kinds, newline)))
+    size = len(batch.lines)
+    ends = (b",%b\n" % kind for kind in batch.kinds)
+    pieces = zip(row_ids(size), repeat(b",", size), batch.lines, ends, strict=True)
+    return b"".join(chain.from_iterable(pieces))
