@@ -173,8 +173,7 @@ class Ingest:
             reading = self._read_pages(strategy, cursor, unseen)
         except HoldsDeletion:
             return self._read_again(strategy, cursor)
-        known = self._intake.known
-        if unseen and known and not self._intake.staging.is_empty and unseen.came_twice(known):
+        if unseen and unseen.came_twice:
             return self._read_again(strategy, cursor)
         return reading
 
@@ -210,8 +209,17 @@ class Ingest:
 
     def _end_pass(self, unseen: Unseen | None) -> None:
         self._intake.flush()
-        if unseen and self._intake.known and not self._intake.known.all_met:
-            unseen.fill(self._intake.known)
+        if unseen and self._intake.known:
+            self._account(unseen, self._intake.known)
+
+    def _account(self, unseen: Unseen, known: KnownRows) -> None:
+        """Works out which of the known rows may be gone: neither they nor their keys were read."""
+        if not self._intake.staging.is_empty:
+            self._intake.staging.analyze()
+            unseen.note_staged(known)
+            self._intake.may_revive = unseen.meets_deleted
+        if not known.all_accounted:
+            unseen.fill(known)
             self._target.leave_out(unseen.name)
 
     def _confirm_missing(self, reading: Reading, unseen: Unseen | None) -> None:
@@ -231,14 +239,14 @@ class Ingest:
 
     def _seem_gone(self) -> bool:
         """Whether the table has rows that were not read."""
-        if self._intake.loading is not None or self._all_met():
+        if self._intake.loading is not None or self._all_accounted():
             return False
         self._intake.staging.create()
         self._intake.staging.analyze()
         return self._target.count_missing() > 0
 
-    def _all_met(self) -> bool:
-        return self._intake.known is not None and self._intake.known.all_met
+    def _all_accounted(self) -> bool:
+        return self._intake.known is not None and self._intake.known.all_accounted
 
     def _take(self, page: Page) -> Batch:
         if self._intake.pages == 0 and not self._must_stage and self._may_load(page):
@@ -294,7 +302,7 @@ class Ingest:
             )
 
     def _bury_missing(self, reading: Reading) -> int:
-        if not reading.is_whole or self._intake.loading is not None or self._all_met():
+        if not reading.is_whole or self._intake.loading is not None or self._all_accounted():
             return 0
         if reading.rejected_without_key:
             reading.notes.append("no row was marked deleted, because rejected rows without a key may be any of them")

@@ -34,6 +34,8 @@ class Intake:
         """Where rows go instead of the staging table."""
         self.known: KnownRows | None = None
         """Rows that are in the table as they are; these are met, and not staged."""
+        self.may_revive = True
+        """Whether a staged row may be one that is marked deleted."""
         self.mended: set[UUID] = set()
         """Digests of the keys of good rows that earlier syncs rejected."""
         self.staged = Staged(0, 0)
@@ -77,6 +79,7 @@ class Intake:
         self.staging.create()
         self.staging.clear()
         self.loading = self.known = None
+        self.may_revive = True
 
     def take(self, page: Page) -> Batch:
         """Takes one page. Raises `SyncCancelled`, and `HoldsDeletion` where that is none for the table itself."""
@@ -100,7 +103,7 @@ class Intake:
             return self.loading.end()
         if not self.staging.is_empty:
             self.staging.settle()
-            self.staged = replace(self.staging.count(), all_news=self.known is not None)
+            self.staged = replace(self.staging.count(), all_news=self.known is not None, may_revive=self.may_revive)
         return self.staged.keys + (self.known.met if self.known else 0)
 
     def _decoded(self, page: Page) -> Batch:

@@ -51,7 +51,6 @@ _UNSEEN = sql.SQL(" AND t._bridge_hash IN (SELECT hash FROM {unseen})")
 _COUNT_MISSING = sql.SQL("SELECT count(*) FROM {table} t WHERE {missing}")
 _BURY_MISSING = sql.SQL("UPDATE {table} t SET _bridge_deleted = true, _bridge_updated_at = now() WHERE {missing}")
 _ANY = sql.SQL("SELECT count(*) FROM (SELECT FROM {table} LIMIT 1) found")
-_ANY_DELETED = sql.SQL("SELECT count(*) FROM (SELECT FROM {table} WHERE _bridge_deleted LIMIT 1) found")
 _COUNT_LIVE = sql.SQL("SELECT count(*) FROM {table} WHERE NOT _bridge_deleted")
 
 
@@ -92,9 +91,7 @@ class Target:
         if self.is_empty():
             return Applied(self._fill(staged), updated=0, revived=0, buried=0)
         buried = self._run("delete", _BURY) if staged.tombstones else 0
-        # To look through the table first pays where it was just read as a whole.
-        may_revive = not staged.all_news or self._has_deleted()
-        revived = self._run("revive", _REVIVE, assignments=self._assignments()) if may_revive else 0
+        revived = self._run("revive", _REVIVE, assignments=self._assignments()) if staged.may_revive else 0
         updated = self._update(strategy) if staged.rows > revived else 0
         inserted = self._insert(_IF_NEW) if staged.rows > revived + updated else 0
         if not staged.all_news or staged.rows > revived + updated + inserted:
@@ -131,9 +128,6 @@ class Target:
         if stripped:
             self._empty.rebuild()
         return inserted
-
-    def _has_deleted(self) -> bool:
-        return self._count(_ANY_DELETED.format(table=self._table)) > 0
 
     def _insert(self, condition: sql.SQL) -> int:
         parts = {"columns": self._list("{}"), "staged": self._list("s.{}")}

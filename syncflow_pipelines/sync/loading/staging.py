@@ -58,6 +58,8 @@ class Staged:
     tombstones: int
     all_news: bool = False
     """Whether rows that the table holds with an equal hash were left out."""
+    may_revive: bool = True
+    """Whether one of the rows may be marked deleted in the table."""
 
     @property
     def keys(self) -> int:
