@@ -28,7 +28,6 @@ from syncflow_pipelines.sync.ingest import Ingest, Reading
 from syncflow_pipelines.sync.locking import locked
 from syncflow_pipelines.sync.model import Counts, Entity, Strategy, SyncOutcome
 from syncflow_pipelines.sync.refusals import as_ours, translated
-from syncflow_pipelines.sync.rejects.record import count_rejects
 from syncflow_pipelines.sync.runs import back_off, close_run, open_run
 from syncflow_pipelines.sync.schema.repair import repaired
 from syncflow_pipelines.sync.schema.schema_changes import refill_reason
@@ -293,7 +292,6 @@ class _Sync:
             else:
                 connection.execute(_SUCCEEDED, (result.cursor, run_uid, result.live_rows, entity.uid))
                 close_run(connection, run_uid, result.counts, rowversion_end=result.cursor, details=_details(reading))
-                open_rejects = count_rejects(connection, entity.uid)
         if refusal is not None:
             raise refusal
         return SyncOutcome(
@@ -307,7 +305,7 @@ class _Sync:
             rowversion_end=result.cursor,
             live_rows=result.live_rows,
             table=entity.table,
-            open_rejects=open_rejects,
+            open_rejects=result.open_rejects,
             recorded_changes=result.recorded_changes,
             pages=reading.pages,
             received_bytes=reading.received_bytes,

@@ -22,7 +22,7 @@ from syncflow_pipelines.sync.model import Counts, Entity, Strategy
 from syncflow_pipelines.sync.reading.pages import Page, parse_page
 from syncflow_pipelines.sync.reading.reads import WholeRead, read_backwards, read_by_version, read_whole
 from syncflow_pipelines.sync.reading.rowversion import precedes, rewind
-from syncflow_pipelines.sync.rejects.record import count_run_rejects, forget_mended, forget_older
+from syncflow_pipelines.sync.rejects.record import forget_mended
 from syncflow_pipelines.sync.schema.tables import ensure_table
 from syncflow_pipelines.transport import NotFound, SourceClient
 
@@ -67,6 +67,8 @@ class Written:
     live_rows: int
     recorded_changes: int | None
     """None without a history."""
+    open_rejects: int
+    """Of the entity, of this sync or earlier ones."""
 
 
 class Ingest:
@@ -100,7 +102,7 @@ class Ingest:
         with self._intake:
             reading = self._by_version(strategy, cursor) if by_version else self._by_page(strategy, cursor)
         reading.fetched = self._intake.settle()
-        rejects = count_run_rejects(self._connection, self._entity.uid, self._run_uid)
+        rejects = self._intake.rejects_of_run()
         reading.rejected, reading.rejected_without_key = rejects.count, rejects.without_key
         reading.pages, reading.received_bytes = self._intake.pages, self._intake.received_bytes
         self._note_unknown(reading)
@@ -124,7 +126,7 @@ class Ingest:
         )
         live = self._live_rows(reading, applied.inserted + applied.revived - counts.deleted)
         recorded = counts.inserted + counts.updated + counts.deleted if self._settings.history else None
-        return Written(counts, reading.cursor, live, recorded)
+        return Written(counts, reading.cursor, live, recorded, self._intake.open_rejects())
 
     def _check(self, reading: Reading) -> None:
         try:
@@ -312,7 +314,7 @@ class Ingest:
 
     def _forget_rejects(self, reading: Reading) -> None:
         if reading.is_whole:
-            forget_older(self._connection, self._entity.uid, self._run_uid)
+            self._intake.forget_older_rejects()
         else:
             forget_mended(self._connection, self._entity.uid, self._run_uid, self._intake.mended)
 
