@@ -238,7 +238,7 @@ class Lane:
             stack.callback(connection.close)
             with self._database._loss_told(connection):
                 yield connection
-            if connection.info.transaction_status == TransactionStatus.IDLE:
+            if self._kept is None and connection.info.transaction_status == TransactionStatus.IDLE:
                 stack.pop_all()
                 self._kept = connection
 

@@ -50,6 +50,8 @@ _MISSING = sql.SQL("NOT t._bridge_deleted{unseen} AND NOT EXISTS (SELECT FROM {s
 _UNSEEN = sql.SQL(" AND t._bridge_hash IN (SELECT hash FROM {unseen})")
 _COUNT_MISSING = sql.SQL("SELECT count(*) FROM {table} t WHERE {missing}")
 _BURY_MISSING = sql.SQL("UPDATE {table} t SET _bridge_deleted = true, _bridge_updated_at = now() WHERE {missing}")
+# Nobody else lets PostgreSQL's planner know how many rows a temporary table has.
+_ANALYZE = sql.SQL("ANALYZE {stage}")
 _ANY = sql.SQL("SELECT count(*) FROM (SELECT FROM {table} LIMIT 1) found")
 _COUNT_LIVE = sql.SQL("SELECT count(*) FROM {table} WHERE NOT _bridge_deleted")
 
@@ -90,6 +92,8 @@ class Target:
             return Applied(inserted=0, updated=0, revived=0, buried=0)
         if self.is_empty():
             return Applied(self._fill(staged), updated=0, revived=0, buried=0)
+        if not staged.all_news:
+            self._connection.execute(_ANALYZE.format(stage=_STAGE))
         buried = self._run("delete", _BURY) if staged.tombstones else 0
         revived = self._run("revive", _REVIVE, assignments=self._assignments()) if staged.may_revive else 0
         updated = self._update(strategy) if staged.rows > revived else 0

@@ -1,7 +1,7 @@
 """The staging table of one sync: a temporary table that holds what was read until it is applied."""
 
 from dataclasses import dataclass, replace
-from itertools import chain, repeat
+from itertools import chain, count, repeat
 from types import TracebackType
 from typing import Self
 
@@ -18,7 +18,7 @@ _STAGE = sql.Identifier("pg_temp", NAME)
 
 _CREATE = sql.SQL(
     "CREATE TEMP TABLE {name} (_bridge_id uuid, {columns}, _bridge_hash uuid, _bridge_rowversion text, "
-    "_bridge_kind smallint, _bridge_seq bigint GENERATED ALWAYS AS IDENTITY (CACHE 1000)) ON COMMIT DROP"
+    "_bridge_kind smallint, _bridge_seq bigint) ON COMMIT DROP"
 )
 _ROOM = sql.SQL("_bridge_room interval NOT NULL DEFAULT '0'")
 """As wide as what the table has more than the staging table, so that a row too wide for it is refused here, alone."""
@@ -27,7 +27,7 @@ _WIDE = 400
 """From so many columns on, a row can be wider than PostgreSQL's 8,160 bytes."""
 
 _COPY = sql.SQL(
-    "COPY {stage} (_bridge_id, {columns}, _bridge_hash, _bridge_rowversion, _bridge_kind) "
+    "COPY {stage} (_bridge_id, {columns}, _bridge_hash, _bridge_rowversion, _bridge_kind, _bridge_seq) "
     "FROM STDIN (FORMAT csv, NULL 'null')"
 )
 VERSION_ORDER = sql.SQL(
@@ -57,7 +57,7 @@ class Staged:
     rows: int
     tombstones: int
     all_news: bool = False
-    """Whether rows that the table holds with an equal hash were left out."""
+    """Whether rows that the table holds with an equal hash were left out; then the planner knows of those here."""
     may_revive: bool = True
     """Whether one of the rows may be marked deleted in the table."""
 
@@ -77,7 +77,9 @@ class Staging:
         self._connection, self._spec, self._decoder = connection, spec, decoder
         names = sql.SQL(", ").join(sql.Identifier(column.identifier) for column in spec.columns)
         statement = _COPY.format(stage=_STAGE, columns=names)
-        self._copy = BatchCopy(connection, spec, decoder, statement, _terminated)
+        self._copy = BatchCopy(connection, spec, decoder, statement, self._terminated)
+        self._numbers = count()
+        """Of the lines in the order in which they are sent; a sequence of PostgreSQL's would take longer to make."""
         self.is_empty = True
         """Whether nothing was ever staged."""
         self._exists = False
@@ -135,6 +137,12 @@ class Staging:
         refused = line is not None and not self._copy.takes(Batch(lines=[line], kinds=[SEEN_ONLY]))
         return replace(reject, key=None) if refused else reject
 
+    def _terminated(self, batch: Batch) -> bytes:
+        size = len(batch.lines)
+        ends = (b",%b,%d\n" % end for end in zip(batch.kinds, self._numbers, strict=False))
+        pieces = zip(row_ids(size), repeat(b",", size), batch.lines, ends, strict=True)
+        return b"".join(chain.from_iterable(pieces))
+
     def settle(self) -> int:
         """Leaves one line a key, that of the greatest row version or else the last read.
 
@@ -142,9 +150,7 @@ class Staging:
         """
         keys = sql.SQL(", ").join(sql.Identifier(key) for key in self._spec.business_keys)
         repeated = _REPEATED.format(stage=_STAGE, keys=keys, order=VERSION_ORDER)
-        left_out = self._connection.execute(_KEEP_GREATEST.format(stage=_STAGE, repeated=repeated)).rowcount
-        self.analyze()
-        return left_out
+        return self._connection.execute(_KEEP_GREATEST.format(stage=_STAGE, repeated=repeated)).rowcount
 
     def analyze(self) -> None:
         """Lets PostgreSQL's planner know how many rows were staged; nobody else does it for a temporary table."""
@@ -154,10 +160,3 @@ class Staging:
         """Distinct keys received, rejected ones left out; call `settle` first."""
         row = self._connection.execute(_COUNT.format(stage=_STAGE)).fetchone()
         return Staged(*row) if row else Staged(0, 0)
-
-
-def _terminated(batch: Batch) -> bytes:
-    size = len(batch.lines)
-    ends = (b",%b\n" % kind for kind in batch.kinds)
-    pieces = zip(row_ids(size), repeat(b",", size), batch.lines, ends, strict=True)
-    return b"".join(chain.from_iterable(pieces))
