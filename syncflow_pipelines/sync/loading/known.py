@@ -21,8 +21,8 @@ MOST_ROWS = 20_000_000
 """Of more rows the hashes take more memory than they are worth."""
 
 _HASH_BYTES = 16
-_BLOCK_PAGES = 8192
-"""Pages of the table in one answer, 64 MB: their hashes are a few megabytes."""
+_BLOCK_PAGES = 2048
+"""Pages of the table in one answer, 16 MB: their hashes are a megabyte or two, which is held several times over."""
 _BUCKETS = 32
 _FIRST_OF_BUCKETS = np.arange(1, _BUCKETS, dtype=np.uint64) << np.uint64(59)
 """The first 64 bits of the smallest hash of every bucket but the first."""
