@@ -1,7 +1,7 @@
 """The hashes of a table's live rows, held outside the database while its source is read.
 
 A row whose hash is known is in the table as it is, so it need not be staged; a hash that was not met is a row that may
-be gone. 12 bytes a row: a sorted array of the first 64 bits, and one of the last 30 and two marks. See
+be gone. 10 bytes a row: a sorted array of the first 64 bits, and one of the last 14 and two marks. See
 docs/decisions/0016-rows-that-are-known-are-not-staged.md for what is lost with the rest.
 """
 
@@ -27,8 +27,8 @@ _BUCKETS = 32
 _FIRST_OF_BUCKETS = np.arange(1, _BUCKETS, dtype=np.uint64) << np.uint64(59)
 """The first 64 bits of the smallest hash of every bucket but the first."""
 _ONE_HASH = np.dtype(("V", _HASH_BYTES))
-_KEPT = np.dtype([("high", np.uint64), ("low", np.uint32)])
-_MET, _STAGED, _REST = np.uint32(1 << 31), np.uint32(1 << 30), np.uint32((1 << 30) - 1)
+_KEPT = np.dtype([("high", np.uint64), ("low", np.uint16)])
+_MET, _STAGED, _REST = np.uint16(1 << 15), np.uint16(1 << 14), np.uint16((1 << 14) - 1)
 """What the bits of a low word say: two marks, and the end of the hash."""
 _PIECE = 1_000_000
 
@@ -68,7 +68,7 @@ class _Bucket:
             self._memory = larger
         self._memory[start:end] = hashes.tobytes()
 
-    def move_to(self, high: NDArray[np.uint64], low: NDArray[np.uint32]) -> None:
+    def move_to(self, high: NDArray[np.uint64], low: NDArray[np.uint16]) -> None:
         """Puts the hashes there in their order; none is here any more."""
         hashes = np.frombuffer(self._memory, dtype=_KEPT, count=self.size)
         order = np.argsort(hashes["high"])
@@ -90,7 +90,7 @@ class KnownRows:
             _share_out(hashes, buckets)
         self._size = sum(bucket.size for bucket in buckets)
         self._high = np.frombuffer(mmap.mmap(-1, 8 * self._size or 1), dtype=np.uint64, count=self._size)
-        self._low = np.frombuffer(mmap.mmap(-1, 4 * self._size or 1), dtype=np.uint32, count=self._size)
+        self._low = np.frombuffer(mmap.mmap(-1, 2 * self._size or 1), dtype=np.uint16, count=self._size)
         start = 0
         for bucket in buckets:
             end = start + bucket.size
@@ -219,10 +219,10 @@ def _share_out(hashes: bytes, buckets: Sequence[_Bucket]) -> None:
         bucket.add(share)
 
 
-def _halves(hashes: bytes) -> tuple[NDArray[np.uint64], NDArray[np.uint32]]:
-    """Of every hash the first half, comparable as the hashes are, and the last 30 bits."""
+def _halves(hashes: bytes) -> tuple[NDArray[np.uint64], NDArray[np.uint16]]:
+    """Of every hash the first half, comparable as the hashes are, and the last 14 bits."""
     words = np.frombuffer(hashes, dtype=">u8").astype(np.uint64)
-    return words[::2].copy(), words[1::2].astype(np.uint32) & _REST
+    return words[::2].copy(), words[1::2].astype(np.uint16) & _REST
 
 
 def _pieces(array: NDArray[Any], overlap: int = 0) -> Iterator[NDArray[Any]]:
