@@ -9,6 +9,7 @@ import logging
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack
@@ -159,18 +160,22 @@ def sync_entities(
         pool = stack.enter_context(ThreadPoolExecutor(max(workers, 1), thread_name_prefix="syncflow-sync"))
         stack.callback(stop.set)
 
-        def work(request: SyncRequest) -> None:
-            lane = lanes.get()  # there are as many as workers, so nobody waits
+        waiting = deque(requests)
+
+        def work() -> None:
+            request, lane = waiting.popleft(), lanes.get()  # as many lanes as workers, so nobody waits for one
             try:
                 sync = _Sync(db, lane, request, is_over, progress)
                 outcome: SyncOutcome | BaseException = _sync(sync, lambda: sources.of(request.connector))
             except BaseException as unexpected:  # noqa: BLE001 - handed to the caller's thread, which raises it
                 outcome = unexpected
+            if not waiting:
+                lane.close()
             lanes.put(lane)
             ended.put(outcome)
 
-        for request in requests:
-            pool.submit(work, request)
+        for _ in requests:
+            pool.submit(work)
         for _ in requests:
             result = ended.get()
             if isinstance(result, BaseException):
