@@ -31,6 +31,7 @@ _KEPT = np.dtype([("high", np.uint64), ("low", np.uint16)])
 _MET, _STAGED, _REST = np.uint16(1 << 15), np.uint16(1 << 14), np.uint16((1 << 14) - 1)
 """What the bits of a low word say: two marks, and the end of the hash."""
 _PIECE = 1_000_000
+_FEW_BYTES = 100_000
 
 _STAGE = sql.Identifier("pg_temp", NAME)
 _UNSEEN = sql.Identifier("pg_temp", "syncflow_unseen")
@@ -50,21 +51,24 @@ _BINARY_COPY_ENDS = b"\xff\xff"
 _ONE_FIELD_OF_16_BYTES = np.frombuffer(b"\x00\x01\x00\x00\x00\x10", dtype=np.uint8)
 
 
+def _memory(size: int) -> bytearray | mmap.mmap:
+    """Memory that the system has back as soon as nobody holds it; less than a few pages are not worth that."""
+    return mmap.mmap(-1, size) if size > _FEW_BYTES else bytearray(size)
+
+
 class _Bucket:
     """Hashes that share their first bits, as they come."""
 
     def __init__(self) -> None:
-        # Memory of its own, which the system has back at once when a bucket outgrows it.
-        self._memory, self.size = mmap.mmap(-1, mmap.PAGESIZE), 0
+        self._memory, self.size = _memory(0), 0
 
     def add(self, hashes: NDArray[np.void]) -> None:
         """Adds hashes, `_KEPT` each."""
         start, self.size = self.size * _KEPT.itemsize, self.size + len(hashes)
         end = self.size * _KEPT.itemsize
         if end > len(self._memory):
-            larger = mmap.mmap(-1, end + end // 2)
+            larger = _memory(end + end // 2)
             larger[:start] = self._memory[:start]
-            self._memory.close()
             self._memory = larger
         self._memory[start:end] = hashes.tobytes()
 
@@ -73,8 +77,7 @@ class _Bucket:
         hashes = np.frombuffer(self._memory, dtype=_KEPT, count=self.size)
         order = np.argsort(hashes["high"])
         high[:], low[:] = hashes["high"][order], hashes["low"][order]
-        del hashes
-        self._memory.close()
+        self._memory = _memory(0)
 
 
 class KnownRows:
@@ -89,8 +92,8 @@ class KnownRows:
             self.live += rows
             _share_out(hashes, buckets)
         self._size = sum(bucket.size for bucket in buckets)
-        self._high = np.frombuffer(mmap.mmap(-1, 8 * self._size or 1), dtype=np.uint64, count=self._size)
-        self._low = np.frombuffer(mmap.mmap(-1, 2 * self._size or 1), dtype=np.uint16, count=self._size)
+        self._high = np.frombuffer(_memory(8 * self._size), dtype=np.uint64, count=self._size)
+        self._low = np.frombuffer(_memory(2 * self._size), dtype=np.uint16, count=self._size)
         start = 0
         for bucket in buckets:
             end = start + bucket.size
