@@ -3,11 +3,12 @@
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from types import TracebackType
 from typing import Any, Self
 
 import psycopg
+from psycopg.pq import TransactionStatus
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from syncflow_pipelines.config import Settings
@@ -116,6 +117,10 @@ class Database:
         finally:
             connection.close()
 
+    def lane(self, application_name: str) -> "Lane":
+        """A dedicated connection for one piece of work after the other; close it, or use it as a context manager."""
+        return Lane(self, application_name)
+
     def revision(self) -> str | None:
         """The revision of the metadata tables; None where there are none."""
         with self.dedicated("syncflow revision") as connection:
@@ -205,6 +210,54 @@ class Database:
             # without the context that PostgreSQL adds: where it was in the middle of a COPY, that quotes the row
             told = error.diag.message_primary or one_line(error)
             raise DatabaseError(f"The connection to {describe(self.url)} was lost: {told}") from error
+
+
+class Lane:
+    """A connection of its own that goes from one piece of work to the next, for as long as each ends well.
+
+    Most of what a short piece of work costs is the connection. To be used by one thread at a time.
+    """
+
+    def __init__(self, database: Database, application_name: str) -> None:
+        self._database, self._application_name = database, application_name
+        self._kept: psycopg.Connection | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @contextmanager
+    def connection(self) -> Iterator[psycopg.Connection]:
+        """The connection, in autocommit, its session as new; see `Database.dedicated`."""
+        with ExitStack() as stack:
+            connection = self._take() or self._database._connect(self._application_name)
+            stack.callback(connection.close)
+            with self._database._loss_told(connection):
+                yield connection
+            if self._kept is None and connection.info.transaction_status == TransactionStatus.IDLE:
+                stack.pop_all()
+                self._kept = connection
+
+    def close(self) -> None:
+        """Closes the connection that is kept, if one is."""
+        kept, self._kept = self._kept, None
+        if kept is not None:
+            kept.close()
+
+    def _take(self) -> psycopg.Connection | None:
+        """The connection that is kept, unless it was lost meanwhile."""
+        kept, self._kept = self._kept, None
+        if kept is not None:
+            try:
+                self._database._prepare(kept)
+            except psycopg.Error:
+                kept.close()
+                return None
+        return kept
 
 
 def _refuse_old_server(connection: psycopg.Connection, url: str) -> None:

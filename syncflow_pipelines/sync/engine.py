@@ -9,6 +9,7 @@ import logging
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack
@@ -20,7 +21,7 @@ import psycopg
 from psycopg.pq import TransactionStatus
 
 from syncflow_pipelines.config import ConnectorConfig, Settings
-from syncflow_pipelines.database import Database
+from syncflow_pipelines.database import Database, Lane
 from syncflow_pipelines.errors import DatabaseError, SchemaRefused, SyncCancelled, SyncError, SyncflowError
 from syncflow_pipelines.sync.cancellation import cancellable
 from syncflow_pipelines.sync.entities import find_entity
@@ -28,13 +29,14 @@ from syncflow_pipelines.sync.ingest import Ingest, Reading
 from syncflow_pipelines.sync.locking import locked
 from syncflow_pipelines.sync.model import Counts, Entity, Strategy, SyncOutcome
 from syncflow_pipelines.sync.refusals import as_ours, translated
-from syncflow_pipelines.sync.rejects.record import count_rejects
 from syncflow_pipelines.sync.runs import back_off, close_run, open_run
 from syncflow_pipelines.sync.schema.repair import repaired
 from syncflow_pipelines.sync.schema.schema_changes import refill_reason
 from syncflow_pipelines.transport import SourceClient, open_source
 
 _LOG = logging.getLogger(__name__)
+
+_APPLICATION = "syncflow sync"
 
 RECORD_LIMIT_S = 10.0
 """How long a run that failed waits for a PostgreSQL that is being started again, to say so there."""
@@ -110,7 +112,8 @@ def sync_entity(
         def client() -> SourceClient:
             return source or stack.enter_context(open_source(request.connector, settings, cancelled=cancelled))
 
-        return _sync(_Sync(db, request, cancelled, progress), client)
+        lane = stack.enter_context(db.lane(_APPLICATION))
+        return _sync(_Sync(db, lane, request, cancelled, progress), client)
 
 
 def _sync(sync: "_Sync", client: Callable[[], SourceClient]) -> SyncOutcome:
@@ -151,18 +154,28 @@ def sync_entities(
 
     with ExitStack() as stack:
         sources = _Sources(settings, is_over, stack)
+        lanes: queue.SimpleQueue[Lane] = queue.SimpleQueue()
+        for _ in range(max(workers, 1)):
+            lanes.put(stack.enter_context(db.lane(_APPLICATION)))
         pool = stack.enter_context(ThreadPoolExecutor(max(workers, 1), thread_name_prefix="syncflow-sync"))
         stack.callback(stop.set)
 
-        def work(request: SyncRequest) -> None:
-            try:
-                sync = _Sync(db, request, is_over, progress)
-                ended.put(_sync(sync, lambda: sources.of(request.connector)))
-            except BaseException as unexpected:  # noqa: BLE001 - handed to the caller's thread, which raises it
-                ended.put(unexpected)
+        waiting = deque(requests)
 
-        for request in requests:
-            pool.submit(work, request)
+        def work() -> None:
+            request, lane = waiting.popleft(), lanes.get()  # as many lanes as workers, so nobody waits for one
+            try:
+                sync = _Sync(db, lane, request, is_over, progress)
+                outcome: SyncOutcome | BaseException = _sync(sync, lambda: sources.of(request.connector))
+            except BaseException as unexpected:  # noqa: BLE001 - handed to the caller's thread, which raises it
+                outcome = unexpected
+            if not waiting:
+                lane.close()
+            lanes.put(lane)
+            ended.put(outcome)
+
+        for _ in requests:
+            pool.submit(work)
         for _ in requests:
             result = ended.get()
             if isinstance(result, BaseException):
@@ -192,6 +205,7 @@ class _Sync:
     """The course of one sync."""
 
     db: Database
+    lane: Lane
     request: SyncRequest
     cancelled: Cancelled
     progress: Report
@@ -209,7 +223,7 @@ class _Sync:
     def run(self, client: Callable[[], SourceClient]) -> SyncOutcome:
         if self.cancelled():
             raise SyncCancelled(f"{self.request.key} was not begun: cancelled")
-        with self.db.dedicated("syncflow sync") as connection:
+        with self.lane.connection() as connection:
             with self._cancellable(connection):
                 entity = self.entity = find_entity(connection, self.request.connector.name, self.request.slug)
             waits = self.request.wait_s
@@ -283,7 +297,6 @@ class _Sync:
             else:
                 connection.execute(_SUCCEEDED, (result.cursor, run_uid, result.live_rows, entity.uid))
                 close_run(connection, run_uid, result.counts, rowversion_end=result.cursor, details=_details(reading))
-                open_rejects = count_rejects(connection, entity.uid)
         if refusal is not None:
             raise refusal
         return SyncOutcome(
@@ -297,7 +310,7 @@ class _Sync:
             rowversion_end=result.cursor,
             live_rows=result.live_rows,
             table=entity.table,
-            open_rejects=open_rejects,
+            open_rejects=result.open_rejects,
             recorded_changes=result.recorded_changes,
             pages=reading.pages,
             received_bytes=reading.received_bytes,
@@ -326,7 +339,7 @@ class _Sync:
             connection.close()  # what it left half-done would be in the way, and ends with it
         with ExitStack() as stack:
             if connection.closed:
-                connection = stack.enter_context(self.db.dedicated("syncflow sync"))
+                connection = stack.enter_context(self.db.dedicated(_APPLICATION))
             stack.enter_context(connection.transaction())
             end = entity.last_rowversion
             if not close_run(connection, run_uid, self.counts, rowversion_end=end, error=shown):

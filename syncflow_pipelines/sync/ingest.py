@@ -22,7 +22,7 @@ from syncflow_pipelines.sync.model import Counts, Entity, Strategy
 from syncflow_pipelines.sync.reading.pages import Page, parse_page
 from syncflow_pipelines.sync.reading.reads import WholeRead, read_backwards, read_by_version, read_whole
 from syncflow_pipelines.sync.reading.rowversion import precedes, rewind
-from syncflow_pipelines.sync.rejects.record import count_run_rejects, forget_mended, forget_older
+from syncflow_pipelines.sync.rejects.record import forget_mended
 from syncflow_pipelines.sync.schema.tables import ensure_table
 from syncflow_pipelines.transport import NotFound, SourceClient
 
@@ -67,6 +67,8 @@ class Written:
     live_rows: int
     recorded_changes: int | None
     """None without a history."""
+    open_rejects: int
+    """Of the entity, of this sync or earlier ones."""
 
 
 class Ingest:
@@ -100,7 +102,7 @@ class Ingest:
         with self._intake:
             reading = self._by_version(strategy, cursor) if by_version else self._by_page(strategy, cursor)
         reading.fetched = self._intake.settle()
-        rejects = count_run_rejects(self._connection, self._entity.uid, self._run_uid)
+        rejects = self._intake.rejects_of_run()
         reading.rejected, reading.rejected_without_key = rejects.count, rejects.without_key
         reading.pages, reading.received_bytes = self._intake.pages, self._intake.received_bytes
         self._note_unknown(reading)
@@ -124,7 +126,7 @@ class Ingest:
         )
         live = self._live_rows(reading, applied.inserted + applied.revived - counts.deleted)
         recorded = counts.inserted + counts.updated + counts.deleted if self._settings.history else None
-        return Written(counts, reading.cursor, live, recorded)
+        return Written(counts, reading.cursor, live, recorded, self._intake.open_rejects())
 
     def _check(self, reading: Reading) -> None:
         try:
@@ -173,8 +175,7 @@ class Ingest:
             reading = self._read_pages(strategy, cursor, unseen)
         except HoldsDeletion:
             return self._read_again(strategy, cursor)
-        known = self._intake.known
-        if unseen and known and not self._intake.staging.is_empty and unseen.came_twice(known):
+        if unseen and unseen.came_twice:
             return self._read_again(strategy, cursor)
         return reading
 
@@ -210,8 +211,17 @@ class Ingest:
 
     def _end_pass(self, unseen: Unseen | None) -> None:
         self._intake.flush()
-        if unseen and self._intake.known and not self._intake.known.all_met:
-            unseen.fill(self._intake.known)
+        if unseen and self._intake.known:
+            self._account(unseen, self._intake.known)
+
+    def _account(self, unseen: Unseen, known: KnownRows) -> None:
+        """Works out which of the known rows may be gone: neither they nor their keys were read."""
+        if not self._intake.staging.is_empty:
+            self._intake.staging.analyze()
+            unseen.note_staged(known)
+            self._intake.may_revive = unseen.meets_deleted
+        if not known.all_accounted:
+            unseen.fill(known)
             self._target.leave_out(unseen.name)
 
     def _confirm_missing(self, reading: Reading, unseen: Unseen | None) -> None:
@@ -231,14 +241,14 @@ class Ingest:
 
     def _seem_gone(self) -> bool:
         """Whether the table has rows that were not read."""
-        if self._intake.loading is not None or self._all_met():
+        if self._intake.loading is not None or self._all_accounted():
             return False
         self._intake.staging.create()
         self._intake.staging.analyze()
         return self._target.count_missing() > 0
 
-    def _all_met(self) -> bool:
-        return self._intake.known is not None and self._intake.known.all_met
+    def _all_accounted(self) -> bool:
+        return self._intake.known is not None and self._intake.known.all_accounted
 
     def _take(self, page: Page) -> Batch:
         if self._intake.pages == 0 and not self._must_stage and self._may_load(page):
@@ -294,7 +304,7 @@ class Ingest:
             )
 
     def _bury_missing(self, reading: Reading) -> int:
-        if not reading.is_whole or self._intake.loading is not None or self._all_met():
+        if not reading.is_whole or self._intake.loading is not None or self._all_accounted():
             return 0
         if reading.rejected_without_key:
             reading.notes.append("no row was marked deleted, because rejected rows without a key may be any of them")
@@ -304,7 +314,7 @@ class Ingest:
 
     def _forget_rejects(self, reading: Reading) -> None:
         if reading.is_whole:
-            forget_older(self._connection, self._entity.uid, self._run_uid)
+            self._intake.forget_older_rejects()
         else:
             forget_mended(self._connection, self._entity.uid, self._run_uid, self._intake.mended)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from itertools import compress
 from types import TracebackType
 from typing import Literal, Self
 from uuid import UUID
@@ -17,7 +18,17 @@ from syncflow_pipelines.sync.loading.known import KnownRows
 from syncflow_pipelines.sync.loading.staging import Staged, Staging
 from syncflow_pipelines.sync.model import Entity
 from syncflow_pipelines.sync.reading.pages import Page
-from syncflow_pipelines.sync.rejects.record import digest_of, forget_replaced, keep_rejects, kept_before, open_keys
+from syncflow_pipelines.sync.rejects.record import (
+    RunRejects,
+    count_rejects,
+    count_run_rejects,
+    digest_of,
+    forget_older,
+    forget_replaced,
+    keep_rejects,
+    kept_before,
+    open_keys,
+)
 
 PhaseReport = Callable[[Literal["reading", "writing"], int, int | None], None]
 
@@ -33,13 +44,17 @@ class Intake:
         """Where rows go instead of the staging table."""
         self.known: KnownRows | None = None
         """Rows that are in the table as they are; these are met, and not staged."""
+        self.may_revive = True
+        """Whether a staged row may be one that is marked deleted."""
         self.mended: set[UUID] = set()
         """Digests of the keys of good rows that earlier syncs rejected."""
         self.staged = Staged(0, 0)
         """What the staging table holds, once it is settled."""
-        self._open_rejects = open_keys(connection, entity.uid)
+        self.has_rejects = count_rejects(connection, entity.uid) > 0
+        """Whether there are open rejected rows of the entity, of this sync or earlier ones."""
+        self._open_rejects = open_keys(connection, entity.uid) if self.has_rejects else set()
         self._rejected_now: set[UUID] = set()
-        self._kept_before = kept_before(connection, entity.uid)
+        self._kept_before = kept_before(connection, entity.uid) if self.has_rejects else set()
         self.rejected_again: set[UUID] = set()
         """Digests of rows that were rejected now, and kept as rejected by a sync that succeeded."""
         self.pages = self.rows = self.received_bytes = 0
@@ -76,6 +91,7 @@ class Intake:
         self.staging.create()
         self.staging.clear()
         self.loading = self.known = None
+        self.may_revive = True
 
     def take(self, page: Page) -> Batch:
         """Takes one page. Raises `SyncCancelled`, and `HoldsDeletion` where that is none for the table itself."""
@@ -99,11 +115,26 @@ class Intake:
             return self.loading.end()
         if not self.staging.is_empty:
             self.staging.settle()
-            self.staged = replace(self.staging.count(), all_news=self.known is not None)
+            self.staged = replace(self.staging.count(), all_news=self.known is not None, may_revive=self.may_revive)
         return self.staged.keys + (self.known.met if self.known else 0)
 
+    def rejects_of_run(self) -> RunRejects:
+        """The rows that this sync rejected."""
+        if not self.has_rejects:
+            return RunRejects(0, 0)
+        return count_run_rejects(self._connection, self._entity.uid, self._run_uid)
+
+    def forget_older_rejects(self) -> None:
+        """Drops every reject that this sync did not meet again."""
+        if self.has_rejects:
+            forget_older(self._connection, self._entity.uid, self._run_uid)
+
+    def open_rejects(self) -> int:
+        """How many rejected rows of the entity are open, of this sync or earlier ones."""
+        return count_rejects(self._connection, self._entity.uid) if self.has_rejects else 0
+
     def _decoded(self, page: Page) -> Batch:
-        """The page's batch; of rows that are known, only their digests."""
+        """The page's batch; of rows that are known, only their hashes."""
         if self.known is None or not page.rows:
             return self._decoder.decode(page)
         hashes = self._decoder.hashes(page.rows)
@@ -111,7 +142,7 @@ class Intake:
         news = np.flatnonzero(~known).tolist()
         rest = replace(page, rows=[page.rows[at] for at in news])
         batch = self._decoder.decode(rest, [hashes[at] for at in news])
-        batch.digests += [hash(hashes[at]) for at in np.flatnonzero(known)]
+        batch.known = b"".join(compress(hashes, known.tolist()))
         return batch
 
     def _sort_out_rejects(self, pages: Iterable[Taken]) -> None:
@@ -120,6 +151,7 @@ class Intake:
             if self._open_rejects or self._rejected_now:
                 self._note_mended(taken)
             if taken.rejects:
+                self.has_rejects = True
                 self.rejected_again |= self._kept_before.intersection(map(digest_of, taken.rejects))
                 keep_rejects(self._connection, self._entity.uid, self._run_uid, taken.rejects, taken.page)
                 self._rejected_now |= {key_digest(reject.key) for reject in taken.rejects if reject.key}

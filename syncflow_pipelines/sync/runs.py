@@ -14,10 +14,12 @@ from syncflow_pipelines.sync.model import Counts, Strategy
 
 _TRY_LOCK = "SELECT pg_try_advisory_lock(hashtextextended('syncflow entity ' || %s, 0))"
 _UNLOCK = "SELECT pg_advisory_unlock(hashtextextended('syncflow entity ' || %s, 0))"
+# Nobody has to wait until this is on disk: what the sync itself commits gets there only after it.
 _OPEN = """
+WITH unwaited AS (SELECT set_config('synchronous_commit', 'off', true))
 INSERT INTO sync_runs
   (uid, entity_uid, started_at, status, strategy, is_full_refresh, trigger, dagster_run_id, rowversion_start)
-VALUES (%s, %s, now(), 'running', %s, %s, %s, %s, %s)
+SELECT %s, %s, now(), 'running', %s, %s, %s, %s, %s FROM unwaited
 """
 _CLOSE = """
 UPDATE sync_runs SET completed_at = clock_timestamp(), status = %(status)s, rowversion_end = %(rowversion_end)s,
@@ -26,6 +28,7 @@ UPDATE sync_runs SET completed_at = clock_timestamp(), status = %(status)s, rowv
   records_missing = %(missing)s, error_message = %(error)s, error_details = %(error_details)s, details = %(details)s
 WHERE uid = %(uid)s AND status = 'running'
 """
+_IS_OPEN = "SELECT 1 FROM sync_runs WHERE entity_uid = %s AND status = 'running' LIMIT 1"
 _DEAD = """
 UPDATE sync_runs SET completed_at = now(), status = 'failed', error_message = %s,
   error_details = '{"type": "ProcessEnded"}'
@@ -180,6 +183,9 @@ def close_dead_runs(connection: psycopg.Connection) -> int:
 
 
 def _bury(connection: psycopg.Connection, entity_uid: UUID) -> int:
+    """Closes the entity's open runs, whose lock is held here; returns how many."""
+    if not connection.execute(_IS_OPEN, (entity_uid,)).fetchone():
+        return 0
     with connection.transaction():
         closed = connection.execute(_DEAD, (PROCESS_ENDED, entity_uid)).fetchall()
         for run_uid, trigger in closed:

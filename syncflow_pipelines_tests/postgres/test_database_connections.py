@@ -258,3 +258,47 @@ def test_without_a_url_the_embedded_server_is_opened(embedded_home: Path) -> Non
         assert value(connection, "SHOW synchronous_commit") == "on"
         assert value(connection, "SHOW listen_addresses") == ""
         assert int(str(value(connection, "SHOW max_connections"))) >= 200
+
+
+def backend(connection: psycopg.Connection) -> object:
+    return value(connection, "SELECT pg_backend_pid()")
+
+
+def test_a_lane_keeps_its_connection_while_work_ends_well_and_gives_it_on_as_new(database: Database) -> None:
+    with database.lane("syncflow test") as lane:
+        with lane.connection() as first:
+            pid = backend(first)
+            first.execute("SET TimeZone = 'Asia/Tokyo'")
+            first.execute("SET search_path = public")
+        with lane.connection() as second:
+            assert backend(second) == pid
+            assert value(second, "SELECT current_setting('TimeZone')") == "UTC"
+            assert value(second, "SELECT current_schemas(false)") == ["bridge"]
+    assert second.closed
+
+
+def test_a_lane_takes_a_new_connection_after_work_that_failed_or_was_left_half_done(database: Database) -> None:
+    with database.lane("syncflow test") as lane:
+        with pytest.raises(psycopg.errors.DivisionByZero), lane.connection() as failed:
+            failed.execute("SELECT 1 / 0")
+        with lane.connection() as half_done:
+            half_done.execute("BEGIN")
+        assert failed.closed
+        assert half_done.closed
+        with lane.connection() as fresh:
+            assert value(fresh, "SELECT 1") == 1
+
+
+def test_a_lane_takes_a_new_connection_where_the_kept_one_was_lost(database: Database) -> None:
+    with database.lane("syncflow test") as lane:
+        with lane.connection() as kept:
+            pid = backend(kept)
+        with database.dedicated("somebody") as other:
+            other.execute("SELECT pg_terminate_backend(%s, 10000)", (pid,))
+        with lane.connection() as fresh:
+            assert backend(fresh) != pid
+
+
+def test_two_works_at_once_in_one_lane_have_a_connection_each(database: Database) -> None:
+    with database.lane("syncflow test") as lane, lane.connection() as outer, lane.connection() as inner:
+        assert backend(outer) != backend(inner)

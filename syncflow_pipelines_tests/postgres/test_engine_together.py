@@ -10,6 +10,10 @@ from syncflow_pipelines.sync.engine import Progress, SyncRequest, sync_entities,
 from syncflow_pipelines.sync.model import Counts
 from syncflow_pipelines_tests.postgres.world import World, row
 
+LOCK_HOLDERS = """
+SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted
+AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
 SLOW = Fault(status=None, delay_s=1.5)
 
 
@@ -48,6 +52,23 @@ def test_the_entities_really_run_at_the_same_time(world: World) -> None:
     requests = [SyncRequest(world.connector, slug) for slug in slugs]
     outcomes = list(sync_entities(world.database, world.settings, requests, workers=10, progress=progress))
     assert {outcome.status for outcome in outcomes} == {"success"}
+
+
+def test_entities_share_a_workers_connection_until_one_of_them_fails(world: World) -> None:
+    slugs = _ten(world)
+    world.store.break_entity("entity_4", Fault(404))
+    backends: dict[str, object] = {}
+
+    def progress(step: Progress) -> None:
+        if step.phase == "reading":
+            backends[step.entity] = world.query(LOCK_HOLDERS)
+
+    requests = [SyncRequest(world.connector, slug) for slug in slugs]
+    outcomes = list(sync_entities(world.database, world.settings, requests, workers=1, progress=progress))
+    assert [outcome.status for outcome in outcomes].count("success") == 9
+    used = [backends[f"erp/entity_{n}"] for n in (*range(4), *range(5, 10))]
+    assert used == [used[0]] * 4 + [used[-1]] * 5
+    assert used[0] != used[-1]
 
 
 def test_an_error_that_nobody_foresaw_stays_with_its_entity(world: World) -> None:

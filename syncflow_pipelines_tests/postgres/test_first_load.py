@@ -58,6 +58,20 @@ def test_rows_indexes_and_constraints_are_there_after_a_load_into_the_table(fill
     assert filled_world.query(FILE) != before[2]  # it was truncated, which is what this way begins with
 
 
+@pytest.mark.parametrize("many", [1, 31], ids=["copied", "staged"])
+def test_ids_of_new_rows_are_not_left_to_postgresql(
+    filled_world: World, monkeypatch: pytest.MonkeyPatch, many: int
+) -> None:
+    monkeypatch.setattr(empty_table, "MANY_ROWS", many)
+    with filled_world.database.dedicated("somebody") as other:
+        other.execute("ALTER TABLE erp.items ALTER _bridge_id DROP DEFAULT")
+    assert filled_world.sync("items").counts.inserted == 30
+    filled_world.store.insert("items", [row(n) for n in range(30, 40)])
+    assert filled_world.sync("items").counts.inserted == 10
+    versions = filled_world.query("SELECT substr(_bridge_id::text, 15, 1), count(*) FROM erp.items GROUP BY 1")
+    assert versions == [("7", 40)]
+
+
 def test_few_rows_are_not_worth_it(filled_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(empty_table, "MANY_ROWS", 31)
     before = filled_world.query(FILE)

@@ -204,3 +204,57 @@ def test_a_row_that_becomes_bad_is_a_reject_and_stays(synced: tuple[HostileWorld
     assert (outcome.error, outcome.counts.rejected, outcome.counts.missing) == (None, 1, 0)
     check_counts(outcome.counts)
     assert world.live() == before
+
+
+def test_a_row_whose_key_was_staged_is_accounted_for_and_only_the_others_may_be_gone(
+    hashed: psycopg.Connection,
+) -> None:
+    rows = KnownRows.of_table(hashed, TABLE)
+    rows.meet([hash_of(hashed, number) for number in range(1, 2901)])
+    hashed.execute("CREATE TEMP TABLE syncflow_stage ON COMMIT DROP AS SELECT n FROM generate_series(2901, 2990) n")
+    unseen = Unseen(hashed, SPEC, TABLE)
+    unseen.note_staged(rows)
+    assert (unseen.came_twice, unseen.meets_deleted, rows.all_accounted) == (False, False, False)
+    unseen.fill(rows)
+    query = sql.SQL("SELECT n FROM public.hashed WHERE _bridge_hash IN (SELECT hash FROM {})").format(unseen.name)
+    assert {n for (n,) in hashed.execute(query)} == set(range(2991, 3001))
+    rows.meet([hash_of(hashed, number) for number in range(2991, 3001)])
+    assert (rows.all_accounted, rows.met) == (True, 2910)
+
+
+def test_staged_keys_tell_of_rows_that_came_twice_and_of_rows_that_are_marked_deleted(
+    hashed: psycopg.Connection,
+) -> None:
+    rows = KnownRows.of_table(hashed, TABLE)
+    rows.meet([hash_of(hashed, 7)])
+    hashed.execute("CREATE TEMP TABLE syncflow_stage (n int) ON COMMIT DROP")
+    unseen = Unseen(hashed, SPEC, TABLE)
+    told = []
+    for number in (9000, 8, 3001, 7):
+        hashed.execute("INSERT INTO syncflow_stage VALUES (%s)", (number,))
+        unseen.note_staged(rows)
+        told.append((unseen.came_twice, unseen.meets_deleted))
+    assert told == [(False, False), (False, False), (False, True), (True, True)]
+
+
+def test_a_deleted_row_comes_back_beside_rows_that_are_known(synced: tuple[HostileWorld, Source]) -> None:
+    world, rows = synced
+    back = {key: rows.rows.pop(key) for key in sorted(rows.rows)[3:5]}
+    assert world.sync().counts.deleted == 2
+    assert (world.sync().counts.unchanged, world.live()) == (10, values(rows))
+    rows.rows |= back
+    outcome = world.sync()
+    assert (outcome.error, outcome.counts.updated, outcome.counts.unchanged) == (None, 2, 10)
+    assert world.live() == values(rows)
+
+
+def test_where_rows_changed_and_none_is_gone_the_table_is_not_searched_for_missing_ones(
+    synced: tuple[HostileWorld, Source], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, rows = synced
+    monkeypatch.setattr(Unseen, "fill", None)  # whoever calls it fails
+    for key in sorted(rows.rows)[1::3]:
+        rows.rows[key].value = "changed"
+    outcome = world.sync()
+    assert (outcome.error, outcome.counts.updated, outcome.counts.unchanged, outcome.counts.deleted) == (None, 4, 8, 0)
+    assert world.live() == values(rows)

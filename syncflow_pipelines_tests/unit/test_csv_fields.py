@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-import msgspec
 import pytest
 
 from syncflow_pipelines.sync.conversion.csv_fields import Fields, FieldWriter, quoted
@@ -11,7 +10,7 @@ from syncflow_pipelines.sync.model import Column
 
 def fields(pg_type: str, *literals: bytes, nullable: bool = True, key: bool = False) -> Fields:
     column = Column("C", "c", "c", "", pg_type, nullable, key)
-    return FieldWriter(column, is_key=key).fields([msgspec.Raw(literal) for literal in literals])[0]
+    return FieldWriter(column, is_key=key).fields(literals)[0]
 
 
 @pytest.mark.parametrize(

@@ -42,12 +42,9 @@ class FieldWriter:
         self._may_be_null = column.is_nullable and not is_key
         self._copied = _copied(column.pg_type)
 
-    def fields(self, literals: Sequence[msgspec.Raw]) -> tuple[Fields, set[int]]:
+    def fields(self, values: Sequence[bytes]) -> tuple[Fields, set[int]]:
         """The column's fields, in the order of the literals, and the positions of those that are None."""
-        joined = b"\n".join(literals)
-        values = joined.split(b"\n")
-        if len(values) != len(literals):  # an object or array of several lines
-            values = [bytes(literal) for literal in literals]
+        joined = b"\n".join(values)
         fields = None
         if self._may_be_null or NULL not in joined:
             fields = self._copied(joined, values)

@@ -3,15 +3,17 @@
 Most rows are written column by column (`page_csv.py`). One that is not plain is looked at alone, here.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import repeat
+from operator import attrgetter
 from uuid import UUID
 
 import msgspec
 import xxhash
 
 from syncflow_pipelines.sync.conversion.csv_fields import NULL, quoted
-from syncflow_pipelines.sync.conversion.page_csv import EncodedPage, PageEncoder, digest_of_key
+from syncflow_pipelines.sync.conversion.page_csv import EncodedPage, PageEncoder, PlainKeys, digest_of_key
 from syncflow_pipelines.sync.conversion.spelling import one_spelling
 from syncflow_pipelines.sync.conversion.values import BadValue, Converter, converter, exact
 from syncflow_pipelines.sync.model import Column, EntitySpec
@@ -21,6 +23,9 @@ ROW, TOMBSTONE, SEEN_ONLY = b"0", b"1", b"2"
 """What a staged line is: a row, a deletion, or the key of a rejected row that is still at the source."""
 
 _NULL = msgspec.Raw(NULL)
+_SAID = attrgetter("data", "oracle_keys")
+_VERSION = attrgetter("row_version")
+_DELETED = attrgetter("deleted")
 _RAW_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 _CONVERSION = 1
@@ -66,10 +71,26 @@ class Batch:
     rejects: list[Reject] = field(default_factory=list)
     versions: list[str | None] = field(default_factory=list)
     """The row version of every row, in the source's order; None where there is none that can be read."""
-    digests: list[int] = field(default_factory=list)
-    """A 64-bit digest of every row, in the same order: of its business key and kind, or of a whole rejected row."""
     unversioned: bool = False
     """Whether a row that could be read has no row version."""
+    known: bytes = b""
+    """The hashes of further rows, joined, of which nothing else is here."""
+    plain: PlainKeys | None = None
+    """The business keys of the rows, where every row is plain."""
+    _digests: list[int] | None = None
+
+    @property
+    def digests(self) -> list[int]:
+        """A 64-bit digest of every row, in the same order: of its business key and kind, or of a whole rejected row."""
+        if self._digests is None:
+            self._digests = [] if self.plain is None else self.plain.digests()
+        return self._digests
+
+    @property
+    def signature(self) -> int:
+        """The same for batches of which each row has the same digest as in the other, and known ones the same hash."""
+        is_plain = self._digests is None and self.plain is not None
+        return hash((self.plain.signature() if is_plain and self.plain else tuple(self.digests), self.known))
 
 
 class _Refused(Exception):
@@ -109,10 +130,10 @@ class RowDecoder:
 
         A row that is spelled otherwise may have another hash, although it is equal; a deletion never has that of a row.
         """
-        return [
-            xxhash.xxh3_128_digest(b"%b%b" % (row.data, row.oracle_keys), self._seed ^ bool(row.deleted))
-            for row in rows
-        ]
+        seeds: Iterable[int] = repeat(self._seed)
+        if any(map(_DELETED, rows)):
+            seeds = [self._seed ^ bool(row.deleted) for row in rows]
+        return list(map(xxhash.xxh3_128_digest, map(b"".join, map(_SAID, rows)), seeds))
 
     def decode(self, page: Page, hashes: Sequence[bytes] | None = None) -> Batch:
         """The batch of a page: every row of it is either kept or rejected."""
@@ -132,7 +153,7 @@ class RowDecoder:
         if encoded.all_plain is None or unusable:
             self._take_each(rows, hashes, encoded, batch)
             return
-        batch.rows, batch.lines, batch.digests = list(rows), encoded.all_plain, encoded.keys
+        batch.rows, batch.lines, batch.plain = list(rows), encoded.all_plain, encoded.plain_keys
         batch.kinds = [ROW] * len(rows)
 
     def _take_each(self, rows: Sequence[WireRow], hashes: Sequence[bytes], encoded: EncodedPage, batch: Batch) -> None:
@@ -272,21 +293,20 @@ def row_digest(raw: str) -> UUID:
 
 def _versions(rows: Sequence[WireRow]) -> tuple[list[bytes], list[str | None]]:
     """The rows' versions as CSV fields and as text; None where there is none that can be used."""
-    given = [row.row_version for row in rows]
+    given = list(map(_VERSION, rows))
     if given.count(None) == len(given):
-        return [NULL] * len(given), [None] * len(given)
-    texts = [version for version in given if isinstance(version, str)]
-    joined = "\n".join(texts)
-    fields = joined.encode("utf-8", "replace").split(b"\n")
-    if len(fields) == len(given) == len(texts) and _are_plain(texts, joined):
-        return [b'"%b"' % field for field in fields], list(texts)
+        return [NULL] * len(given), given
+    if {str}.issuperset(map(type, given)) and _are_plain(given):
+        joined = '"\n"'.join(given)
+        return f'"{joined}"'.encode().split(b"\n"), given
     versions = [_usable(row.version) for row in rows]
     return list(map(quoted, versions)), versions
 
 
-def _are_plain(versions: Sequence[str], joined: str) -> bool:
+def _are_plain(versions: Sequence[str]) -> bool:
     """Whether they can be kept and asked for as they are."""
-    is_printable = joined.replace("\n", "").isprintable() and '"' not in joined
+    joined = "".join(versions)
+    is_printable = joined.isprintable() and '"' not in joined
     return is_printable and "" not in versions and max(map(len, versions)) <= MAX_VERSION_CHARACTERS
 
 

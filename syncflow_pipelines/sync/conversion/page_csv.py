@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain
 
 import msgspec
 import xxhash
@@ -22,15 +23,38 @@ _MALFORMED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 @dataclass(frozen=True, slots=True)
+class PlainKeys:
+    """The business keys of the rows of a page, column by column."""
+
+    literals: Sequence[Sequence[bytes]]
+    fields: Sequence[Fields]
+
+    def digests(self) -> list[int]:
+        """A 64-bit digest of each key; few ask for it, and it takes a while."""
+        return [digest_of_key(key) for key in zip(*self.literals, strict=True)]
+
+    def signature(self) -> int:
+        """The same for pages that have the same keys in the same order, as they are kept."""
+        columns = (b"\n".join(column) for column in self.fields)  # type: ignore[arg-type]  # none is missing
+        return xxhash.xxh64_intdigest(b"\0".join(columns))
+
+
+@dataclass(frozen=True, slots=True)
 class EncodedPage:
     """The lines of a page."""
 
     lines: Sequence[bytes | None]
     """The columns of each row; None where it has to be looked at alone."""
-    keys: list[int]
-    """A 64-bit digest of each plain row's business key."""
+    digests: Sequence[int] = ()
     all_plain: list[bytes] | None = None
     """The same lines, where none is missing."""
+    plain_keys: PlainKeys | None = None
+    """The keys of the rows, where none is missing."""
+
+    @property
+    def keys(self) -> Sequence[int]:
+        """A 64-bit digest of each plain row's business key."""
+        return self.digests if self.plain_keys is None else self.plain_keys.digests()
 
 
 class PageEncoder:
@@ -59,26 +83,29 @@ class PageEncoder:
         at, literals = self._decode(at, [rows[position].data for position in at])
         if not at:
             return EncodedPage([None] * len(rows), [0] * len(rows))
-        keys = [digest_of_key(key) for key in zip(*(literals[column] for column in self._key_at), strict=True)]
         written = [writer.fields(column) for writer, column in zip(self._writers, literals, strict=True)]
         columns = [fields for fields, _ in written]
         alone = set[int]().union(*(missing for _, missing in written), self._too_long(columns))
         if len(at) == len(rows) and not alone:
             lines = list(map(b",".join, zip(*columns, *tail, strict=True)))
-            return EncodedPage(lines, keys, lines)
+            return EncodedPage(lines, all_plain=lines, plain_keys=self._keys(literals, columns))
+        keys = self._keys(literals, columns).digests()
         columns += [[column[position] for position in at] for column in tail]
         return _with_gaps(len(rows), at, keys, columns, alone)
 
-    def _decode(self, at: list[int], data: Sequence[msgspec.Raw]) -> tuple[list[int], list[_Literals]]:
+    def _keys(self, literals: Sequence[Sequence[bytes]], columns: Sequence[Fields]) -> PlainKeys:
+        return PlainKeys([literals[at] for at in self._key_at], [columns[at] for at in self._key_at])
+
+    def _decode(self, at: list[int], data: Sequence[msgspec.Raw]) -> tuple[list[int], list[list[bytes]]]:
         """Of the rows that can be read, the positions, and the literals column by column."""
         members = self._exactly if self._pages_to_ask else self._leniently
         try:
-            return at, list(zip(*members(data), strict=True))
+            return at, _by_column(list(members(data)))
         except _MALFORMED:
             self._pages_to_ask -= self._ask(data)
         decoded = [(position, self._readable(row)) for position, row in zip(at, data, strict=True)]
         rows = [(position, literals) for position, literals in decoded if literals is not None]
-        return [position for position, _ in rows], list(zip(*(literals for _, literals in rows), strict=True))
+        return [position for position, _ in rows], _by_column([literals for _, literals in rows])
 
     def _ask(self, data: Sequence[msgspec.Raw]) -> bool:
         """Looks for names that the catalogue does not have; whether there are any."""
@@ -97,12 +124,23 @@ class PageEncoder:
     def _too_long(self, columns: Sequence[Fields]) -> Iterable[int]:
         """Positions of all rows, where some row may have a key that is too long for an index."""
         for indexed in self._indexed:
-            if sum(max(map(_length, columns[at])) for at in indexed) > self._longest_key:
+            if sum(max(map(len, filter(None, columns[at])), default=0) for at in indexed) > self._longest_key:
                 return range(len(columns[0]))
         return ()
 
 
-def digest_of_key(literals: Iterable[msgspec.Raw], deleted: bool = False) -> int:
+def _by_column(rows: Sequence[_Literals]) -> list[list[bytes]]:
+    """The literals column by column; all at once, because to look at each alone takes longer."""
+    if not rows:
+        return []
+    width = len(rows[0])
+    values = b"\n".join(chain.from_iterable(rows)).split(b"\n")
+    if len(values) != width * len(rows):  # an object or array of several lines
+        values = [bytes(literal) for row in rows for literal in row]
+    return [values[at::width] for at in range(width)]
+
+
+def digest_of_key(literals: Iterable[bytes | msgspec.Raw], deleted: bool = False) -> int:
     """A 64-bit digest of a business key as the source spells it, other for a deletion."""
     return xxhash.xxh64_intdigest(b",".join(literals), seed=1 if deleted else 0)
 
@@ -117,10 +155,6 @@ def _with_gaps(
         if order not in alone:
             lines[at[order]], digests[at[order]] = b",".join(fields), keys[order]
     return EncodedPage(lines, digests)
-
-
-def _length(field: bytes | None) -> int:
-    return 0 if field is None else len(field)
 
 
 def _members(aliases: Sequence[str], *, strict: bool) -> _TakeApart:

@@ -34,8 +34,9 @@ _REHASH = sql.SQL(
     "WHERE {same_key} AND s._bridge_kind = 0 AND {hash_differs}"
 )
 _INSERT = sql.SQL(
-    "INSERT INTO {table} AS t ({columns}, _bridge_hash, _bridge_rowversion) "
-    "SELECT {staged}, s._bridge_hash, s._bridge_rowversion FROM {stage} s WHERE s._bridge_kind = 0{condition}"
+    "INSERT INTO {table} AS t (_bridge_id, {columns}, _bridge_hash, _bridge_rowversion) "
+    "SELECT s._bridge_id, {staged}, s._bridge_hash, s._bridge_rowversion FROM {stage} s "
+    "WHERE s._bridge_kind = 0{condition}"
 )
 _IF_NEW = sql.SQL(" AND NOT EXISTS (SELECT FROM {table} t WHERE {same_key})")
 # To look into a table that was vacuumed while it was empty PostgreSQL takes the slow way, row by row.
@@ -49,8 +50,9 @@ _MISSING = sql.SQL("NOT t._bridge_deleted{unseen} AND NOT EXISTS (SELECT FROM {s
 _UNSEEN = sql.SQL(" AND t._bridge_hash IN (SELECT hash FROM {unseen})")
 _COUNT_MISSING = sql.SQL("SELECT count(*) FROM {table} t WHERE {missing}")
 _BURY_MISSING = sql.SQL("UPDATE {table} t SET _bridge_deleted = true, _bridge_updated_at = now() WHERE {missing}")
+# Nobody else lets PostgreSQL's planner know how many rows a temporary table has.
+_ANALYZE = sql.SQL("ANALYZE {stage}")
 _ANY = sql.SQL("SELECT count(*) FROM (SELECT FROM {table} LIMIT 1) found")
-_ANY_DELETED = sql.SQL("SELECT count(*) FROM (SELECT FROM {table} WHERE _bridge_deleted LIMIT 1) found")
 _COUNT_LIVE = sql.SQL("SELECT count(*) FROM {table} WHERE NOT _bridge_deleted")
 
 
@@ -90,10 +92,10 @@ class Target:
             return Applied(inserted=0, updated=0, revived=0, buried=0)
         if self.is_empty():
             return Applied(self._fill(staged), updated=0, revived=0, buried=0)
+        if not staged.all_news:
+            self._connection.execute(_ANALYZE.format(stage=_STAGE))
         buried = self._run("delete", _BURY) if staged.tombstones else 0
-        # To look through the table first pays where it was just read as a whole.
-        may_revive = not staged.all_news or self._has_deleted()
-        revived = self._run("revive", _REVIVE, assignments=self._assignments()) if may_revive else 0
+        revived = self._run("revive", _REVIVE, assignments=self._assignments()) if staged.may_revive else 0
         updated = self._update(strategy) if staged.rows > revived else 0
         inserted = self._insert(_IF_NEW) if staged.rows > revived + updated else 0
         if not staged.all_news or staged.rows > revived + updated + inserted:
@@ -130,9 +132,6 @@ class Target:
         if stripped:
             self._empty.rebuild()
         return inserted
-
-    def _has_deleted(self) -> bool:
-        return self._count(_ANY_DELETED.format(table=self._table)) > 0
 
     def _insert(self, condition: sql.SQL) -> int:
         parts = {"columns": self._list("{}"), "staged": self._list("s.{}")}

@@ -14,8 +14,8 @@ from syncflow_pipelines.sync.conversion.decode import Batch, Reject, RowDecoder
 from syncflow_pipelines.sync.model import EntitySpec
 from syncflow_pipelines.sync.reading.pages import WireRow
 
-MOST_PAGES = 16
-"""Pages in one COPY, which are held until PostgreSQL has taken them."""
+MOST_PAGES = 5
+"""Pages in one COPY, which are held until PostgreSQL has taken them: few, so that a processor's cache has room."""
 
 MOST_BYTES = 8_000_000
 """Of pages that are held for one COPY, as the source sent them."""

@@ -5,6 +5,7 @@ docs/decisions/0015-first-load-into-the-table.md.
 """
 
 from collections.abc import Sequence
+from itertools import chain, repeat
 from types import TracebackType
 from typing import Self
 
@@ -14,13 +15,16 @@ from psycopg import sql
 from syncflow_pipelines.sync.conversion.decode import TOMBSTONE, Batch, RowDecoder
 from syncflow_pipelines.sync.loading.batch_copy import BatchCopy, Taken
 from syncflow_pipelines.sync.loading.empty_table import EmptyTable
+from syncflow_pipelines.sync.loading.row_ids import row_ids
 from syncflow_pipelines.sync.loading.staging import VERSION_ORDER
 from syncflow_pipelines.sync.model import EntitySpec, Table
 
 LONGEST_S = 60.0
 """A load that is expected to take longer would keep readers waiting; it is staged."""
 
-_COPY = sql.SQL("COPY {table} ({columns}, _bridge_hash, _bridge_rowversion) FROM STDIN (FORMAT csv, NULL 'null')")
+_COPY = sql.SQL(
+    "COPY {table} (_bridge_id, {columns}, _bridge_hash, _bridge_rowversion) FROM STDIN (FORMAT csv, NULL 'null')"
+)
 # Rows stand in the table in the order in which they were read.
 _KEEP_GREATEST = sql.SQL(
     "DELETE FROM {table} t USING (SELECT ctid, row_number() OVER (PARTITION BY {keys} "
@@ -89,4 +93,6 @@ class FirstLoad:
 
 
 def _terminated(batch: Batch) -> bytes:
-    return b"\n".join((*batch.lines, b""))
+    size = len(batch.lines)
+    pieces = zip(row_ids(size), repeat(b",", size), batch.lines, repeat(b"\n", size), strict=True)
+    return b"".join(chain.from_iterable(pieces))

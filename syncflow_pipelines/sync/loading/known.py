@@ -1,11 +1,13 @@
 """The hashes of a table's live rows, held outside the database while its source is read.
 
 A row whose hash is known is in the table as it is, so it need not be staged; a hash that was not met is a row that may
-be gone. 17 bytes a row: sorted arrays of 64 bits, two, and one of marks, in buckets by their first bits.
+be gone. 10 bytes a row: a sorted array of the first 64 bits, and one of the last 14 and two marks. See
+docs/decisions/0016-rows-that-are-known-are-not-staged.md for what is lost with the rest.
 """
 
 import mmap
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import psycopg
@@ -19,12 +21,17 @@ MOST_ROWS = 20_000_000
 """Of more rows the hashes take more memory than they are worth."""
 
 _HASH_BYTES = 16
-_BLOCK_PAGES = 8192
-"""Pages of the table in one answer, 64 MB: their hashes are a few megabytes."""
-_BUCKETS = 8
-_FIRST_OF_BUCKETS = np.arange(1, _BUCKETS, dtype=np.uint64) << np.uint64(61)
+_BLOCK_PAGES = 2048
+"""Pages of the table in one answer, 16 MB: their hashes are a megabyte or two, which is held several times over."""
+_BUCKETS = 32
+_FIRST_OF_BUCKETS = np.arange(1, _BUCKETS, dtype=np.uint64) << np.uint64(59)
 """The first 64 bits of the smallest hash of every bucket but the first."""
-_UNSEEN_AT_ONCE = 50_000
+_ONE_HASH = np.dtype(("V", _HASH_BYTES))
+_KEPT = np.dtype([("high", np.uint64), ("low", np.uint16)])
+_MET, _STAGED, _REST = np.uint16(1 << 15), np.uint16(1 << 14), np.uint16((1 << 14) - 1)
+"""What the bits of a low word say: two marks, and the end of the hash."""
+_PIECE = 1_000_000
+_FEW_BYTES = 100_000
 
 _STAGE = sql.Identifier("pg_temp", NAME)
 _UNSEEN = sql.Identifier("pg_temp", "syncflow_unseen")
@@ -36,57 +43,41 @@ _HASHES = sql.SQL(
 _CREATE_UNSEEN = sql.SQL("CREATE TEMP TABLE {name} (hash uuid) ON COMMIT DROP")
 _COPY_UNSEEN = sql.SQL("COPY {unseen} FROM STDIN (FORMAT binary)")
 _STAGED_AND_KNOWN = sql.SQL(
-    "SELECT string_agg(uuid_send(t._bridge_hash), ''::bytea) FROM {table} t JOIN {stage} s ON {same_key} "
-    "WHERE NOT t._bridge_deleted"
+    "SELECT string_agg(uuid_send(t._bridge_hash), ''::bytea) FILTER (WHERE NOT t._bridge_deleted), "
+    "coalesce(bool_or(t._bridge_deleted), false) FROM {table} t JOIN {stage} s ON {same_key}"
 )
 _BINARY_COPY_BEGINS = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _BINARY_COPY_ENDS = b"\xff\xff"
 _ONE_FIELD_OF_16_BYTES = np.frombuffer(b"\x00\x01\x00\x00\x00\x10", dtype=np.uint8)
 
 
+def _memory(size: int) -> bytearray | mmap.mmap:
+    """Memory that the system has back as soon as nobody holds it; less than a few pages are not worth that."""
+    return mmap.mmap(-1, size) if size > _FEW_BYTES else bytearray(size)
+
+
 class _Bucket:
-    """The hashes that share their first bits; sorted once all are there, which of them were met is marked."""
+    """Hashes that share their first bits, as they come."""
 
     def __init__(self) -> None:
-        # Memory of its own, which the system has back at once when a bucket outgrows it.
-        self._memory, self._size = mmap.mmap(-1, mmap.PAGESIZE), 0
-        self.high = self.low = np.empty(0, dtype=np.uint64)
-        self.met = np.empty(0, dtype=np.bool_)
+        self._memory, self.size = _memory(0), 0
 
-    def add(self, words: NDArray[np.uint64]) -> None:
-        """Adds hashes, two words each."""
-        start, self._size = self._size * _HASH_BYTES, self._size + len(words)
-        end = self._size * _HASH_BYTES
+    def add(self, hashes: NDArray[np.void]) -> None:
+        """Adds hashes, `_KEPT` each."""
+        start, self.size = self.size * _KEPT.itemsize, self.size + len(hashes)
+        end = self.size * _KEPT.itemsize
         if end > len(self._memory):
-            larger = mmap.mmap(-1, end + end // 2)
+            larger = _memory(end + end // 2)
             larger[:start] = self._memory[:start]
-            self._memory.close()
             self._memory = larger
-        self._memory[start:end] = words.tobytes()
+        self._memory[start:end] = hashes.tobytes()
 
-    def sort(self) -> None:
-        """Puts the hashes in their order, first all high words and then all low ones; none can be added any more."""
-        if not self._size:
-            return
-        memory = np.frombuffer(self._memory, dtype=np.uint64, count=2 * self._size)
-        words = memory.reshape(-1, 2)
-        rising = words[np.argsort(words[:, 0])]
-        self.high, self.low = memory[: self._size], memory[self._size :]
-        self.high[:], self.low[:] = rising[:, 0], rising[:, 1]
-        self.met = np.zeros(self._size, dtype=np.bool_)
-
-    @property
-    def repeats(self) -> bool:
-        """Whether two hashes are equal, or so alike that they are looked up as one."""
-        return bool((self.high[1:] == self.high[:-1]).any())
-
-    def find(self, words: NDArray[np.uint64]) -> tuple[NDArray[np.bool_], NDArray[np.intp]]:
-        """Which of the hashes are here, and where they stand."""
-        if not self._size:
-            return np.zeros(len(words), dtype=np.bool_), np.zeros(len(words), dtype=np.intp)
-        at = np.searchsorted(self.high, words[:, 0])
-        at[at == self._size] = 0
-        return (self.high[at] == words[:, 0]) & (self.low[at] == words[:, 1]), at
+    def move_to(self, high: NDArray[np.uint64], low: NDArray[np.uint16]) -> None:
+        """Puts the hashes there in their order; none is here any more."""
+        hashes = np.frombuffer(self._memory, dtype=_KEPT, count=self.size)
+        order = np.argsort(hashes["high"])
+        high[:], low[:] = hashes["high"][order], hashes["low"][order]
+        self._memory = _memory(0)
 
 
 class KnownRows:
@@ -94,15 +85,20 @@ class KnownRows:
 
     def __init__(self, blocks: Iterable[tuple[bytes, int]]) -> None:
         """A block: hashes of some thousand rows, joined, and how many live rows these are."""
-        self._buckets = tuple(_Bucket() for _ in range(_BUCKETS))
         self.live = 0
         """Live rows of the table, those without a hash included."""
+        buckets = [_Bucket() for _ in range(_BUCKETS)]
         for hashes, rows in blocks:
             self.live += rows
-            for bucket, words in self._shared_out(_as_words(hashes))[0]:
-                bucket.add(words)
-        for bucket in self._buckets:
-            bucket.sort()
+            _share_out(hashes, buckets)
+        self._size = sum(bucket.size for bucket in buckets)
+        self._high = np.frombuffer(_memory(8 * self._size), dtype=np.uint64, count=self._size)
+        self._low = np.frombuffer(_memory(2 * self._size), dtype=np.uint16, count=self._size)
+        start = 0
+        for bucket in buckets:
+            end = start + bucket.size
+            bucket.move_to(self._high[start:end], self._low[start:end])
+            start = end
 
     @classmethod
     def of_table(cls, connection: psycopg.Connection, table: Table) -> "KnownRows":
@@ -114,60 +110,53 @@ class KnownRows:
         """Whether every live row has a hash of its own.
 
         Rows whose columns have changed since have none; and where somebody copied rows, or wrote to the table while its
-        hashes were read, one stands there twice.
+        hashes were read, one stands there twice. Hashes whose first halves are equal are looked up as one.
         """
-        return self.live == self._size and not any(bucket.repeats for bucket in self._buckets)
+        return self.live == self._size and not any((high[1:] == high[:-1]).any() for high in _pieces(self._high, 1))
 
     @property
-    def all_met(self) -> bool:
-        """Whether every row was met, so that none can be missing."""
-        return self.met == self.live
+    def all_accounted(self) -> bool:
+        """Whether every row was met, or its key staged, so that none can be missing."""
+        return sum(int(np.count_nonzero(low & (_MET | _STAGED))) for low in _pieces(self._low)) == self.live
 
     @property
     def met(self) -> int:
         """How many rows were met."""
-        return sum(int(np.count_nonzero(bucket.met)) for bucket in self._buckets)
+        return sum(int(np.count_nonzero(low & _MET)) for low in _pieces(self._low))
 
     def meet(self, hashes: Sequence[bytes]) -> NDArray[np.bool_]:
         """Marks the rows of these hashes as met; which of the hashes are known."""
-        shares, order = self._shared_out(_as_words(b"".join(hashes)))
-        found = [_mark(bucket, words) for bucket, words in shares]
-        known = np.empty(len(hashes), dtype=np.bool_)
-        known[order] = np.concatenate(found) if found else False
-        return known
+        found, at = self._find(b"".join(hashes))
+        self._low[at[found]] |= _MET
+        return found
 
     def have_met(self, hashes: bytes) -> bool:
         """Whether one of these hashes, joined, was met."""
-        found = [(bucket, *bucket.find(words)) for bucket, words in self._shared_out(_as_words(hashes))[0]]
-        return any(bucket.met[at[known]].any() for bucket, known, at in found)
+        found, at = self._find(hashes)
+        return bool((self._low[at[found]] & _MET).any())
 
-    def unmet(self) -> Iterator[bytes]:
-        """Hashes that were not met, joined, some thousand at a time."""
-        for bucket in self._buckets:
-            missing = np.flatnonzero(~bucket.met)
-            for start in range(0, len(missing), _UNSEEN_AT_ONCE):
-                some = missing[start : start + _UNSEEN_AT_ONCE]
-                yield np.column_stack((bucket.high[some], bucket.low[some])).astype(">u8").tobytes()
+    def note_staged(self, hashes: bytes) -> None:
+        """Marks the rows of these hashes, joined, as ones whose keys were staged."""
+        found, at = self._find(hashes)
+        self._low[at[found]] |= _STAGED
 
-    @property
-    def _size(self) -> int:
-        return sum(len(bucket.met) for bucket in self._buckets)
+    def unaccounted(self, hashes: bytes) -> bytes:
+        """Those of the hashes, joined, that are known, and were neither met nor their keys staged."""
+        found, at = self._find(hashes)
+        found[found] = self._low[at[found]] & (_MET | _STAGED) == 0
+        return np.frombuffer(hashes, dtype=_ONE_HASH)[found].tobytes()
 
-    def _shared_out(
-        self, words: NDArray[np.uint64]
-    ) -> tuple[list[tuple[_Bucket, NDArray[np.uint64]]], NDArray[np.intp]]:
-        """The hashes bucket by bucket, in their order, and where each was before: neighbours lie near in memory."""
-        order = np.argsort(words[:, 0])
-        rising = words[order]
-        ends = np.searchsorted(rising[:, 0], _FIRST_OF_BUCKETS)
-        shares = zip(self._buckets, np.split(rising, ends), strict=True)
-        return [(bucket, share) for bucket, share in shares if len(share)], order
-
-
-def _mark(bucket: _Bucket, words: NDArray[np.uint64]) -> NDArray[np.bool_]:
-    found, at = bucket.find(words)
-    bucket.met[at[found]] = True
-    return found
+    def _find(self, hashes: bytes) -> tuple[NDArray[np.bool_], NDArray[np.intp]]:
+        """Which of the hashes are here, and where they stand."""
+        high, low = _halves(hashes)
+        if not self._size:
+            return np.zeros(len(high), dtype=np.bool_), np.zeros(len(high), dtype=np.intp)
+        # In their order, so that neighbours are looked for near each other in memory.
+        order = high.argsort()
+        at = np.empty(len(high), dtype=np.intp)
+        at[order] = self._high.searchsorted(high[order])
+        at[at == self._size] = 0
+        return (self._high[at] == high) & (self._low[at] & _REST == low), at
 
 
 class Unseen:
@@ -177,28 +166,39 @@ class Unseen:
         self._connection, self.name = connection, _UNSEEN
         keys = (sql.Identifier(key) for key in spec.business_keys)
         same_key = sql.SQL(" AND ").join(sql.SQL("t.{0} = s.{0}").format(key) for key in keys)
-        target = sql.Identifier(table.schema, table.name)
-        self._staged_and_known = _STAGED_AND_KNOWN.format(table=target, stage=_STAGE, same_key=same_key)
+        self._table = sql.Identifier(table.schema, table.name)
+        self._staged_and_known = _STAGED_AND_KNOWN.format(table=self._table, stage=_STAGE, same_key=same_key)
         self._exists = False
+        self.came_twice = False
+        """Whether a row came once as it is known, and once otherwise: which was the last is not known then."""
+        self.meets_deleted = False
+        """Whether a key was staged whose row is marked deleted."""
+
+    def note_staged(self, known: KnownRows) -> None:
+        """Notes the rows whose keys were staged by now."""
+        row = self._connection.execute(self._staged_and_known, binary=True).fetchone()
+        hashes, self.meets_deleted = row or (None, False)
+        self.came_twice = known.have_met(hashes or b"")
+        known.note_staged(hashes or b"")
 
     def fill(self, known: KnownRows) -> None:
-        """Holds the hashes that were not met by now, in place of what it held before."""
+        """Holds the hashes that are not accounted for by now, in place of what it held before."""
         if self._exists:
             self._connection.execute(sql.SQL("TRUNCATE {}").format(_UNSEEN))
         else:
             self._connection.execute(_CREATE_UNSEEN.format(name=sql.Identifier("syncflow_unseen")))
             self._exists = True
-        with self._connection.cursor() as cursor, cursor.copy(_COPY_UNSEEN.format(unseen=_UNSEEN)) as copy:
-            copy.write(_BINARY_COPY_BEGINS)
-            for hashes in known.unmet():
-                copy.write(_binary_rows(hashes))
-            copy.write(_BINARY_COPY_ENDS)
+        # Read once more, because what is held of a hash is not all of it.
+        for hashes, _ in _blocks(self._connection, self._table):
+            if missing := known.unaccounted(hashes):
+                self._copy(missing)
         self._connection.execute(sql.SQL("ANALYZE {}").format(_UNSEEN))
 
-    def came_twice(self, known: KnownRows) -> bool:
-        """Whether a row came once as it is known, and once otherwise: which was the last is not known then."""
-        row = self._connection.execute(self._staged_and_known, binary=True).fetchone()
-        return row is not None and row[0] is not None and known.have_met(row[0])
+    def _copy(self, hashes: bytes) -> None:
+        with self._connection.cursor() as cursor, cursor.copy(_COPY_UNSEEN.format(unseen=_UNSEEN)) as copy:
+            copy.write(_BINARY_COPY_BEGINS)
+            copy.write(_binary_rows(hashes))
+            copy.write(_BINARY_COPY_ENDS)
 
 
 def _blocks(connection: psycopg.Connection, table: sql.Identifier) -> Iterator[tuple[bytes, int]]:
@@ -212,9 +212,26 @@ def _blocks(connection: psycopg.Connection, table: sql.Identifier) -> Iterator[t
             yield row[0] or b"", row[1]
 
 
-def _as_words(hashes: bytes) -> NDArray[np.uint64]:
-    """Two words of 64 bits a hash, high and low, comparable as the hashes are."""
-    return np.frombuffer(hashes, dtype=">u8").astype(np.uint64).reshape(-1, 2)
+def _share_out(hashes: bytes, buckets: Sequence[_Bucket]) -> None:
+    high, low = _halves(hashes)
+    order = high.argsort()
+    kept = np.empty(len(high), dtype=_KEPT)
+    kept["high"], kept["low"] = high[order], low[order]
+    ends = kept["high"].searchsorted(_FIRST_OF_BUCKETS)
+    for bucket, share in zip(buckets, np.split(kept, ends), strict=True):
+        bucket.add(share)
+
+
+def _halves(hashes: bytes) -> tuple[NDArray[np.uint64], NDArray[np.uint16]]:
+    """Of every hash the first half, comparable as the hashes are, and the last 14 bits."""
+    words = np.frombuffer(hashes, dtype=">u8").astype(np.uint64)
+    return words[::2].copy(), words[1::2].astype(np.uint16) & _REST
+
+
+def _pieces(array: NDArray[Any], overlap: int = 0) -> Iterator[NDArray[Any]]:
+    """The array piece by piece, so that what is worked out of it takes little memory."""
+    for start in range(0, len(array), _PIECE):
+        yield array[start : start + _PIECE + overlap]
 
 
 def _binary_rows(hashes: bytes) -> bytes:

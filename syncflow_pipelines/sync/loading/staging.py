@@ -1,31 +1,34 @@
 """The staging table of one sync: a temporary table that holds what was read until it is applied."""
 
 from dataclasses import dataclass, replace
+from itertools import chain, count, repeat
 from types import TracebackType
 from typing import Self
 
 import psycopg
 from psycopg import sql
 
-from syncflow_pipelines.sync.conversion.decode import ROW, SEEN_ONLY, Batch, Reject, RowDecoder
+from syncflow_pipelines.sync.conversion.decode import SEEN_ONLY, Batch, Reject, RowDecoder
 from syncflow_pipelines.sync.loading.batch_copy import BatchCopy, Taken
+from syncflow_pipelines.sync.loading.row_ids import row_ids
 from syncflow_pipelines.sync.model import EntitySpec
 
 NAME = "syncflow_stage"
 _STAGE = sql.Identifier("pg_temp", NAME)
 
 _CREATE = sql.SQL(
-    "CREATE TEMP TABLE {name} ({columns}, _bridge_hash uuid, _bridge_rowversion text, _bridge_kind smallint, "
-    "_bridge_seq bigint GENERATED ALWAYS AS IDENTITY (CACHE 1000)) ON COMMIT DROP"
+    "CREATE TEMP TABLE {name} (_bridge_id uuid, {columns}, _bridge_hash uuid, _bridge_rowversion text, "
+    "_bridge_kind smallint, _bridge_seq bigint) ON COMMIT DROP"
 )
-_ROOM = sql.SQL("_bridge_room interval NOT NULL DEFAULT '0', _bridge_more_room interval NOT NULL DEFAULT '0'")
+_ROOM = sql.SQL("_bridge_room interval NOT NULL DEFAULT '0'")
 """As wide as what the table has more than the staging table, so that a row too wide for it is refused here, alone."""
 
 _WIDE = 400
 """From so many columns on, a row can be wider than PostgreSQL's 8,160 bytes."""
 
 _COPY = sql.SQL(
-    "COPY {stage} ({columns}, _bridge_hash, _bridge_rowversion, _bridge_kind) FROM STDIN (FORMAT csv, NULL 'null')"
+    "COPY {stage} (_bridge_id, {columns}, _bridge_hash, _bridge_rowversion, _bridge_kind, _bridge_seq) "
+    "FROM STDIN (FORMAT csv, NULL 'null')"
 )
 VERSION_ORDER = sql.SQL(
     "(CASE WHEN _bridge_rowversion ~ '^[0-9]+$' "
@@ -54,7 +57,9 @@ class Staged:
     rows: int
     tombstones: int
     all_news: bool = False
-    """Whether rows that the table holds with an equal hash were left out."""
+    """Whether rows that the table holds with an equal hash were left out; then the planner knows of those here."""
+    may_revive: bool = True
+    """Whether one of the rows may be marked deleted in the table."""
 
     @property
     def keys(self) -> int:
@@ -72,7 +77,9 @@ class Staging:
         self._connection, self._spec, self._decoder = connection, spec, decoder
         names = sql.SQL(", ").join(sql.Identifier(column.identifier) for column in spec.columns)
         statement = _COPY.format(stage=_STAGE, columns=names)
-        self._copy = BatchCopy(connection, spec, decoder, statement, _terminated)
+        self._copy = BatchCopy(connection, spec, decoder, statement, self._terminated)
+        self._numbers = count()
+        """Of the lines in the order in which they are sent; a sequence of PostgreSQL's would take longer to make."""
         self.is_empty = True
         """Whether nothing was ever staged."""
         self._exists = False
@@ -130,6 +137,12 @@ class Staging:
         refused = line is not None and not self._copy.takes(Batch(lines=[line], kinds=[SEEN_ONLY]))
         return replace(reject, key=None) if refused else reject
 
+    def _terminated(self, batch: Batch) -> bytes:
+        size = len(batch.lines)
+        ends = (b",%b,%d\n" % end for end in zip(batch.kinds, self._numbers, strict=False))
+        pieces = zip(row_ids(size), repeat(b",", size), batch.lines, ends, strict=True)
+        return b"".join(chain.from_iterable(pieces))
+
     def settle(self) -> int:
         """Leaves one line a key, that of the greatest row version or else the last read.
 
@@ -137,9 +150,7 @@ class Staging:
         """
         keys = sql.SQL(", ").join(sql.Identifier(key) for key in self._spec.business_keys)
         repeated = _REPEATED.format(stage=_STAGE, keys=keys, order=VERSION_ORDER)
-        left_out = self._connection.execute(_KEEP_GREATEST.format(stage=_STAGE, repeated=repeated)).rowcount
-        self.analyze()
-        return left_out
+        return self._connection.execute(_KEEP_GREATEST.format(stage=_STAGE, repeated=repeated)).rowcount
 
     def analyze(self) -> None:
         """Lets PostgreSQL's planner know how many rows were staged; nobody else does it for a temporary table."""
@@ -149,9 +160,3 @@ class Staging:
         """Distinct keys received, rejected ones left out; call `settle` first."""
         row = self._connection.execute(_COUNT.format(stage=_STAGE)).fetchone()
         return Staged(*row) if row else Staged(0, 0)
-
-
-def _terminated(batch: Batch) -> bytes:
-    if batch.kinds.count(ROW) == len(batch.kinds):
-        return b",0\n".join((*batch.lines, b""))
-    return b"".join(b"%b,%b\n" % pair for pair in zip(batch.lines, batch.kinds, strict=True))

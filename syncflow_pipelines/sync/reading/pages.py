@@ -9,7 +9,7 @@ import msgspec
 from syncflow_pipelines.sync.reading.json_pieces import elements, members
 
 
-class WireRow(msgspec.Struct):
+class WireRow(msgspec.Struct, gc=False):
     """One row of a page; literals stay as they were sent, so numbers keep every digit."""
 
     data: msgspec.Raw = msgspec.Raw(b"{}")

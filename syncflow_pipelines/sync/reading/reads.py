@@ -157,7 +157,7 @@ class _Course:
         return not self.promised_more or self._empty == BELIEVED_EMPTY_PAGES
 
     def _came_before(self, batch: Batch) -> bool:
-        signature = hash(tuple(batch.digests))
+        signature = batch.signature
         came_before = signature in self._known
         self._known.add(signature)
         self._stalled = self._stalled + 1 if came_before else 0
@@ -198,10 +198,10 @@ def _pages_ahead(fetch: Fetch, concurrency: int, first: Page, page_size: int) ->
         asked, total = 1, first.total
         for number in count(2):
             was_ahead = bool(waiting)
-            while len(waiting) < (concurrency if asked < expected else 1):
+            while len(waiting) < concurrency and asked < expected:
                 asked += 1
                 waiting.append(pool.submit(fetch, asked))
-            page = waiting.popleft().result()
+            page = waiting.popleft().result() if waiting else fetch(number)
             if was_ahead and _is_older(page.total, total):
                 page = fetch(number)
             total = page.total

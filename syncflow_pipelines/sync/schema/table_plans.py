@@ -14,18 +14,20 @@ from syncflow_pipelines.sync.model import Column, EntitySpec, SchemaChange, Tabl
 from syncflow_pipelines.sync.schema.types import Widening, widening
 
 _RELATION = """
-SELECT c.oid, c.relkind::text, c.relpersistence = 'u', EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = c.oid),
-  (SELECT count(*) FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0)
+SELECT c.oid, c.relkind::text AS kind, c.relpersistence = 'u' AS is_unlogged,
+  EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = c.oid) AS has_children,
+  (SELECT count(*) FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0) AS used
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = %s AND c.relname = %s
 """
 _COLUMNS = """
-SELECT a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attgenerated <> '' OR a.attidentity = 'a'
+SELECT a.attname, format_type(a.atttypid, a.atttypmod) AS pg_type, a.attnotnull,
+  a.attgenerated <> '' OR a.attidentity = 'a' AS is_generated
 FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname = %s AND c.relname = %s AND a.attnum > 0 AND NOT a.attisdropped
 """
 # Columns that an index only carries along (INCLUDE), and expressions, make nothing unique.
 _UNIQUE_KEYS = """
-SELECT array_agg(a.attname::text ORDER BY a.attname)
+SELECT array_agg(a.attname::text ORDER BY a.attname) AS names
 FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid JOIN pg_namespace n ON n.oid = c.relnamespace
 CROSS JOIN unnest(i.indkey) WITH ORDINALITY AS k (attnum, place)
 JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.attnum
@@ -33,6 +35,11 @@ WHERE n.nspname = %s AND c.relname = %s AND i.indisunique AND i.indisvalid AND i
   AND i.indexprs IS NULL AND k.place <= i.indnkeyatts
 GROUP BY i.indexrelid
 """
+# In one statement, because every sync asks, and of a small one most of the time is statements.
+_SHAPE = sql.SQL(
+    "SELECT r.*, (SELECT json_agg(json_build_array(attname, pg_type, attnotnull, is_generated)) FROM ({columns}) c), "
+    "(SELECT json_agg(names) FROM ({keys}) k) FROM ({relation}) r"
+).format(columns=sql.SQL(_COLUMNS), keys=sql.SQL(_UNIQUE_KEYS), relation=sql.SQL(_RELATION))
 # What PostgreSQL rebuilds by itself when a column's type changes (indexes, constraints, statistics) is not among it.
 _DEPENDANTS = """
 SELECT a.attname, string_agg(DISTINCT CASE WHEN v.oid IS NULL THEN pg_describe_object(d.classid, d.objid, d.objsubid)
@@ -120,11 +127,11 @@ def plan_table(
 
     Raises `SchemaRefused` where what has that name cannot be the entity's table.
     """
-    relation = connection.execute(_RELATION, (table.schema, table.name)).fetchone()
-    if relation is None:
+    shape = connection.execute(_SHAPE, 3 * (table.schema, table.name)).fetchone()
+    if shape is None:
         return TablePlan(table, create=True)
-    oid, kind, is_unlogged, has_children, used = relation
-    found = connection.execute(_COLUMNS, (table.schema, table.name)).fetchall()
+    oid, kind, is_unlogged, has_children, used, found, keys = shape
+    found = found or []
     existing = {name: pg_type for name, pg_type, _, _ in found}
     _check_relation(table, kind, existing, is_unlogged, has_children)
     add = tuple(column for column in spec.columns if column.identifier not in existing)
@@ -138,7 +145,7 @@ def plan_table(
     ]
     compared = _with_dependants(connection, oid, compared)
     refused = [refusal for one in compared if (refusal := _refusal(spec, table, one)) is not None]
-    keys_differ = sorted(spec.business_keys) not in unique_keys(connection, table)
+    keys_differ = sorted(spec.business_keys) not in (keys or ())
     if keys_differ:
         refused.append(_keys_refusal(spec, table, add))
     no_keys_now = set(before.business_keys if before else ()) - set(spec.business_keys)
