@@ -20,10 +20,11 @@ from benchmarks.many import MANY
 from benchmarks.memory import MEMORY
 from benchmarks.processes import ChildFailed
 from benchmarks.rich import RICH
+from benchmarks.specs import SPECS
 from benchmarks.sync import SYNC
 from benchmarks.verification import RowsDiffer
 
-BENCHMARKS: tuple[Benchmark, ...] = (SYNC, MEMORY, LATENCY, MANY, RICH, HISTORY, LOAD)
+BENCHMARKS: tuple[Benchmark, ...] = (SYNC, MEMORY, LATENCY, MANY, RICH, HISTORY, LOAD, SPECS)
 RESULTS = Path(__file__).parent / "results"
 _ROUNDS = 3
 _ENDING = (signal.SIGINT, signal.SIGTERM)

@@ -78,6 +78,17 @@ def test_a_quick_run_verifies_its_rows_and_keeps_its_figures(
     assert figures[name]["targets"] == []  # they are meant for a million rows
 
 
+def test_following_specs_is_measured_step_by_step(folder: Path, tmp_path: Path) -> None:
+    command = [*_command(folder, "specs", "--quick"), "--results", str(tmp_path)]
+    ended = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=LIMIT_S)
+    assert ended.returncode == 0, ended.stderr
+    (round_,) = _figures(tmp_path)["specs"]["rounds"]
+    assert round_["changed"]["changes"] == 1, "the operation that is gone"
+    assert round_["changed"]["generated"] == ["generated"]
+    assert set(round_["changed"]["seconds"]) == {"refresh", "load", "compare", "generate"}
+    assert set(round_["unchanged"]["seconds"]) == set(round_["hundred"]["seconds"]) == {"refresh"}
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_run_that_is_interrupted_leaves_nothing_behind(folder: Path, tmp_path: Path, number: signal.Signals) -> None:
     command = [*_command(folder, "sync", "--rows", "100000", "--no-peers"), "--results", str(tmp_path / "results")]
