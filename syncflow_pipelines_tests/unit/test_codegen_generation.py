@@ -233,6 +233,27 @@ def test_a_file_that_was_lost_is_generated_again(tmp_path: Path) -> None:
     assert (world.folder / "__init__.py").exists()
 
 
+def test_a_file_that_was_left_empty_is_generated_again(tmp_path: Path) -> None:
+    world = World(tmp_path, "pets")
+    world.generate()
+    before = world.files()
+    (world.folder / "pets_mcp.py").write_bytes(b"")
+    assert world.statuses() == {"pets": "generated"}
+    assert world.files() == before
+
+
+@pytest.mark.parametrize("only", [[], ["user_service"]])
+def test_a_service_whose_new_name_has_the_same_modules_keeps_them(tmp_path: Path, only: list[str]) -> None:
+    world = World(tmp_path, "user-service")
+    world.generate()
+    world.services.clear()
+    world.add("user_service")
+    world.generate(only=only)
+    world.generate()
+    assert {"user_service_mcp.py", "user_service_resolver.py"} <= world.files().keys()
+    assert world.statuses() == {"user_service": "unchanged"}
+
+
 def test_a_lost_manifest_is_made_anew(tmp_path: Path) -> None:
     world = World(tmp_path, "pets")
     world.generate()
