@@ -11,7 +11,7 @@ from syncflow_pipelines.config.auth import BearerAuth, HeaderAuth
 from syncflow_pipelines.config.services import McpOptions, OperationRule
 from syncflow_pipelines.errors import GenerationFailed
 from syncflow_pipelines.openapi.model import Finding
-from syncflow_pipelines_tests.server.mcp_world import operation
+from syncflow_pipelines_tests.server.mcp_world import body, operation, spec_of
 from syncflow_pipelines_tests.unit.generated_world import QuickVerifier, World, small_spec
 
 
@@ -305,6 +305,18 @@ def test_a_large_catalogue_is_offered_by_search(tmp_path: Path) -> None:
     world.change("pets", mcp=McpOptions(size_budget_bytes=100, mode="tools"))
     world.generate()
     assert b'mode="tools"' in world.files()["pets_mcp.py"]
+
+
+def test_tools_that_all_hold_something_large_are_refused(tmp_path: Path) -> None:
+    pet = {"type": "object", "properties": {f"p{number}": {"type": "string"} for number in range(1_100)}}
+    large = body("application/json", {"$ref": "#/components/schemas/Pet"})
+    operations = [operation("post", f"/{number}", large, f"add{number}") for number in range(1_000)]
+    world = World(tmp_path)
+    world.add("pets", spec_of(*operations, schemas={"Pet": pet}))
+    report = world.generate().services[0]
+    assert "leave operations out" in f"{report.error}"
+    world.change("pets", components=("rest",))
+    assert world.statuses() == {"pets": "generated"}
 
 
 def test_a_read_only_server_has_only_what_changes_nothing(tmp_path: Path) -> None:
