@@ -129,8 +129,8 @@ def test_schemes_of_security_count_whatever_they_are_called(other: str) -> None:
         paths = {"/pets": {"get": {"responses": OK, "security": by}}}
         return normalise(openapi(paths, "3.1.0", components={"securitySchemes": schemes}))
 
-    contracts = {secured([requirement]).contract for requirement in ({}, {"x-api-key": []}, {other: []})}
-    assert len(contracts) == 3
+    requirements: list[dict[str, Json]] = [{}, {"x-api-key": []}, {other: []}]
+    assert len({secured([requirement]).contract for requirement in requirements}) == 3
 
 
 @pytest.mark.parametrize(
