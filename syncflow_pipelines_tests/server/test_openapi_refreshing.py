@@ -394,3 +394,17 @@ def test_two_that_look_at_once_leave_one_whole_state(tmp_path: Path) -> None:
     assert (
         json.loads((tmp_path / "specs" / "crm-openapi.json").read_bytes())["servers"] == last.spec.document["servers"]
     )
+
+
+def test_a_signature_that_a_redirect_adds_is_in_no_file_and_makes_no_change(tmp_path: Path) -> None:
+    with SpecHost({}) as host, SpecHost({}) as storage:
+        services = services_in(tmp_path, host.service())
+        for signature, status in (("first-signature", "changed"), ("second-signature", "unchanged")):
+            there = f"/crm.json?signature={signature}"
+            host.routes["/openapi.json"] = reply(302, b"", {"Location": f"{storage.url}{there}"})
+            storage.routes = {there: SPEC}
+            (seen,) = refresh(services, settings_in(tmp_path))
+            assert (seen.status, seen.url) == (status, f"{storage.url}/crm.json")
+    written = [file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()]
+    assert written
+    assert not any(b"-signature" in content for content in written)

@@ -59,7 +59,7 @@ def test_documentation_is_taken_away_at_any_depth_but_not_where_it_is_a_name() -
 
 
 def test_many_operations_that_reach_many_schemas_are_compared() -> None:
-    many = 4_000
+    many = 5_000
     links = {
         f"S{number}": {"type": "object", "properties": {"next": ref(f"S{(number + 1) % many}")}}
         for number in range(many)
@@ -72,7 +72,7 @@ def test_many_operations_that_reach_many_schemas_are_compared() -> None:
     )
     start = time.process_time()
     diff = compare(old, new)
-    assert time.process_time() - start < 8
+    assert time.process_time() - start < 20
     assert [(change.rule, len(change.operations)) for change in diff.changes] == [("request-type-changed", many)]
 
 
