@@ -12,6 +12,7 @@ import pytest
 
 from syncflow_pipelines.config import BearerAuth, Environment, HeaderAuth, ServiceConfig, Services
 from syncflow_pipelines.errors import ConfigurationError, SpecError
+from syncflow_pipelines.openapi.inner_form import FORMAT
 from syncflow_pipelines.openapi.refreshing import Refreshed, configuration_digest, refresh
 from syncflow_pipelines_tests.server.calling import TOKEN
 from syncflow_pipelines_tests.server.raw_server import Peer, RawServer, Request, hang, head, reply, then_close
@@ -157,7 +158,7 @@ def test_what_was_lost_is_fetched_again(tmp_path: Path, damage: str) -> None:
             case "garbage":
                 checksums.write_text("<<<<<<< HEAD")
             case "other format":
-                checksums.write_text(checksums.read_text().replace('"form": 1', '"form": 0'))
+                checksums.write_text(checksums.read_text().replace(f'"form": {FORMAT}', '"form": 0'))
             case _:
                 checksums.write_text(json.dumps({"crm": first.checksum}))
         host.forget()
