@@ -150,12 +150,13 @@ class _Run:
             raise GenerationFailed(f"{file} is not what was generated; it stays as it is: move it away, or use --force")
 
     def _remove(self, name: str) -> ServiceReport:
-        entry = self.entries[name]
-        names = [file.name for file in entry.files]
+        entry = self.entries.pop(name)
+        # `user_service` has the files that were those of `user-service`
+        others = {file.name for other in self.entries.values() for file in other.files}
+        names = [file.name for file in entry.files if file.name not in others]
         edited = [] if self.is_forced else package.touched(self.folder, names)
         if not self.is_dry:
             package.remove_files(self.folder, [name for name in names if name not in edited])
-        del self.entries[name]
         notes = tuple(f"{each} was edited by hand and stays; remove it yourself" for each in edited)
         return ServiceReport(name, "removed", entry.files, notes=notes)
 

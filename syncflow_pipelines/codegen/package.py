@@ -68,8 +68,8 @@ def touched(folder: Path, names: Iterable[str]) -> list[str]:
 
 
 def is_complete(folder: Path, entry: Entry) -> bool:
-    """Whether all files of a service are there."""
-    return all((folder / file.name).is_file() for file in entry.files)
+    """Whether all files of a service are there; one that is empty is what a machine that went down has left of it."""
+    return all((folder / file.name).is_file() and (folder / file.name).stat().st_size for file in entry.files)
 
 
 def replace_files(folder: Path, contents: Mapping[str, bytes]) -> None:

@@ -13,6 +13,7 @@ INSERT INTO spec_verdicts (version, service, contract, is_accepted, decided_by, 
 VALUES (%(version)s, %(service)s, %(contract)s, %(is_accepted)s, %(by)s, %(note)s)
 ON CONFLICT (version) DO UPDATE SET contract = excluded.contract, is_accepted = excluded.is_accepted,
   decided_at = now(), decided_by = excluded.decided_by, note = excluded.note
+WHERE excluded.is_accepted
 """
 _LIST = """
 SELECT version, is_accepted, decided_at, decided_by, note FROM spec_verdicts WHERE service = %s
@@ -39,7 +40,7 @@ def decide(
     by: str | None = None,
     note: str | None = None,
 ) -> None:
-    """Records whether the version is accepted, in place of what was recorded of it."""
+    """Records whether the version is accepted; what somebody has accepted meanwhile stays so."""
     values = {"version": version.id, "service": version.service, "contract": version.contract}
     connection.execute(_DECIDE, {**values, "is_accepted": is_accepted, "by": by, "note": note})
 

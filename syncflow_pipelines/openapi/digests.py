@@ -140,6 +140,8 @@ def _noticeable_at(word: str, value: Json) -> Json:
         return value
     if word == "scopes":
         return sorted(value)  # what is said of each is documentation
+    if word == "security" and isinstance(value, list):
+        return sorted(value, key=_sorting_key)  # the keys are names, and often one such as `x-api-key`
     if isinstance(value, dict):
         return noticeable_map(value) if word in _MAPS else noticeable(value)
     if not isinstance(value, list):

@@ -1,6 +1,9 @@
 """What can be reached in a graph, and which names can all reach each other."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from typing import Generic, TypeVar
+
+Node = TypeVar("Node", bound=Hashable)
 
 
 def reachable(names: Iterable[str], targets: Callable[[str], Iterable[str]]) -> set[str]:
@@ -14,10 +17,10 @@ def reachable(names: Iterable[str], targets: Callable[[str], Iterable[str]]) -> 
     return found
 
 
-def knots(graph: Mapping[str, Iterable[str]]) -> Iterator[tuple[str, ...]]:
-    """The names of the graph in groups that can all reach each other, every group after those that it reaches.
+def knots(graph: Mapping[Node, Iterable[Node]]) -> Iterator[tuple[Node, ...]]:
+    """The nodes of the graph in groups that can all reach each other, every group after those that it reaches.
 
-    Tarjan's algorithm, without recursion. Targets that are no name of the graph are passed over.
+    Tarjan's algorithm, without recursion. Targets that are no node of the graph are passed over.
     """
     walk = _Walk(graph)
     for name in graph:
@@ -25,15 +28,15 @@ def knots(graph: Mapping[str, Iterable[str]]) -> Iterator[tuple[str, ...]]:
             yield from walk.from_(name)
 
 
-class _Walk:
-    def __init__(self, graph: Mapping[str, Iterable[str]]) -> None:
+class _Walk(Generic[Node]):
+    def __init__(self, graph: Mapping[Node, Iterable[Node]]) -> None:
         self.graph = graph
-        self.number: dict[str, int] = {}
-        self.lowest: dict[str, int] = {}
-        self.open: list[str] = []
-        self.is_open: set[str] = set()
+        self.number: dict[Node, int] = {}
+        self.lowest: dict[Node, int] = {}
+        self.open: list[Node] = []
+        self.is_open: set[Node] = set()
 
-    def from_(self, start: str) -> Iterator[tuple[str, ...]]:
+    def from_(self, start: Node) -> Iterator[tuple[Node, ...]]:
         way = [(start, self.entered(start))]
         while way:
             name, ahead = way[-1]
@@ -49,16 +52,16 @@ class _Walk:
             elif target in self.is_open:
                 self.lower(name, self.number[target])
 
-    def entered(self, name: str) -> Iterator[str]:
+    def entered(self, name: Node) -> Iterator[Node]:
         self.number[name] = self.lowest[name] = len(self.number)
         self.open.append(name)
         self.is_open.add(name)
         return (target for target in self.graph[name] if target in self.graph)
 
-    def lower(self, name: str, number: int) -> None:
+    def lower(self, name: Node, number: int) -> None:
         self.lowest[name] = min(self.lowest[name], number)
 
-    def closed(self, name: str) -> tuple[str, ...]:
+    def closed(self, name: Node) -> tuple[Node, ...]:
         at = len(self.open) - 1
         while self.open[at] != name:
             at -= 1

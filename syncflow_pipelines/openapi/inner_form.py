@@ -11,7 +11,7 @@ import orjson
 from syncflow_pipelines.errors import UnusableSpec
 from syncflow_pipelines.openapi.model import Finding, Json, Operation, Spec
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 _UNUSUAL: Final = b" "
 """Stands first where the standard library wrote the bytes, because orjson could not."""
 

@@ -34,7 +34,8 @@ class Part:
     url: str
     """As it was asked for."""
     found_at: str = ""
-    """Where it was found, redirects followed; empty where there was none."""
+    """Where it was found, redirects followed; empty where there was none. Without the query where a redirect led to
+    another server: that is how storage is signed for."""
     sha256: str = ""
     size: int = 0
     """Bytes, decompressed."""
@@ -53,11 +54,13 @@ class Part:
 def part_of(url: str, document: Document, known: Part | None) -> Part:
     """The part that was read; where the server said that `known` is still right, with its digest."""
     given = document.validators
+    is_signed = not document.is_at_home and document.url != url
+    found_at = document.url.partition("?")[0] if is_signed else document.url
     if document.content is None:
         assert known is not None, "nobody answers 304 to a request without validators"
-        return Part(url, document.url, known.sha256, known.size, known.etag, known.last_modified)
+        return Part(url, found_at, known.sha256, known.size, known.etag, known.last_modified)
     digest = hashlib.sha256(document.content).hexdigest()
-    return Part(url, document.url, digest, len(document.content), given.etag, given.last_modified)
+    return Part(url, found_at, digest, len(document.content), given.etag, given.last_modified)
 
 
 def knowing(known: Part | None) -> dict[str, Validators]:

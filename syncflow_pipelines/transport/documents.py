@@ -43,7 +43,7 @@ class Document:
     url: str
     """Where it was found in the end, redirects followed."""
     content: bytes | None
-    """None where the server says that it is what `validators` were given for."""
+    """Without the client's credentials. None where the server says that it is what `validators` were given for."""
     validators: Validators
     is_at_home: bool
     """Whether every request for it went to the client's own origin."""
@@ -171,7 +171,9 @@ class DocumentClient:
                 reply = self._exchanger(origin, at_home).visit(target, conditions)
             if reply.status == HTTPStatus.OK:
                 _hold_whole(reply, visit)
-                return Document(url, reply.body, validators_of(reply.headers), at_home)
+                # services show who asks them in examples; what they show is kept in files that people share
+                content = self._redaction.mask_document(reply.body)
+                return Document(url, content, validators_of(reply.headers), at_home)
             if reply.status == HTTPStatus.NOT_MODIFIED and conditions:
                 return Document(url, None, known, at_home)
             if reply.status not in REDIRECTS:

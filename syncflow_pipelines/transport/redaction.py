@@ -9,6 +9,8 @@ from syncflow_pipelines.errors import ConfigurationError
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _SHORTEST = 4
 """Shorter values are no secrets, and replacing them would garble everything."""
+_SHORTEST_IN_DOCUMENTS = 12
+"""Shorter ones may be words of a document that has to stay as it is."""
 _SHOWN = 400
 _NOTHING = r"(?!)"
 """Matches nowhere."""
@@ -25,6 +27,7 @@ class Redaction:
             _check(name, value)
         found = {secret for value in headers.values() for secret in _secrets(value)}
         longest_first = sorted(found, key=len, reverse=True)
+        self._in_documents = [text.encode() for text in longest_first if len(text) >= _SHORTEST_IN_DOCUMENTS]
         self._secrets = re.compile("|".join(map(re.escape, longest_first)) or _NOTHING, re.IGNORECASE)
 
     def clean(self, text: str, longest: int = _SHOWN) -> str:
@@ -36,6 +39,13 @@ class Redaction:
     def mask(self, text: str) -> str:
         """The text with `***` in place of every secret."""
         return self._secrets.sub("***", text)
+
+    def mask_document(self, content: bytes) -> bytes:
+        """The document with `***` in place of every secret that is long enough to be told from its words."""
+        for secret in self._in_documents:
+            if secret in content:
+                content = content.replace(secret, b"***")
+        return content
 
     def cause(self, error: BaseException | None) -> BaseException | None:
         """The error as a cause to keep, or None where it, or one behind it, shows a secret."""

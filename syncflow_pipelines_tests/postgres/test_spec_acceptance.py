@@ -7,6 +7,7 @@ import pytest
 
 from syncflow_pipelines.config import OperationRule, ServiceConfig
 from syncflow_pipelines.database import Database
+from syncflow_pipelines.database.spec_verdicts import decide
 from syncflow_pipelines.database.specs import SpecContent, SpecRecord, record_spec
 from syncflow_pipelines.openapi.acceptance import CONFIGURED, acknowledge, judge
 from syncflow_pipelines.openapi.history import UnknownVersion, kept_versions, pick, spec_of
@@ -70,6 +71,15 @@ def test_a_breaking_change_that_somebody_accepted_is_the_new_measure(database: D
     assert judge(database, SERVICE).verdict == standing.verdict
     publish(database, "list", "count")
     assert judge(database, SERVICE).is_accepted
+
+
+def test_an_acceptance_outlives_a_comparison_that_was_under_way(database: Database) -> None:
+    publish(database, "list", "find")
+    publish(database, "list")
+    accepted = acknowledge(database, SERVICE, "somebody")
+    with database.connection() as connection:
+        decide(connection, accepted.current, is_accepted=False)
+    assert judge(database, SERVICE).verdict == accepted.verdict
 
 
 def test_the_configuration_accepts_by_the_contract_also_what_was_refused_before(database: Database) -> None:

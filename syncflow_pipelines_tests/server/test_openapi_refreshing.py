@@ -12,6 +12,7 @@ import pytest
 
 from syncflow_pipelines.config import BearerAuth, Environment, HeaderAuth, ServiceConfig, Services
 from syncflow_pipelines.errors import ConfigurationError, SpecError
+from syncflow_pipelines.openapi.inner_form import FORMAT
 from syncflow_pipelines.openapi.refreshing import Refreshed, configuration_digest, refresh
 from syncflow_pipelines_tests.server.calling import TOKEN
 from syncflow_pipelines_tests.server.raw_server import Peer, RawServer, Request, hang, head, reply, then_close
@@ -157,7 +158,7 @@ def test_what_was_lost_is_fetched_again(tmp_path: Path, damage: str) -> None:
             case "garbage":
                 checksums.write_text("<<<<<<< HEAD")
             case "other format":
-                checksums.write_text(checksums.read_text().replace('"form": 1', '"form": 0'))
+                checksums.write_text(checksums.read_text().replace(f'"form": {FORMAT}', '"form": 0'))
             case _:
                 checksums.write_text(json.dumps({"crm": first.checksum}))
         host.forget()
@@ -394,3 +395,17 @@ def test_two_that_look_at_once_leave_one_whole_state(tmp_path: Path) -> None:
     assert (
         json.loads((tmp_path / "specs" / "crm-openapi.json").read_bytes())["servers"] == last.spec.document["servers"]
     )
+
+
+def test_a_signature_that_a_redirect_adds_is_in_no_file_and_makes_no_change(tmp_path: Path) -> None:
+    with SpecHost({}) as host, SpecHost({}) as storage:
+        services = services_in(tmp_path, host.service())
+        for signature, status in (("first-signature", "changed"), ("second-signature", "unchanged")):
+            there = f"/crm.json?signature={signature}"
+            host.routes["/openapi.json"] = reply(302, b"", {"Location": f"{storage.url}{there}"})
+            storage.routes = {there: SPEC}
+            (seen,) = refresh(services, settings_in(tmp_path))
+            assert (seen.status, seen.url) == (status, f"{storage.url}/crm.json")
+    written = [file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()]
+    assert written
+    assert not any(b"-signature" in content for content in written)

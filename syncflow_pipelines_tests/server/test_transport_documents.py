@@ -70,6 +70,18 @@ def test_a_document_comes_with_its_validators_and_where_it_was_found() -> None:
     assert [request.headers["authorization"] for request in home.requests] == [f"Bearer {TOKEN}"] * 2
 
 
+def test_a_document_that_shows_who_asks_comes_without_the_credential() -> None:
+    shown = b'{"example": "curl -H \'Authorization: Bearer %b\'", "key": "%b"}' % (TOKEN.encode(), TOKEN.encode())
+    with RawServer(reply(body=shown)) as home, client(home) as reader:
+        document = reader.get(f"{home.url}/openapi.json")
+    assert document.content == b'{"example": "curl -H \'Authorization: ***\'", "key": "***"}'
+
+
+def test_a_short_credential_is_no_reason_to_alter_words_of_a_document() -> None:
+    with RawServer(reply(body=b'{"paths": {}}')) as home, client(home, headers={"X-Key": "paths"}) as reader:
+        assert reader.get(home.url).content == b'{"paths": {}}'
+
+
 def test_validators_go_to_the_url_that_gave_them_and_to_no_other() -> None:
     modified = "Sat, 28 Nov 2026 10:00:00 GMT"
     with RawServer(redirect("/v2"), reply(304, b"")) as home, client(home) as reader:

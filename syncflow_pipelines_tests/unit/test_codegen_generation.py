@@ -11,7 +11,7 @@ from syncflow_pipelines.config.auth import BearerAuth, HeaderAuth
 from syncflow_pipelines.config.services import McpOptions, OperationRule
 from syncflow_pipelines.errors import GenerationFailed
 from syncflow_pipelines.openapi.model import Finding
-from syncflow_pipelines_tests.server.mcp_world import operation
+from syncflow_pipelines_tests.server.mcp_world import body, operation, spec_of
 from syncflow_pipelines_tests.unit.generated_world import QuickVerifier, World, small_spec
 
 
@@ -233,6 +233,27 @@ def test_a_file_that_was_lost_is_generated_again(tmp_path: Path) -> None:
     assert (world.folder / "__init__.py").exists()
 
 
+def test_a_file_that_was_left_empty_is_generated_again(tmp_path: Path) -> None:
+    world = World(tmp_path, "pets")
+    world.generate()
+    before = world.files()
+    (world.folder / "pets_mcp.py").write_bytes(b"")
+    assert world.statuses() == {"pets": "generated"}
+    assert world.files() == before
+
+
+@pytest.mark.parametrize("only", [[], ["user_service"]])
+def test_a_service_whose_new_name_has_the_same_modules_keeps_them(tmp_path: Path, only: list[str]) -> None:
+    world = World(tmp_path, "user-service")
+    world.generate()
+    world.services.clear()
+    world.add("user_service")
+    world.generate(only=only)
+    world.generate()
+    assert {"user_service_mcp.py", "user_service_resolver.py"} <= world.files().keys()
+    assert world.statuses() == {"user_service": "unchanged"}
+
+
 def test_a_lost_manifest_is_made_anew(tmp_path: Path) -> None:
     world = World(tmp_path, "pets")
     world.generate()
@@ -284,6 +305,18 @@ def test_a_large_catalogue_is_offered_by_search(tmp_path: Path) -> None:
     world.change("pets", mcp=McpOptions(size_budget_bytes=100, mode="tools"))
     world.generate()
     assert b'mode="tools"' in world.files()["pets_mcp.py"]
+
+
+def test_tools_that_all_hold_something_large_are_refused(tmp_path: Path) -> None:
+    pet = {"type": "object", "properties": {f"p{number}": {"type": "string"} for number in range(1_100)}}
+    large = body("application/json", {"$ref": "#/components/schemas/Pet"})
+    operations = [operation("post", f"/{number}", large, f"add{number}") for number in range(1_000)]
+    world = World(tmp_path)
+    world.add("pets", spec_of(*operations, schemas={"Pet": pet}))
+    report = world.generate().services[0]
+    assert "leave operations out" in f"{report.error}"
+    world.change("pets", components=("rest",))
+    assert world.statuses() == {"pets": "generated"}
 
 
 def test_a_read_only_server_has_only_what_changes_nothing(tmp_path: Path) -> None:

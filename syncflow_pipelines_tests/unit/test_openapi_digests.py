@@ -122,6 +122,17 @@ def test_what_callers_notice_changes_its_operation_alone(change: str) -> None:
     assert after.operations[1].digest == BEFORE.operations[1].digest
 
 
+@pytest.mark.parametrize("other", ["title", "x-other-key"])
+def test_schemes_of_security_count_whatever_they_are_called(other: str) -> None:
+    def secured(by: list[dict[str, Json]]) -> Spec:
+        schemes = {name: {"type": "apiKey", "in": "header", "name": "k"} for name in ("x-api-key", other)}
+        paths = {"/pets": {"get": {"responses": OK, "security": by}}}
+        return normalise(openapi(paths, "3.1.0", components={"securitySchemes": schemes}))
+
+    requirements: list[dict[str, Json]] = [{}, {"x-api-key": []}, {other: []}]
+    assert len({secured([requirement]).contract for requirement in requirements}) == 3
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -1,5 +1,6 @@
 """Specs that are built to be expensive are compared within bounds, and never end in an error of Python's."""
 
+import time
 from copy import deepcopy
 from random import Random
 from typing import Any
@@ -8,7 +9,9 @@ import pytest
 
 from syncflow_pipelines.openapi.diff import as_json, as_markdown, as_text, compare
 from syncflow_pipelines.openapi.diff.values import contract, fingerprint, without_documentation
+from syncflow_pipelines.openapi.normalising import normalise
 from syncflow_pipelines_tests.unit.diff_specs import Document, rules, spec_of, with_schemas
+from syncflow_pipelines_tests.unit.openapi_documents import OK, openapi
 
 TEXT, WHOLE = {"type": "string"}, {"type": "integer"}
 
@@ -53,6 +56,24 @@ def test_documentation_is_taken_away_at_any_depth_but_not_where_it_is_a_name() -
         "default": {"title": 1},
     }
     assert without_documentation(schema) == {"properties": {"description": TEXT}, "default": {"title": 1}}
+
+
+def test_many_operations_that_reach_many_schemas_are_compared() -> None:
+    many = 5_000
+    links = {
+        f"S{number}": {"type": "object", "properties": {"next": ref(f"S{(number + 1) % many}")}}
+        for number in range(many)
+    }
+    body = {"requestBody": {"content": {"application/json": {"schema": ref("S0")}}}}
+    paths = {f"/p{number}": {"post": {**body, "responses": OK}} for number in range(many)}
+    old, new = (
+        normalise(openapi(paths, "3.1.0", components={"schemas": {**links, f"S{many - 1}": {"type": kind}}}))
+        for kind in ("string", "integer")
+    )
+    start = time.process_time()
+    diff = compare(old, new)
+    assert time.process_time() - start < 20
+    assert [(change.rule, len(change.operations)) for change in diff.changes] == [("request-type-changed", many)]
 
 
 def test_ten_thousand_properties_are_compared() -> None:

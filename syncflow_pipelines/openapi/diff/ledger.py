@@ -7,6 +7,7 @@ from typing import Literal
 from syncflow_pipelines.openapi.diff.model import SEVERITIES, Change, SpecDiff, Touched
 from syncflow_pipelines.openapi.diff.rules import RULES, Direction
 from syncflow_pipelines.openapi.diff.values import excerpt, fingerprint
+from syncflow_pipelines.openapi.graphs import knots
 from syncflow_pipelines.openapi.model import Json
 
 
@@ -73,14 +74,14 @@ class Ledger:
         """Of every origin the operations from which it is reached, as bits; and the operations in that order."""
         order = sorted(self._operations())
         reach: dict[Origin, int] = {operation: 1 << position for position, operation in enumerate(order)}
-        left: list[Origin] = [*order]
-        while left:
-            origin = left.pop()
-            for pair in self._below.get(origin, ()):
-                known = reach.get(pair, 0)
-                if reach[origin] | known != known:
-                    reach[pair] = reach[origin] | known
-                    left.append(pair)
+        origins: list[Origin] = [*order, *self._reached]
+        below: dict[Origin, Iterable[Origin]] = {origin: self._below.get(origin, set()) for origin in origins}
+        # those that refer to others first, so that each reference is followed once
+        for together in reversed(list(knots(below))):
+            reached_by = _union(reach.get(one, 0) for one in together)
+            reach.update(dict.fromkeys(together, reached_by))
+            for pair in {pair for one in together for pair in below[one]}:
+                reach[pair] = reach.get(pair, 0) | reached_by
         return reach, order
 
     def _operations(self) -> set[Touched]:
