@@ -217,6 +217,12 @@ def test_the_tools_are_listed_with_what_they_cost_without_a_database(shared_proj
     assert not (shared_project.home / "postgres").exists()
 
 
+def test_a_service_that_has_no_server_is_told_beside_the_list(shared_project: ProjectFolder) -> None:
+    listed = shared_project.syncflow("mcp", "--list", "--service", "user-service")
+    assert (listed.returncode, "10 tools" in listed.stdout) == (1, True)
+    assert "Error: user_service: auto_generated has no MCP server of it; run: syncflow generate" in listed.stderr
+
+
 def status(project: ProjectFolder) -> str:
     found = runs(project)
     return str(found[0]["status"]) if found else "none"
