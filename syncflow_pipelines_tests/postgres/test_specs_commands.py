@@ -171,6 +171,21 @@ def test_what_cannot_be_done_is_told_in_a_sentence(
     assert "Traceback" not in said.err
 
 
+@pytest.mark.parametrize("command", [("specs",), ("specs", "fetch"), ("generate",)])
+def test_in_another_folder_the_way_is_shown_and_nothing_is_written(
+    command: tuple[str, ...], syncflow: Syncflow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    monkeypatch.setenv("SYNCFLOW_HOME", str(elsewhere / ".syncflow"))
+    said = syncflow(*command)
+    file = elsewhere / "config" / "auto_sync_services.yaml"
+    assert (said.code, said.out) == (0, "")
+    assert f"there is no {file}; go to the folder of SyncFlow" in said.err
+    assert list(elsewhere.iterdir()) == []
+
+
 def test_a_version_that_is_not_kept_is_told(syncflow: Syncflow) -> None:
     syncflow("specs", "fetch", "parcels")
     said = syncflow("specs", "diff", "parcels", "--from", "deadbeef")

@@ -56,6 +56,9 @@ def status_command(invocation: Invocation, name: str | None, as_json: bool) -> i
     """Tell how every spec stands, or one, with the versions that are kept of it. Nothing is fetched."""
     services = invocation.services
     chosen = choose_services(services, [name]) if name else services.services
+    if not chosen:
+        invocation.note(invocation.no_service)
+        return 0
     with open_database(invocation.settings) as database:
         with database.connection() as connection:
             records = recorded_specs(connection)
