@@ -30,7 +30,7 @@ LONGEST_ASIDE = 70
 
 @click.group("demo", cls=DefaultGroup, default="run")
 def command() -> None:
-    """Run the whole job once against a demo source, and check the result.
+    """Run the whole job once on a demo source and services, and check the result.
 
     \b
       syncflow demo                     discover, sync, change rows at the source, sync again, compare
