@@ -1,5 +1,6 @@
 """`syncflow mcp`: the hub for MCP clients."""
 
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -54,6 +55,10 @@ def command(
     from syncflow_pipelines.mcp_hub.serving import serve_http, serve_stdio
 
     if address is None:
+        if sys.stdin.isatty():
+            invocation.note(
+                "An MCP client is expected on stdin; --list shows the tools, --http serves; Ctrl-C ends it."
+            )
         serve_stdio(hub, call_on_signal)
     else:
         serve_http(hub, address, lambda url: invocation.note(f"Serving MCP on {url}; Ctrl-C ends it."))
