@@ -38,10 +38,10 @@ $(INSTALLED): requirements.lock pyproject.toml
 	@"$(BIN)/python" -m compileall -q syncflow_pipelines
 	@touch "$@"
 
-demo: setup ## run the main job once on the demo source and show what happened
+demo: setup ## run the main job once on the demo source and services, and show what happened
 	@$(BIN)/syncflow demo
 
-dev: setup ## Dagster's UI and daemon with the demo source, until Ctrl-C
+dev: setup ## Dagster's UI and daemon with the demo source and services, until Ctrl-C
 	@$(BIN)/syncflow dev
 
 auto-sync-fetch: setup ## fetch the OpenAPI specs of the services
@@ -50,9 +50,8 @@ auto-sync-fetch: setup ## fetch the OpenAPI specs of the services
 auto-sync-regenerate: setup ## generate MCP servers and resolvers from the specs that changed
 	@$(BIN)/syncflow generate
 
-auto-sync-all: ## both
-	@$(MAKE) --no-print-directory auto-sync-fetch
-	@$(MAKE) --no-print-directory auto-sync-regenerate
+auto-sync-all: setup ## both; a service that cannot be fetched does not keep the others from being generated
+	@status=0; $(BIN)/syncflow specs fetch || status=$$?; $(BIN)/syncflow generate || status=$$?; exit $$status
 
 auto-sync-watch: setup ## fetch and generate whenever a spec changes, until Ctrl-C
 	@$(BIN)/syncflow specs watch --interval 300

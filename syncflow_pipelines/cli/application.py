@@ -21,8 +21,8 @@ FLAGS = frozenset({"-v", "-vv", "--verbose", "-q", "--quiet", "--debug"})
 """Global flags, which may stand behind the command too."""
 
 SUMMARIES = {
-    "demo": "Run the whole job once against a demo source, and check the result.",
-    "dev": "Run the Dagster UI, the daemon and the demo source until Ctrl-C.",
+    "demo": "Run the whole job once on a demo source and services, and check the result.",
+    "dev": "Run the Dagster UI, the daemon, the demo source and services until Ctrl-C.",
     "connectors": "List the sources of connectors.yaml, and test them.",
     "discover": "Ask the sources what they offer; make and follow the tables.",
     "entities": "List what was discovered, or show one entity.",
@@ -46,7 +46,7 @@ SUMMARIES = {
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 @click.option("--config-dir", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
-              help="Folder of connectors.yaml.  [SYNCFLOW_CONFIG_DIR, else ./config]")  # fmt: skip
+              help="Folder of the YAML files.  [SYNCFLOW_CONFIG_DIR, else ./config]")  # fmt: skip
 @click.option("--home", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
               help="Folder of all state.  [SYNCFLOW_HOME, else ./.syncflow]")  # fmt: skip
 @click.option("-v", "--verbose", count=True, help="Log to stderr what happens; -vv logs everything.")
@@ -57,7 +57,7 @@ SUMMARIES = {
 def application(
     invocation: Invocation, config_dir: Path | None, home: Path | None, verbose: int, quiet: bool, debug: bool
 ) -> None:
-    """Keep PostgreSQL tables in step with the APIs that they come from.
+    """Keep PostgreSQL tables and code in step with the APIs that they come from.
 
     \b
     A first look, with nothing to set up:
@@ -71,6 +71,12 @@ def application(
       syncflow discover                 what does it offer?
       syncflow sync --all               fetch it
       syncflow runs                     what happened?
+
+    \b
+    Your own services, once config/auto_sync_services.yaml names them:
+      syncflow specs fetch              what do they offer?
+      syncflow generate                 make MCP servers and resolvers of it
+      syncflow mcp --list               which tools are there?
 
     Tables go to stdout and everything else to stderr; --json prints one object a line.
     Exit codes: 0 done, 1 something failed, 2 usage or configuration; 130 and 143 ended by a signal.

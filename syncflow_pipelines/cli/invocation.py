@@ -43,6 +43,16 @@ class Invocation:
         return load_services(self.settings)
 
     @property
+    def no_service(self) -> str:
+        """Why there is no service to work on, for a person who may be in another folder than they think."""
+        from syncflow_pipelines.config import SERVICES_FILE
+
+        file = self.settings.config_dir / SERVICES_FILE
+        if file.exists():
+            return f"{file} names no service; add one, as the comments in the file show"
+        return f"there is no {file}; go to the folder of SyncFlow, or name its folder config by --config-dir"
+
+    @property
     def quiet(self) -> bool:
         return self.verbosity < 0
 

@@ -36,8 +36,10 @@ def generate_kept(
             specs[service.name] = store.spec(service.name)
         except SpecError as error:
             failed.append(ServiceReport(service.name, "failed", error=_cause(error)))
-    report = generate(services, specs, only=only, force=force, dry_run=dry_run)
-    together = sorted((*report.services, *failed), key=lambda one: one.service)
+    generated: tuple[ServiceReport, ...] = ()
+    if specs or services.settings.generated_dir.exists():  # a folder is made only for something that goes into it
+        generated = generate(services, specs, only=only, force=force, dry_run=dry_run).services
+    together = sorted((*generated, *failed), key=lambda one: one.service)
     return GenerationReport(tuple(together), dry_run)
 
 

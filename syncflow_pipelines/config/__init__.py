@@ -22,10 +22,12 @@ from syncflow_pipelines.config.services import (
     Services,
     ServiceSettings,
 )
+from syncflow_pipelines.config.services_file import FILE_NAME as SERVICES_FILE
 from syncflow_pipelines.config.services_file import load_services
 from syncflow_pipelines.config.settings import Settings, load_settings
 
 __all__ = [
+    "SERVICES_FILE",
     "Auth",
     "BearerAuth",
     "Component",

@@ -1,5 +1,6 @@
 """A service's spec, read from where its configuration says, together with all that it refers to."""
 
+import re
 import ssl
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -39,6 +40,9 @@ ACCEPT: Final = "application/json, application/vnd.oai.openapi+json, application
 DEADLINE_FACTOR: Final = 2
 """A spec may take so many times `timeout_s`, which is how long a server may be silent."""
 MAX_RETRY_AFTER_S: Final = 60.0
+
+_FAILED: Final = re.compile(r"GET \S+ failed(?: (?P<after>after \d+ attempts))?: (?P<reason>.*)", re.DOTALL)
+"""How the transport says that a request failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,8 +206,18 @@ def _nothing_found(service: ServiceConfig, failures: Sequence[tuple[str, Syncflo
     elif UnusableSpec in kinds:
         kind = UnusableSpec
     told = "; ".join(f"{url}: {_reason(error)}" for url, error in failures)
+    if kind is SourceUnreachable:
+        return kind(
+            f"{service.name} does not answer with its spec ({told}); start or mend the service, or its base_url"
+        )
     return kind(f"{service.name} shows no OpenAPI document ({told}); mend base_url and openapi_path, or the service")
 
 
 def _reason(error: SyncflowError) -> str:
-    return "it answered 404" if isinstance(error, NotFound) else str(error).partition(" failed: ")[2] or str(error)
+    """What went wrong, without the URL, which is told already."""
+    if isinstance(error, NotFound):
+        return "it answered 404"
+    failed = _FAILED.fullmatch(str(error))
+    if failed is None:
+        return str(error)
+    return f"{failed['reason']}, {failed['after']}" if failed["after"] else failed["reason"]

@@ -217,6 +217,31 @@ def test_the_tools_are_listed_with_what_they_cost_without_a_database(shared_proj
     assert not (shared_project.home / "postgres").exists()
 
 
+def test_a_service_that_has_no_server_is_told_beside_the_list(shared_project: ProjectFolder) -> None:
+    listed = shared_project.syncflow("mcp", "--list", "--service", "user-service")
+    assert (listed.returncode, "10 tools" in listed.stdout) == (1, True)
+    assert "Error: user_service: auto_generated has no MCP server of it; run: syncflow generate" in listed.stderr
+
+
+def test_a_person_at_a_terminal_is_told_that_a_client_is_expected(project: ProjectFolder) -> None:
+    terminal, stdin = os.openpty()
+    try:
+        with open(project.path / "stderr", "w") as errors, subprocess.Popen(
+            [sys.executable, "-m", "syncflow_pipelines.cli", "mcp"], cwd=project.path, env=project.environment(),
+            stdin=stdin, stdout=subprocess.PIPE, stderr=errors, text=True, start_new_session=True,
+        ) as process:  # fmt: skip
+            try:
+                told = "An MCP client is expected on stdin; --list"
+                wait_until(lambda: told in project.stderr() or process.poll() is not None, "the note")
+                assert told in project.stderr()
+                assert process.poll() is None
+            finally:
+                process.kill()
+    finally:
+        os.close(terminal)
+        os.close(stdin)
+
+
 def status(project: ProjectFolder) -> str:
     found = runs(project)
     return str(found[0]["status"]) if found else "none"

@@ -10,6 +10,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from syncflow_pipelines.cli.account import user_name
 from syncflow_pipelines.cli.application import run
 from syncflow_pipelines.config import Settings
 from syncflow_pipelines.defs.names import mcp_server_key, spec_key
@@ -128,7 +129,7 @@ def test_the_status_tells_what_is_kept_and_what_waits_to_be_accepted(syncflow: S
     versions = [json.loads(line) for line in syncflow("specs", "status", "parcels", "--json").out.splitlines()]
     assert [one["accepted"] for one in versions] == [False, True]
     shown = syncflow("specs", "status", "parcels").out
-    assert "2 breaking changes" in shown
+    assert "not yet: 2 breaking changes" in shown
     assert versions[0]["checksum"] in shown
 
 
@@ -148,6 +149,7 @@ def test_a_diff_is_of_the_last_change_or_of_the_versions_that_are_named(syncflow
     assert "operation-added" in {change["rule"] for change in json.loads(back.out)["changes"]}
     same = syncflow("specs", "diff", "parcels", "--to", str(old["version"]), "--fail-on", "any")
     assert (same.code, same.out.strip()) == (0, "No changes")
+    assert "was compared with itself" in same.err
 
 
 @pytest.mark.parametrize(
@@ -169,6 +171,21 @@ def test_what_cannot_be_done_is_told_in_a_sentence(
     assert "Traceback" not in said.err
 
 
+@pytest.mark.parametrize("command", [("specs",), ("specs", "fetch"), ("generate",)])
+def test_in_another_folder_the_way_is_shown_and_nothing_is_written(
+    command: tuple[str, ...], syncflow: Syncflow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    monkeypatch.setenv("SYNCFLOW_HOME", str(elsewhere / ".syncflow"))
+    said = syncflow(*command)
+    file = elsewhere / "config" / "auto_sync_services.yaml"
+    assert (said.code, said.out) == (0, "")
+    assert f"there is no {file}; go to the folder of SyncFlow" in said.err
+    assert list(elsewhere.iterdir()) == []
+
+
 def test_a_version_that_is_not_kept_is_told(syncflow: Syncflow) -> None:
     syncflow("specs", "fetch", "parcels")
     said = syncflow("specs", "diff", "parcels", "--from", "deadbeef")
@@ -183,7 +200,9 @@ def test_a_breaking_change_is_accepted_with_who_and_why(syncflow: Syncflow, home
     told = json.loads(syncflow("specs", "ack", "parcels", "--note", "all have moved on", "--json").out)
     assert (told["was_accepted"], told["accepted"].startswith("2 breaking changes")) == (False, True)
     assert syncflow("specs", "--json").records["parcels"]["accepted"] is True
-    assert "by " in syncflow("specs", "status", "parcels").out
+    shown = syncflow("specs", "status", "parcels").out
+    assert f"by {user_name()}: all have moved on" in shown
+    assert "breaking" not in shown
 
 
 def test_an_operation_that_comes_and_goes_breaks_those_who_have_used_it(syncflow: Syncflow, home: Path) -> None:

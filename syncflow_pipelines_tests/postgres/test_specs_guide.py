@@ -2,6 +2,8 @@
 
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -30,6 +32,24 @@ def test_the_shown_commands_work_one_after_the_other(syncflow: Syncflow) -> None
     assert "operation-added" in said["specs diff warehouse"]
     assert "### Breaking" in said["specs diff parcels --format markdown"]
     assert "breaking" not in said["specs"], "it was accepted"
+    modules_can_be_used_as_shown()
+
+
+def modules_can_be_used_as_shown() -> None:
+    for module in ("mcp", "resolver"):
+        named = set(re.findall(rf"auto_generated\.crm_{module} .*?(--[a-z]+)", GUIDE))
+        assert named
+        assert [
+            option for option in named if option not in python("-m", f"generated.warehouse_{module}", "--help")
+        ] == []
+    (shown,) = re.findall(r"^from services\.auto_generated import .*$", GUIDE, re.MULTILINE)
+    (app,) = re.findall(r"^app = create_crm_app\(\)", GUIDE, re.MULTILINE)
+    python("-c", f"{shown}\n{app}".replace("services.auto_generated", "generated").replace("crm", "warehouse"))
+
+
+def python(*arguments: str) -> str:
+    """What a Python in this folder prints; it must not fail."""
+    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=True).stdout
 
 
 def test_every_option_that_the_guide_names_is_one(syncflow: Syncflow) -> None:

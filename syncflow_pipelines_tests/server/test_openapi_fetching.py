@@ -157,7 +157,10 @@ def test_a_service_that_is_down_is_not_asked_for_its_other_candidates(settings: 
         service = other.service(base_url=gone.url, openapi_paths=("/a", "/b"))
         with pytest.raises(SourceUnreachable) as caught:
             look(service, settings)
-        assert "/b" not in str(caught.value)
+        told = str(caught.value)
+        assert told.startswith(f"crm does not answer with its spec ({gone.url}/a: cannot connect to 127.0.0.1 port ")
+        assert told.endswith(", after 4 attempts); start or mend the service, or its base_url")
+        assert "/b" not in told
         fallen_back = look(
             other.service(base_url=gone.url, fallback=FallbackSpec(f"{other.url}/openapi.json", "yaml")), settings
         )

@@ -29,6 +29,14 @@ def test_a_right_configuration_is_told(folder: Path, capsys: pytest.CaptureFixtu
     assert run(["config", "check", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert (told["connectors"], told["warnings"], told["database"]) == (["crm"], [], "embedded")
+    files = (folder / "config" / "connectors.yaml", folder / "config" / "auto_sync_services.yaml")
+    assert (told["connectors.yaml"], told["auto_sync_services.yaml"]) == tuple(map(str, files))
+
+
+def test_a_folder_without_either_file_is_a_warning(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["config", "check"]) == 0
+    told = f"there is neither connectors.yaml nor auto_sync_services.yaml in {folder / 'config'}"
+    assert told in capsys.readouterr().err
 
 
 def test_a_wrong_file_is_refused_with_every_mistake_and_exit_code_2(

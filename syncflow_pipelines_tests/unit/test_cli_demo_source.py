@@ -60,8 +60,11 @@ def test_the_source_is_served_until_ctrl_c(home: Path) -> None:
 def test_the_demo_services_change_when_asked_to(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["demo", "services", "--evolve", "--json"]) == 0
     (told,) = map(json.loads, capsys.readouterr().out.splitlines())
-    assert (told["service"], told["revision"]) == ("warehouse", 2)
+    assert (told["service"], told["revision"], told["is_new"]) == ("warehouse", 2, True)
     assert run(["demo", "services", "--break"]) == 0
     assert "callers break" in capsys.readouterr().out
+    assert run(["demo", "services", "--break"]) == 0
+    told = capsys.readouterr().out
+    assert ("parcels: changed so already" in told, "--reset" in told) == (True, True)
     assert run(["demo", "services", "--reset"]) == 0
     assert (revision_of(home, "warehouse"), revision_of(home, "parcels")) == (1, 1)

@@ -4,9 +4,11 @@ import click
 
 from syncflow_pipelines.cli.invocation import Invocation, pass_invocation
 from syncflow_pipelines.cli.output import Cell, print_facts, print_json
-from syncflow_pipelines.config import ConnectorConfig, ServiceConfig, load_configuration
+from syncflow_pipelines.config import SERVICES_FILE, ConnectorConfig, ServiceConfig, load_configuration
 from syncflow_pipelines.errors import ConfigurationError
 from syncflow_pipelines.sync.state import overrides_not_servable, overrides_of_nobody
+
+FILES = ("connectors.yaml", SERVICES_FILE)
 
 
 @click.group("config")
@@ -20,8 +22,8 @@ def command() -> None:
 def check(invocation: Invocation, as_json: bool) -> int:
     """Read everything, and name every mistake at once.
 
-    Nothing is contacted; `syncflow connectors --test` does that. A token that is not there is only a
-    warning, because the machine that checks a file need not be the one that uses it.
+    Nothing is contacted; `syncflow connectors --test` and `syncflow specs fetch` do that. A token that is
+    not there is only a warning, because the machine that checks a file need not be the one that uses it.
 
     \b
       $ syncflow config check
@@ -34,8 +36,10 @@ def check(invocation: Invocation, as_json: bool) -> int:
     warnings = [told for told in map(_missing_secret, named) if told]
     warnings += overrides_not_servable(settings.home, connectors)
     warnings += overrides_of_nobody(settings.home, connectors)
+    if not any((settings.config_dir / name).exists() for name in FILES):
+        warnings.append(f"there is neither {' nor '.join(FILES)} in {settings.config_dir}; see --config-dir")
     facts: dict[str, Cell] = {
-        "connectors.yaml": str(settings.config_dir / "connectors.yaml"),
+        **{name: str(settings.config_dir / name) for name in FILES},
         "connectors": ", ".join(connector.name for connector in connectors) or "none yet",
         "services": ", ".join(service.name for service in services.services) or "none yet",
         "state": str(settings.home),

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from syncflow_pipelines.demo.main_job import DemoReport
     from syncflow_pipelines.demo.mutate import EntityMutation
     from syncflow_pipelines.demo.services.job import ServicesReport
+    from syncflow_pipelines.demo.services.revisions import Evolution
 
 ROWS = 200_000
 COUNTS = ("fetched", "inserted", "updated", "unchanged", "deleted", "rejected", "seconds")
@@ -29,7 +30,7 @@ LONGEST_ASIDE = 70
 
 @click.group("demo", cls=DefaultGroup, default="run")
 def command() -> None:
-    """Run the whole job once against a demo source, and check the result.
+    """Run the whole job once on a demo source and services, and check the result.
 
     \b
       syncflow demo                     discover, sync, change rows at the source, sync again, compare
@@ -141,8 +142,16 @@ def _evolve(home: Path, change: str, as_json: bool) -> int:
         if as_json:
             print_json(asdict(evolution))
         else:
-            click.echo(f"{evolution.service}: {evolution.told}")
+            click.echo(f"{evolution.service}: {_told_of(evolution)}")
     return 0
+
+
+def _told_of(evolution: "Evolution") -> str:
+    from syncflow_pipelines.demo.services.revisions import FIRST
+
+    if evolution.is_new or evolution.revision == FIRST:
+        return evolution.told
+    return f"changed so already; first take it back to the beginning: {typed('syncflow')} demo services --reset"
 
 
 def _mutate(home: Path, fraction: float, as_json: bool) -> int:
@@ -186,15 +195,17 @@ def _what_next() -> str:
     syncflow, dagster = typed("syncflow"), typed("dagster")
     one_asset = "asset materialize -m syncflow_pipelines.definitions --select 'key:\"erp/items\"'"
     advice = {
-        f"{syncflow} dev": "Dagster's UI, with the demo source running: it syncs on its own",
+        f"{syncflow} dev": "Dagster's UI, with the demo source and services: all of it runs on its own",
         f"{syncflow} entities": "what there is now",
         f"{syncflow} entities show erp/items --rows 5": "what is in a table",
         f"{syncflow} runs erp/orders": "what the syncs of an entity did",
         f"{syncflow} specs": "how the OpenAPI documents of the services stand",
+        f"{syncflow} mcp --list": "the tools for MCP clients, those of the services among them",
         f"{syncflow} demo source": "only the source, in a terminal of its own",
         f"{dagster} dev": "the same UI; its syncs fail without the source",
         f"{dagster} {one_asset}": "one sync by Dagster, with the source in another terminal",
         "config/connectors.yaml": "name your own source there",
+        "config/auto_sync_services.yaml": "and your own services there",
     }
     width = max(len(command) for command in advice if len(command) <= LONGEST_ASIDE)
     lines = ["What to try next:"]

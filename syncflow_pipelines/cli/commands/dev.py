@@ -7,19 +7,23 @@ from syncflow_pipelines.cli.typed import typed
 
 
 @click.command("dev")
-@click.option("--no-demo", is_flag=True, help="Leave the demo source out, though connectors.yaml names it.")
+@click.option(
+    "--no-demo", is_flag=True, help="Leave the demo source and services out, though the YAML files name them."
+)
 @click.option("--port", type=click.IntRange(1, 65535), help="Port of the UI.  [3000]")
 @pass_invocation
 def command(invocation: Invocation, no_demo: bool, port: int | None) -> int:
-    """Run the Dagster UI, the daemon and the demo source until Ctrl-C.
+    """Run the Dagster UI, the daemon, the demo source and services until Ctrl-C.
 
-    The embedded PostgreSQL and the demo source (on port 8007, or a free one where that is taken) start
-    with it. Sources that were never discovered are discovered first. From then on every entity is synced
-    as often as connectors.yaml says. Ctrl-C ends all of it and leaves no process behind.
+    The embedded PostgreSQL, the demo source and the demo services (on ports 8007 and 8008, or free ones where
+    these are taken) start with it. Sources that were never discovered are discovered first. From then on every
+    entity is synced as often as connectors.yaml says, and every spec is looked at as often as
+    auto_sync_services.yaml says. Ctrl-C ends all of it and leaves no process behind.
 
     \b
       syncflow dev                      then open http://127.0.0.1:3000
       syncflow demo source --mutate     in another terminal: see the tables follow
+      syncflow demo services --break    the same for the specs: see the check fail, and the code follow
     """
     from syncflow_pipelines.demo.dev import run_dev_world
 

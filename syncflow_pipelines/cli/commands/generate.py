@@ -35,7 +35,9 @@ def command(invocation: Invocation, names: tuple[str, ...], force: bool, dry_run
     services = invocation.services
     report = generate_kept(services, invocation.settings, only=names, force=force, dry_run=dry_run)
     print_reports(report.services, as_json=as_json)
-    if not report.services:
+    if not services.services and not report.services:
+        invocation.note(invocation.no_service)
+    elif not report.services:
         invocation.note("There is nothing to generate: auto_sync_services.yaml names no service with components.")
     elif not dry_run:
         from syncflow_pipelines.defs.spec_record import report_generated  # Dagster takes a second to import

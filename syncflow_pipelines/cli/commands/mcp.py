@@ -1,5 +1,6 @@
 """`syncflow mcp`: the hub for MCP clients."""
 
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from fastmcp import FastMCP
     from fastmcp.server.auth import AuthProvider
 
+    from syncflow_pipelines.mcp_hub.listing import ListedTool
     from syncflow_pipelines.mcp_hub.serving import Address
     from syncflow_pipelines.sync.model import SyncOutcome
 
@@ -53,6 +55,10 @@ def command(
     from syncflow_pipelines.mcp_hub.serving import serve_http, serve_stdio
 
     if address is None:
+        if sys.stdin.isatty():
+            invocation.note(
+                "An MCP client is expected on stdin; --list shows the tools, --http serves; Ctrl-C ends it."
+            )
         serve_stdio(hub, call_on_signal)
     else:
         serve_http(hub, address, lambda url: invocation.note(f"Serving MCP on {url}; Ctrl-C ends it."))
@@ -120,21 +126,30 @@ def _hub(
 
 
 def _list(hub: "FastMCP", as_json: bool) -> int:
-    from syncflow_pipelines.cli.output import Cell, print_json, print_table
+    from syncflow_pipelines.cli.output import print_json
     from syncflow_pipelines.mcp_hub.listing import listed_tools
 
-    tools = listed_tools(hub)
+    listing = listed_tools(hub)
+    tools = listing.tools
     if as_json:
         for tool in tools:
             print_json({
                 "tool": tool.name, "bytes": tool.bytes, "tokens": tool.tokens, "read_only": tool.read_only,
                 "description": tool.description,
             })  # fmt: skip
-        return 0
+    else:
+        _print(tools)
+    for trouble in listing.troubles:
+        click.echo(f"Error: {trouble}", err=True)
+    return 1 if listing.troubles else 0
+
+
+def _print(tools: "Sequence[ListedTool]") -> None:
+    from syncflow_pipelines.cli.output import Cell, print_table
+
     rows: list[Sequence[Cell]] = [
         (tool.name, tool.bytes, tool.tokens, tool.read_only, tool.description) for tool in tools
     ]
     sizes = (sum(tool.bytes for tool in tools), sum(tool.tokens for tool in tools))
     rows.append((f"{len(tools)} tools", *sizes, None, ""))
     print_table(("tool", "bytes", "tokens", "read-only", "description"), rows, wrap=("description",))
-    return 0

@@ -56,6 +56,9 @@ def status_command(invocation: Invocation, name: str | None, as_json: bool) -> i
     """Tell how every spec stands, or one, with the versions that are kept of it. Nothing is fetched."""
     services = invocation.services
     chosen = choose_services(services, [name]) if name else services.services
+    if not chosen:
+        invocation.note(invocation.no_service)
+        return 0
     with open_database(invocation.settings) as database:
         with database.connection() as connection:
             records = recorded_specs(connection)
@@ -137,7 +140,7 @@ def _print_one(record: SpecRecord, standing: Standing | None, versions: Sequence
             "looked at": record.fetched_at,
             "failed": record.failed_at,
             "error": record.error,
-            "since accepted": standing.diff.summary() if standing else None,
+            "accepted": _acceptance(standing) if standing else None,
         }
     )
     for finding in record.findings:
@@ -147,6 +150,15 @@ def _print_one(record: SpecRecord, standing: Standing | None, versions: Sequence
         rows = [(one.id, one.checksum, one.at, _accepted(one, standing)) for one in versions]
         click.echo()
         print_table(("version", "checksum", "since", "accepted"), rows)
+
+
+def _acceptance(standing: Standing) -> str:
+    """Whether callers can live with the spec as it is now, or what waits to be accepted."""
+    if not standing.is_accepted:
+        name = standing.service.name
+        return f"not yet: {standing.diff.summary()}; `syncflow specs ack {name}` accepts them"
+    by, note = standing.verdict.decided_by, standing.verdict.note
+    return f"by {by}{f': {note}' if note else ''}" if by else "yes"
 
 
 def _accepted(version: SpecVersion, standing: Standing | None) -> str:
@@ -220,10 +232,14 @@ def diff_command(
         diff = compare(spec_of(database, before, service), spec_of(database, after, service))
     _print_diff(diff, "json" if as_json else how)
     if how == "text" and not as_json:
-        invocation.note(
-            f"From version {before.id} ({before.at:%Y-%m-%d %H:%M}Z) to {after.id} ({after.at:%Y-%m-%d %H:%M}Z)."
-        )
+        invocation.note(_compared_versions(before, after))
     return 1 if fail_on and _has(diff, fail_on) else 0
+
+
+def _compared_versions(before: SpecVersion, after: SpecVersion) -> str:
+    if before.id == after.id:
+        return f"Version {after.id} ({after.at:%Y-%m-%d %H:%M}Z) was compared with itself: name another by --from."
+    return f"From version {before.id} ({before.at:%Y-%m-%d %H:%M}Z) to {after.id} ({after.at:%Y-%m-%d %H:%M}Z)."
 
 
 def _before(versions: Sequence[SpecVersion], version: SpecVersion) -> SpecVersion:

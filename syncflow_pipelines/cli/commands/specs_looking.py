@@ -41,7 +41,8 @@ def fetch_command(invocation: Invocation, names: tuple[str, ...], force: bool, d
     services = invocation.services
     chosen = choose_services(services, names)
     if not chosen:
-        invocation.note("auto_sync_services.yaml follows no service; add one, as the comments in the file show")
+        told = "no service of auto_sync_services.yaml is enabled" if services.services else invocation.no_service
+        invocation.note(told)
         return 0
     looked = _looked_dry(invocation, services, names, force) if dry_run else _looked(invocation, services, names, force)
     if as_json:

@@ -22,6 +22,8 @@ class Evolution:
 
     service: Service
     revision: int
+    is_new: bool
+    """Whether another revision was served before."""
     told: str
     """What the change means for those who call it."""
 
@@ -53,11 +55,11 @@ def evolve(home: Path, service: Service, revision: int = SECOND) -> Evolution:
     """Serves that revision from now on, also where the services run already."""
     path = _path(home)
     with _one_writer(path):
-        content = json.dumps({**_read(path), service: revision})
+        before = _read(path)
         draft = path.with_name(f"{path.name}.{uuid4().hex}")
-        draft.write_text(content, "utf-8")
+        draft.write_text(json.dumps({**before, service: revision}), "utf-8")
         draft.replace(path)
-    return Evolution(service, revision, _TOLD[service, revision])
+    return Evolution(service, revision, before.get(service, FIRST) != revision, _TOLD[service, revision])
 
 
 def _path(home: Path) -> Path:
