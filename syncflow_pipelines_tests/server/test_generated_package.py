@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 from fastmcp import Client
 from fastmcp.client.transports import StdioTransport, StreamableHttpTransport
@@ -138,6 +139,15 @@ def test_tools_are_called_over_http_and_only_the_headers_that_are_named_go_on(
     assert arrived.header("authorization") == "Bearer of-the-service"
     known = {"host", "accept", "accept-encoding", "connection", "user-agent", "content-length", "content-type"}
     assert {name for name, _ in arrived.headers} == known | {"x-tenant", "authorization"}
+
+
+@pytest.mark.parametrize("header", [{"Host": "elsewhere.example"}, {"Origin": "http://elsewhere.example"}])
+def test_a_web_page_reaches_no_server_on_its_visitors_machine(
+    world: World, report: GenerationReport, header: dict[str, str]
+) -> None:
+    with served(world, "generated.pets_mcp") as url:
+        answer = httpx2.post(url, headers=header, json={}, timeout=60)
+    assert answer.status_code in (403, 421)
 
 
 def test_a_caller_may_bring_its_own_credential_where_that_is_allowed(

@@ -124,7 +124,14 @@ def run_server(server: FastMCP[Any], arguments: Sequence[str] | None = None) -> 
         if address is None:
             server.run(transport="stdio", show_banner=False)
         else:
-            server.run(transport="http", host=address[0], port=address[1], show_banner=False)
+            # no web page may reach it through a name of its own, and use the credentials
+            server.run(
+                transport="http",
+                host=address[0],
+                port=address[1],
+                show_banner=False,
+                host_origin_protection="auto",
+            )
     except (KeyboardInterrupt, asyncio.CancelledError):
         logging.getLogger(__name__).info("stopped")
 
