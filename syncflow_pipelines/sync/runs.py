@@ -14,12 +14,10 @@ from syncflow_pipelines.sync.model import Counts, Strategy
 
 _TRY_LOCK = "SELECT pg_try_advisory_lock(hashtextextended('syncflow entity ' || %s, 0))"
 _UNLOCK = "SELECT pg_advisory_unlock(hashtextextended('syncflow entity ' || %s, 0))"
-# Nobody has to wait until this is on disk: what the sync itself commits gets there only after it.
 _OPEN = """
-WITH unwaited AS (SELECT set_config('synchronous_commit', 'off', true))
 INSERT INTO sync_runs
   (uid, entity_uid, started_at, status, strategy, is_full_refresh, trigger, dagster_run_id, rowversion_start)
-SELECT %s, %s, now(), 'running', %s, %s, %s, %s, %s FROM unwaited
+VALUES (%s, %s, now(), 'running', %s, %s, %s, %s, %s)
 """
 _CLOSE = """
 UPDATE sync_runs SET completed_at = clock_timestamp(), status = %(status)s, rowversion_end = %(rowversion_end)s,
