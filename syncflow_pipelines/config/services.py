@@ -105,17 +105,17 @@ class ServiceSettings:
     auto_regenerate: bool = True
     """Whether a changed spec is generated anew without being asked."""
     watch_mode: bool = False
+    """As `on_startup`, `enable_event_bus` and `log_level`: taken from the file, and changes nothing so far."""
     watch_interval: int = 300
     """Seconds."""
     on_startup: bool = True
     on_change_only: bool = True
-    """False: generated again after every fetch, changed or not."""
+    """False: whoever asks for the generation of a service has it, changed or not."""
     enable_connexion: bool = True
     enable_fastmcp: bool = True
     enable_event_bus: bool = True
     health_check_before_sync: bool = False
     log_level: LogLevel = "INFO"
-    """Of what is said about specs and generation."""
     concurrency: int = 16
     """Requests to all services together at the same time."""
     acknowledged: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
