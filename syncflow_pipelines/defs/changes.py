@@ -10,11 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 import dagster as dg
-import msgspec
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from syncflow_pipelines.config import ConnectorConfig, Settings
 from syncflow_pipelines.database import open_database
+from syncflow_pipelines.defs.cursor import KeptAsText
 from syncflow_pipelines.defs.names import CONNECTOR_TAG, catalogue_key
 from syncflow_pipelines.defs.partitions import follow_discovery
 from syncflow_pipelines.defs.reload import LOCATION, ask_reload
@@ -48,24 +48,12 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Cursor:
+class Cursor(KeptAsText):
     """What the sensor remembers from tick to tick."""
 
     asked: Mapping[str, Asked] = field(default_factory=dict)
     reloaded: str = ""
     """Fingerprint of the state for which a reload was asked last; once is enough."""
-
-    @classmethod
-    def read(cls, text: str | None) -> "Cursor":
-        """What was written; nothing where it cannot be read, which costs one discovery of each connector."""
-        try:
-            return msgspec.json.decode(text, type=cls) if text else cls()
-        except msgspec.DecodeError:
-            return cls()
-
-    def text(self) -> str:
-        """To be read again."""
-        return msgspec.json.encode(self).decode()
 
 
 def changes_sensor(loaded: World, job: UnresolvedAssetJobDefinition) -> dg.SensorDefinition:

@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import dagster as dg
-import msgspec
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from syncflow_pipelines.config import ServiceConfig
 from syncflow_pipelines.database import open_database
+from syncflow_pipelines.defs.cursor import KeptAsText
 from syncflow_pipelines.defs.names import SERVICE_TAG, spec_key
 from syncflow_pipelines.defs.spec_results import DATA_VERSION_TAG, SPEC_TAG
 from syncflow_pipelines.defs.specs import generated_keys
@@ -36,24 +36,12 @@ class AskedRun:
 
 
 @dataclass(frozen=True, slots=True)
-class SpecCursor:
+class SpecCursor(KeptAsText):
     """What the sensor remembers from tick to tick."""
 
     asked: Mapping[str, AskedRun] = field(default_factory=dict)
     looked: Mapping[str, float] = field(default_factory=dict)
     """When each service was looked at last, in seconds."""
-
-    @classmethod
-    def read(cls, text: str | None) -> "SpecCursor":
-        """What was written; nothing where it cannot be read, which costs one look at each service."""
-        try:
-            return msgspec.json.decode(text, type=cls) if text else cls()
-        except msgspec.DecodeError:
-            return cls()
-
-    def text(self) -> str:
-        """To be read again."""
-        return msgspec.json.encode(self).decode()
 
 
 def spec_sensor(loaded: World, job: UnresolvedAssetJobDefinition) -> dg.SensorDefinition:
