@@ -14,7 +14,8 @@ import orjson
 
 from syncflow_pipelines.config import ServiceSettings, Settings
 from syncflow_pipelines.errors import ConfigurationError, SpecError, UnusableSpec
-from syncflow_pipelines.openapi.files import locked, replace_file
+from syncflow_pipelines.files.locking import locked
+from syncflow_pipelines.files.replacing import replace_file
 from syncflow_pipelines.openapi.inner_form import FORMAT, dump_spec, load_spec
 from syncflow_pipelines.openapi.model import Json, Spec
 from syncflow_pipelines.openapi.normalising import normalise

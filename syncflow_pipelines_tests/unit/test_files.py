@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from syncflow_pipelines.errors import ConfigurationError, SyncCancelled
-from syncflow_pipelines.openapi.files import OLD_S, locked, replace_file
+from syncflow_pipelines.files.locking import locked
+from syncflow_pipelines.files.replacing import OLD_S, replace_file
 
 
 def names(folder: Path) -> list[str]:

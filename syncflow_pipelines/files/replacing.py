@@ -1,23 +1,16 @@
-"""Files that several processes write: each is replaced whole, under one lock."""
+"""Files that are replaced whole: whoever reads sees the old one or the new one."""
 
-import fcntl
 import os
 import secrets
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from syncflow_pipelines.errors import ConfigurationError, SyncCancelled, SyncflowError
-
-PATIENCE_S: Final = 60.0
-"""How long others may hold a lock; they do so for moments."""
+from syncflow_pipelines.errors import ConfigurationError
 
 OLD_S: Final = 3600.0
 """A draft of that age belongs to nobody any more."""
-
-_PAUSE_S: Final = 0.02
 
 
 def replace_file(path: Path, content: bytes) -> None:
@@ -39,41 +32,6 @@ def unwritable(path: Path, error: OSError) -> ConfigurationError:
     """The error for a file that cannot be written."""
     reason = error.strerror or type(error).__name__
     return ConfigurationError(f"{path} cannot be written ({reason}); give rights or space, or name another place")
-
-
-@contextmanager
-def locked(path: Path, cancelled: Callable[[], bool] = lambda: False) -> Iterator[None]:
-    """Holds the lock of that file alone, among all processes and threads; it is made if need be, and left there.
-
-    Raises `SyncCancelled`, `SyncflowError` where others hold it for a minute, and `ConfigurationError` where it cannot
-    be made.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-    except OSError as error:
-        raise unwritable(path, error) from error
-    try:
-        _wait(descriptor, path, cancelled)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _wait(descriptor: int, path: Path, cancelled: Callable[[], bool]) -> None:
-    ends_at = time.monotonic() + PATIENCE_S
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            pass
-        else:
-            return
-        if cancelled():
-            raise SyncCancelled(f"stopped while another process held {path}")
-        if time.monotonic() > ends_at:
-            raise SyncflowError(f"another process has held {path} for {PATIENCE_S:g} s; end it, or try again later")
-        time.sleep(_PAUSE_S)
 
 
 def _replace(target: Path, content: bytes) -> None:

@@ -1,0 +1,1 @@
+"""SyncFlow inside an ASGI application of one's own, such as one of FastAPI."""

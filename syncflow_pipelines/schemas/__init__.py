@@ -1,0 +1,1 @@
+"""Models, entities and components of OpenAPI documents → Pydantic schemas: Create, Update and Response."""
