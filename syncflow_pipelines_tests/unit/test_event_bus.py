@@ -69,7 +69,7 @@ def test_a_handler_of_whole_events_gets_the_attributes_of_cloudevents() -> None:
 
 
 def test_a_handler_that_fails_is_tried_again_then_given_up_and_stops_nobody() -> None:
-    bus, attempts, heard = EventBus(AT_ONCE), [], []
+    bus, attempts, heard = EventBus(AT_ONCE), list[dict[str, Any]](), list[dict[str, Any]]()
 
     def failing(data: dict[str, Any]) -> None:
         attempts.append(data)
@@ -110,7 +110,7 @@ def test_events_of_one_subject_are_handled_one_after_the_other_and_those_of_othe
 
 
 def test_a_handler_gets_data_of_its_own_and_none_once_it_has_gone() -> None:
-    bus, heard = EventBus(), []
+    bus, heard = EventBus(), list[dict[str, Any]]()
     bus.subscribe("t", lambda data: data.clear())
     end = bus.subscribe("t", heard.append)
     emit(bus, ("t", {"n": 1}))
