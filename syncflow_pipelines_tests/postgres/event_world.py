@@ -1,15 +1,13 @@
 """Publishing and hearing events in tests."""
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 
-from syncflow_pipelines.config import Settings
 from syncflow_pipelines.database import Database
+from syncflow_pipelines.database.outbox import put_in_order, read_events
 from syncflow_pipelines.events.handling import Retry
 from syncflow_pipelines.events.model import Event
-from syncflow_pipelines.events.publishing import publish
-from syncflow_pipelines.events.subscribing import DurableEventBus
+from syncflow_pipelines.events.publishing import event_of, publish
 
 SOON = Retry(max_attempts=3, first_s=0.01, longest_s=0.01)
 
@@ -56,7 +54,8 @@ class Heard:
         self.wait_for(lambda heard: heard.numbers == expected)
 
 
-@contextmanager
-def bus_of(settings: Settings) -> Iterator[DurableEventBus]:
-    with DurableEventBus(settings) as bus:
-        yield bus
+def published(database: Database, *types: str) -> list[Event]:
+    """All events of the types so far, in order."""
+    with database.dedicated("test") as connection:
+        put_in_order(connection)
+        return [event_of(one) for one in read_events(connection, 0, types, limit=100_000)]
