@@ -1,8 +1,8 @@
 """YAML files and the environment, as frozen values. The only reader of the environment.
 
 `load_settings()` says what holds for all of SyncFlow, `load_connectors(settings)` which sources it reads from,
-`load_services(settings)` whose OpenAPI specs it follows, and `check_configuration(settings)` what a person wants to
-know before any of it is used.
+`load_services(settings)` whose OpenAPI specs it follows, `load_events(settings)` who is told of events, and
+`check_configuration(settings)` what a person wants to know before any of it is used.
 """
 
 from syncflow_pipelines.config.auth import Auth, BearerAuth, HeaderAuth, NoAuth
@@ -12,6 +12,9 @@ from syncflow_pipelines.config.connectors import ConnectorConfig, EntityOverride
 from syncflow_pipelines.config.connectors_file import load_connectors
 from syncflow_pipelines.config.database_url import without_secrets
 from syncflow_pipelines.config.environment import Environment
+from syncflow_pipelines.config.events import EventsConfig, WebhookConfig
+from syncflow_pipelines.config.events_file import FILE_NAME as EVENTS_FILE
+from syncflow_pipelines.config.events_file import load_events
 from syncflow_pipelines.config.services import (
     Component,
     FallbackSpec,
@@ -27,6 +30,7 @@ from syncflow_pipelines.config.services_file import load_services
 from syncflow_pipelines.config.settings import Settings, load_settings
 
 __all__ = [
+    "EVENTS_FILE",
     "SERVICES_FILE",
     "Auth",
     "BearerAuth",
@@ -36,6 +40,7 @@ __all__ = [
     "EntityOverride",
     "EntitySettings",
     "Environment",
+    "EventsConfig",
     "FallbackSpec",
     "HeaderAuth",
     "McpOptions",
@@ -46,11 +51,13 @@ __all__ = [
     "ServiceSettings",
     "Services",
     "Settings",
+    "WebhookConfig",
     "check_configuration",
     "choose_connectors",
     "choose_services",
     "load_configuration",
     "load_connectors",
+    "load_events",
     "load_services",
     "load_settings",
     "undiscovered",

@@ -5,10 +5,12 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from syncflow_pipelines.config import connectors_file, services_file
-from syncflow_pipelines.config.auth import Auth, BearerAuth, HeaderAuth, NoAuth
+from syncflow_pipelines.config import connectors_file, events_file, services_file
+from syncflow_pipelines.config.auth import Auth, BearerAuth, HeaderAuth, NoAuth, SecretSource
 from syncflow_pipelines.config.connectors import ConnectorConfig, EntityOverride
 from syncflow_pipelines.config.connectors_file import load_connectors
+from syncflow_pipelines.config.events import EventsConfig, WebhookConfig
+from syncflow_pipelines.config.events_file import load_events
 from syncflow_pipelines.config.explanations import one_of
 from syncflow_pipelines.config.mistakes import Mistake, path_text, shown
 from syncflow_pipelines.config.paths import is_file
@@ -39,24 +41,28 @@ def check_configuration(settings: Settings) -> tuple[ConfigurationFact, ...]:
     """
     connectors, mistakes = _loaded(load_connectors, settings)
     services, more = _loaded(load_services, settings)
+    events, wrong_events = _loaded(load_events, settings)
     return (
         *_environment(settings),
         *(mistakes or _connectors_file(settings, connectors or ())),
         *(more or _services_file(settings, services)),
+        *(wrong_events or _events_file(settings, events)),
         *_lost_services(settings, connectors or (), services),
     )
 
 
-def load_configuration(settings: Settings) -> tuple[tuple[ConnectorConfig, ...], Services]:
-    """The connectors and services. Raises `ConfigurationError` with the mistakes of both files, and between them."""
+def load_configuration(settings: Settings) -> tuple[tuple[ConnectorConfig, ...], Services, EventsConfig]:
+    """What the files say. Raises `ConfigurationError` with the mistakes of all of them, and between them."""
     connectors, wrong_connectors = _loaded(load_connectors, settings)
     services, wrong_services = _loaded(load_services, settings)
-    facts = (*wrong_connectors, *wrong_services, *_lost_services(settings, connectors or (), services))
-    if connectors is None or services is None or facts:
+    events, wrong_events = _loaded(load_events, settings)
+    wrong = (*wrong_connectors, *wrong_services, *wrong_events)
+    facts = (*wrong, *_lost_services(settings, connectors or (), services))
+    if connectors is None or services is None or events is None or facts:
         count = "1 mistake" if len(facts) == 1 else f"{len(facts):,} mistakes"
         message = f"the files in {settings.config_dir} cannot be used: {count}"
         raise ConfigurationError(message, tuple(fact.text for fact in facts))
-    return connectors, services
+    return connectors, services, events
 
 
 def _loaded(load: Callable[[Settings], T], settings: Settings) -> tuple[T | None, tuple[ConfigurationFact, ...]]:
@@ -64,10 +70,17 @@ def _loaded(load: Callable[[Settings], T], settings: Settings) -> tuple[T | None
     try:
         return load(settings), ()
     except ConfigurationError as error:
-        name = connectors_file.FILE_NAME if load is load_connectors else services_file.FILE_NAME
+        name = _FILES[load]
         sentences = error.mistakes or (error.message,)
         path = str(settings.config_dir / name)
         return None, tuple(ConfigurationFact(path, "mistake", sentence) for sentence in sentences)
+
+
+_FILES: Mapping[Callable[[Settings], object], str] = {
+    load_connectors: connectors_file.FILE_NAME,
+    load_services: services_file.FILE_NAME,
+    load_events: events_file.FILE_NAME,
+}
 
 
 def _environment(settings: Settings) -> Iterator[ConfigurationFact]:
@@ -87,7 +100,7 @@ def _connectors_file(settings: Settings, connectors: Sequence[ConnectorConfig]) 
         yield ConfigurationFact(str(path), "warning", "not there, so there are no connectors")
     for connector in connectors:
         yield ConfigurationFact(f"connector {connector.name}", "ok", _state(connector.enabled), _details(connector))
-        yield from _secret(connector.name, connector.auth)
+        yield from _secret(connector.name, connector.auth.secret(), connector.auth.headers)
         yield from _certificates(connector.name, connector.ca_file)
 
 
@@ -100,8 +113,20 @@ def _services_file(settings: Settings, services: Services | None) -> Iterator[Co
     yield ConfigurationFact(str(path), "ok", found, details)
     for service in services.services:
         yield ConfigurationFact(f"service {service.name}", "ok", _state(service.enabled), _service_details(service))
-        yield from _secret(service.name, service.auth)
+        yield from _secret(service.name, service.auth.secret(), service.auth.headers)
         yield from _certificates(service.name, service.ca_file)
+
+
+def _events_file(settings: Settings, events: EventsConfig | None) -> Iterator[ConfigurationFact]:
+    path = settings.config_dir / events_file.FILE_NAME
+    if events is None or not is_file(path):
+        return  # nobody needs one
+    details = {name: str(getattr(events, name)) for name in ("retention_days", "undelivered_retention_days")}
+    yield ConfigurationFact(str(path), "ok", f"read, {len(events.webhooks)} webhooks", details)
+    for webhook in events.webhooks:
+        yield ConfigurationFact(webhook.subscriber, "ok", _state(webhook.enabled), _webhook_details(webhook))
+        yield from _secret(webhook.subscriber, webhook.secret, webhook.secret.read)
+        yield from _certificates(webhook.subscriber, webhook.ca_file)
 
 
 def _lost_services(
@@ -126,13 +151,12 @@ def _state(enabled: bool) -> str:
     return "enabled" if enabled else "disabled"
 
 
-def _secret(name: str, auth: Auth) -> Iterator[ConfigurationFact]:
-    source = auth.secret()
+def _secret(name: str, source: SecretSource | None, read: Callable[[], object]) -> Iterator[ConfigurationFact]:
     if source is None:
         return
     subject = f"secret of {name}"
     try:
-        auth.headers()
+        read()
     except ConfigurationError as error:
         yield ConfigurationFact(subject, "warning", str(error))
     else:
@@ -169,6 +193,17 @@ def _service_details(service: ServiceConfig) -> dict[str, str]:
         "ca_file": str(service.ca_file) if service.ca_file else None,
     }
     return {name: text for name, text in details.items() if text}
+
+
+def _webhook_details(webhook: WebhookConfig) -> dict[str, str]:
+    return {
+        "url": webhook.url,
+        "types": ", ".join(webhook.types) or "all",
+        "secret": f"in {webhook.secret}",
+        "headers": ", ".join(webhook.headers) or "none",
+        "timeout_s": f"{webhook.timeout_s:g}",
+        "max_attempts": str(webhook.max_attempts),
+    }
 
 
 def _rule(rule: OperationRule) -> str:

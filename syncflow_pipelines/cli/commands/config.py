@@ -4,7 +4,7 @@ import click
 
 from syncflow_pipelines.cli.invocation import Invocation, pass_invocation
 from syncflow_pipelines.cli.output import Cell, print_facts, print_json
-from syncflow_pipelines.config import SERVICES_FILE, ConnectorConfig, ServiceConfig, load_configuration
+from syncflow_pipelines.config import SERVICES_FILE, ConnectorConfig, ServiceConfig, WebhookConfig, load_configuration
 from syncflow_pipelines.errors import ConfigurationError
 from syncflow_pipelines.sync.state import overrides_not_servable, overrides_of_nobody
 
@@ -31,9 +31,10 @@ def check(invocation: Invocation, as_json: bool) -> int:
         connectors.yaml:12: connectors[0].auth.type: found 'oauth', expected one of bearer, header, none
     """
     settings = invocation.settings
-    connectors, services = load_configuration(settings)
+    connectors, services, events = load_configuration(settings)
     named: list[ConnectorConfig | ServiceConfig] = [*connectors, *services.services]
     warnings = [told for told in map(_missing_secret, named) if told]
+    warnings += [told for told in map(_missing_webhook_secret, events.webhooks) if told]
     warnings += overrides_not_servable(settings.home, connectors)
     warnings += overrides_of_nobody(settings.home, connectors)
     if not any((settings.config_dir / name).exists() for name in FILES):
@@ -42,6 +43,7 @@ def check(invocation: Invocation, as_json: bool) -> int:
         **{name: str(settings.config_dir / name) for name in FILES},
         "connectors": ", ".join(connector.name for connector in connectors) or "none yet",
         "services": ", ".join(service.name for service in services.services) or "none yet",
+        "webhooks": ", ".join(webhook.name for webhook in events.webhooks) or "none",
         "state": str(settings.home),
         "database": "given by the environment" if settings.database_url else "embedded",
         "log": f"{settings.log_level} to {settings.log_file or 'stderr'}",
@@ -50,6 +52,7 @@ def check(invocation: Invocation, as_json: bool) -> int:
         names = {
             "connectors": [one.name for one in connectors],
             "services": [one.name for one in services.services],
+            "webhooks": [one.name for one in events.webhooks],
         }
         print_json({**facts, **names, "warnings": warnings})
     else:
@@ -65,4 +68,13 @@ def _missing_secret(one: ConnectorConfig | ServiceConfig) -> str | None:
             one.auth.headers()
     except ConfigurationError as error:
         return f"{one.name}: {error}"
+    return None
+
+
+def _missing_webhook_secret(webhook: WebhookConfig) -> str | None:
+    try:
+        if webhook.enabled:
+            webhook.secret.read()
+    except ConfigurationError as error:
+        return f"{webhook.subscriber}: {error}"
     return None
