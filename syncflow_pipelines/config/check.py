@@ -3,13 +3,15 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
-from syncflow_pipelines.config import connectors_file, services_file
+from syncflow_pipelines.config import connectors_file, flags_file, services_file
 from syncflow_pipelines.config.auth import Auth, BearerAuth, HeaderAuth, NoAuth
 from syncflow_pipelines.config.connectors import ConnectorConfig, EntityOverride
 from syncflow_pipelines.config.connectors_file import load_connectors
 from syncflow_pipelines.config.explanations import one_of
+from syncflow_pipelines.config.flags import Flags
+from syncflow_pipelines.config.flags_file import load_flags
 from syncflow_pipelines.config.mistakes import Mistake, path_text, shown
 from syncflow_pipelines.config.paths import is_file
 from syncflow_pipelines.config.services import OperationRule, ServiceConfig, Services
@@ -39,19 +41,22 @@ def check_configuration(settings: Settings) -> tuple[ConfigurationFact, ...]:
     """
     connectors, mistakes = _loaded(load_connectors, settings)
     services, more = _loaded(load_services, settings)
+    flags, wrong_flags = _loaded(load_flags, settings)
     return (
         *_environment(settings),
         *(mistakes or _connectors_file(settings, connectors or ())),
         *(more or _services_file(settings, services)),
+        *(wrong_flags or _flags_file(settings, flags)),
         *_lost_services(settings, connectors or (), services),
     )
 
 
 def load_configuration(settings: Settings) -> tuple[tuple[ConnectorConfig, ...], Services]:
-    """The connectors and services. Raises `ConfigurationError` with the mistakes of both files, and between them."""
+    """The connectors and services. Raises `ConfigurationError` with the mistakes of all files, and between them."""
     connectors, wrong_connectors = _loaded(load_connectors, settings)
     services, wrong_services = _loaded(load_services, settings)
-    facts = (*wrong_connectors, *wrong_services, *_lost_services(settings, connectors or (), services))
+    _, wrong_flags = _loaded(load_flags, settings)
+    facts = (*wrong_connectors, *wrong_services, *wrong_flags, *_lost_services(settings, connectors or (), services))
     if connectors is None or services is None or facts:
         count = "1 mistake" if len(facts) == 1 else f"{len(facts):,} mistakes"
         message = f"the files in {settings.config_dir} cannot be used: {count}"
@@ -64,10 +69,17 @@ def _loaded(load: Callable[[Settings], T], settings: Settings) -> tuple[T | None
     try:
         return load(settings), ()
     except ConfigurationError as error:
-        name = connectors_file.FILE_NAME if load is load_connectors else services_file.FILE_NAME
+        name = _FILE_NAMES[load]
         sentences = error.mistakes or (error.message,)
         path = str(settings.config_dir / name)
         return None, tuple(ConfigurationFact(path, "mistake", sentence) for sentence in sentences)
+
+
+_FILE_NAMES: Mapping[Callable[..., Any], str] = {
+    load_connectors: connectors_file.FILE_NAME,
+    load_services: services_file.FILE_NAME,
+    load_flags: flags_file.FILE_NAME,
+}
 
 
 def _environment(settings: Settings) -> Iterator[ConfigurationFact]:
@@ -102,6 +114,12 @@ def _services_file(settings: Settings, services: Services | None) -> Iterator[Co
         yield ConfigurationFact(f"service {service.name}", "ok", _state(service.enabled), _service_details(service))
         yield from _secret(service.name, service.auth)
         yield from _certificates(service.name, service.ca_file)
+
+
+def _flags_file(settings: Settings, flags: Flags | None) -> Iterator[ConfigurationFact]:
+    path = settings.config_dir / flags_file.FILE_NAME
+    if flags is not None and is_file(path):
+        yield ConfigurationFact(str(path), "ok", f"read, {len(flags.rules)} flags")
 
 
 def _lost_services(

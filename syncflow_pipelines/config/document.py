@@ -62,6 +62,10 @@ class Document:
             raise refusal(str(self.path), mistakes)
         return valid
 
+    def line(self, location: Location) -> int:
+        """The line of the value there, or of what would hold it."""
+        return _find(self.root, location)[1]
+
     def _told(self, found: Iterable[Explanation]) -> Iterator[Mistake]:
         for explanation in found:
             if explanation.location not in self.broken:

@@ -13,12 +13,15 @@ from syncflow_pipelines.cli.application import SUMMARIES
 from syncflow_pipelines.config import (
     ConnectorConfig,
     EntityOverride,
+    Flag,
+    FlagRule,
     McpOptions,
     RestOptions,
     ServiceConfig,
     Services,
     ServiceSettings,
     load_connectors,
+    load_flags,
     load_services,
     load_settings,
 )
@@ -131,6 +134,13 @@ def test_the_longest_commented_service_leaves_no_option_out() -> None:
     said = set(re.findall(r"(\w+):", commented_services()[1]))
     options = {field.name for kind in (ServiceConfig, McpOptions, RestOptions) for field in fields(kind)}
     assert options - said == {"fallback"}  # which the file calls fallback_github
+
+
+def test_the_shipped_flags_are_all_on_and_none_is_left_out() -> None:
+    shipped = load_flags(load_settings({}, cwd=ROOT))
+    assert list(shipped.rules) == list(Flag)
+    assert {replace(rule, line=0) for rule in shipped.rules.values()} == {FlagRule()}
+    assert shipped.provider is None
 
 
 def test_the_example_environment_shows_the_defaults(tmp_path: Path) -> None:
