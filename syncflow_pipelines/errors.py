@@ -14,6 +14,7 @@
     │   ├── UnusableSpec            nothing usable comes from it: mend it at its source
     │   ├── SpecTooLarge            it is beyond a limit, of bytes, depth or aliases
     │   └── GenerationFailed        what came from it would not work; the old files stand
+    ├── ModelsError               look at the models that schemas are made from; the old schemas stand
     ├── SchemaRefused             decide what becomes of a column
     └── SyncError                 this sync ended without touching the table
         ├── EntityBusy              another sync holds the entity
@@ -92,6 +93,10 @@ class SpecTooLarge(SpecError):
 
 class GenerationFailed(SpecError):
     """Code was not generated; what was there before still stands."""
+
+
+class ModelsError(SyncflowError):
+    """Models of an ORM cannot be imported or read: the text names the file and the line that a person has to mend."""
 
 
 class SchemaRefused(SyncflowError):

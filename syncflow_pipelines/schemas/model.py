@@ -10,9 +10,10 @@ import msgspec
 
 Kind = Literal[
     "int", "float", "decimal", "bool", "str", "bytes", "uuid", "datetime", "naive_datetime", "date", "time",
-    "timedelta", "json", "json_object", "json_array", "any",
+    "timedelta", "ip_interface", "ip_network", "json", "json_object", "json_array", "any",
 ]  # fmt: skip
-"""`datetime` is aware. `json` is any JSON value, `json_object` a mapping, `json_array` a list of them."""
+"""`datetime` is aware. `ip_interface` is PostgreSQL's inet and `ip_network` its cidr, of either version. `json` is any
+JSON value, `json_object` a mapping, `json_array` a list of them."""
 
 
 class Scalar(msgspec.Struct, frozen=True, tag="scalar"):
