@@ -217,7 +217,7 @@ def _multiple(old: Own, new: Own) -> Iterator[Difference]:
 def _divides(part: int | float, whole: int | float) -> bool:
     """Exactly, by the numbers as they are written: 0.3 is a multiple of 0.1."""
     divisor, dividend = (Decimal(repr(one)) if isinstance(one, float) else Decimal(one) for one in (part, whole))
-    if not divisor or not divisor.is_finite() or not dividend.is_finite():
+    if not divisor or not dividend or not divisor.is_finite() or not dividend.is_finite():
         return False
     if dividend.adjusted() - divisor.adjusted() > _MOST_DIGITS:
         return False
