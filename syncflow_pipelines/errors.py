@@ -15,6 +15,8 @@
     │   ├── SpecTooLarge            it is beyond a limit, of bytes, depth or aliases
     │   └── GenerationFailed        what came from it would not work; the old files stand
     ├── ModelsError               look at the models that schemas are made from; the old schemas stand
+    ├── SchemasNotGenerated       what came of the models would not work, or would replace what people wrote
+    ├── BackupError               name another backup, or look into its folder
     ├── SchemaRefused             decide what becomes of a column
     └── SyncError                 this sync ended without touching the table
         ├── EntityBusy              another sync holds the entity
@@ -97,6 +99,14 @@ class GenerationFailed(SpecError):
 
 class ModelsError(SyncflowError):
     """Models of an ORM cannot be imported or read: the text names the file and the line that a person has to mend."""
+
+
+class SchemasNotGenerated(SyncflowError):
+    """Schemas were not generated, as they would not work or would replace what people wrote; the old ones stand."""
+
+
+class BackupError(SyncflowError):
+    """A backup of schemas is not there, or cannot be made or used; nothing was changed."""
 
 
 class SchemaRefused(SyncflowError):

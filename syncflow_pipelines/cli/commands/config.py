@@ -4,11 +4,17 @@ import click
 
 from syncflow_pipelines.cli.invocation import Invocation, pass_invocation
 from syncflow_pipelines.cli.output import Cell, print_facts, print_json
-from syncflow_pipelines.config import SERVICES_FILE, ConnectorConfig, ServiceConfig, load_configuration
+from syncflow_pipelines.config import (
+    SCHEMA_SYNC_FILE,
+    SERVICES_FILE,
+    ConnectorConfig,
+    ServiceConfig,
+    load_configuration,
+)
 from syncflow_pipelines.errors import ConfigurationError
 from syncflow_pipelines.sync.state import overrides_not_servable, overrides_of_nobody
 
-FILES = ("connectors.yaml", SERVICES_FILE)
+FILES = ("connectors.yaml", SERVICES_FILE, SCHEMA_SYNC_FILE)
 
 
 @click.group("config")
@@ -31,17 +37,18 @@ def check(invocation: Invocation, as_json: bool) -> int:
         connectors.yaml:12: connectors[0].auth.type: found 'oauth', expected one of bearer, header, none
     """
     settings = invocation.settings
-    connectors, services = load_configuration(settings)
+    connectors, services, schemas = load_configuration(settings)
     named: list[ConnectorConfig | ServiceConfig] = [*connectors, *services.services]
     warnings = [told for told in map(_missing_secret, named) if told]
     warnings += overrides_not_servable(settings.home, connectors)
     warnings += overrides_of_nobody(settings.home, connectors)
     if not any((settings.config_dir / name).exists() for name in FILES):
-        warnings.append(f"there is neither {' nor '.join(FILES)} in {settings.config_dir}; see --config-dir")
+        warnings.append(f"there is none of {', '.join(FILES)} in {settings.config_dir}; see --config-dir")
     facts: dict[str, Cell] = {
         **{name: str(settings.config_dir / name) for name in FILES},
         "connectors": ", ".join(connector.name for connector in connectors) or "none yet",
         "services": ", ".join(service.name for service in services.services) or "none yet",
+        "schemas": ", ".join(source.name for source in schemas.sources) or "none yet",
         "state": str(settings.home),
         "database": "given by the environment" if settings.database_url else "embedded",
         "log": f"{settings.log_level} to {settings.log_file or 'stderr'}",
@@ -50,6 +57,7 @@ def check(invocation: Invocation, as_json: bool) -> int:
         names = {
             "connectors": [one.name for one in connectors],
             "services": [one.name for one in services.services],
+            "schemas": [one.name for one in schemas.sources],
         }
         print_json({**facts, **names, "warnings": warnings})
     else:
