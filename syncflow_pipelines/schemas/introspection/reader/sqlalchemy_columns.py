@@ -23,7 +23,8 @@ class ColumnReader:
         enum_name = f"{model}{''.join(part[:1].upper() + part[1:] for part in key.split('_'))}"
         field_type = bounded(self.types.read(column.type, f"{model}.{key}", enum_name, hint), bounds)
         if not isinstance(column, Column):
-            return {"name": key, "type": field_type, "nullable": True, "generated": True, "description": ""}
+            told = {"name": key, "type": field_type, "nullable": True, "generated": True, "description": ""}
+            return told | {"column": ""}
         return {
             "name": key,
             "type": field_type,
@@ -33,6 +34,7 @@ class ColumnReader:
             "primary_key": bool(column.primary_key),
             "generated": any(_is_generated(each) for each in columns if isinstance(each, Column)),
             "references": self._reference(column),
+            "column": None if column.name == key else text(column.name),
         }
 
     def _reference(self, column: Column[Any]) -> str | None:

@@ -46,6 +46,7 @@ class FieldReader:
             "description": _description(field),
             "primary_key": bool(field.pk),
             "generated": bool(field.generated or made_by_orm),
+            "column": text(field.source_field) if field.source_field not in (None, name) else None,
         }
 
     def _type(self, field: Any, where: str) -> Json:
