@@ -9,8 +9,6 @@ SourceType = Literal["tortoise", "sqlalchemy", "auto", "connector", "openapi"]
 Variant = Literal["create", "update", "response"]
 
 VARIANTS: Final[tuple[Variant, ...]] = ("create", "update", "response")
-WRITE_ONLY: Final = ("password", "*_password", "*password_hash", "hashed_password")
-"""Fields that no answer shows, where a source says nothing else."""
 MODELS: Final = "models"
 """The name of the source that the environment describes."""
 
@@ -42,8 +40,8 @@ class SchemaSourceConfig:
     include: tuple[str, ...] = ()
     """Patterns of models' names; empty: all."""
     exclude: tuple[str, ...] = ()
-    write_only: tuple[str, ...] = WRITE_ONLY
-    """Patterns of the names of fields that are left out of Response: `field` or `Model.field`."""
+    write_only: tuple[str, ...] | None = None
+    """Patterns of the names of fields that hold secrets and are left out of Response; None: the usual ones."""
     enabled: bool = True
 
 

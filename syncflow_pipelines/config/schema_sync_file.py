@@ -14,7 +14,6 @@ from syncflow_pipelines.config.paths import absolute, is_file
 from syncflow_pipelines.config.schema_sync import (
     MODELS,
     VARIANTS,
-    WRITE_ONLY,
     SchemaSourceConfig,
     SchemaSync,
     SchemaSyncSettings,
@@ -63,7 +62,7 @@ class SourceSection(Section):
     variants: Annotated[list[Variant], AfterValidator(_filled)] = Field(default_factory=lambda: list(VARIANTS))
     include: list[Pattern] = Field(default_factory=list)
     exclude: list[Pattern] = Field(default_factory=list)
-    write_only: list[Pattern] = Field(default_factory=lambda: list(WRITE_ONLY))
+    write_only: list[Pattern] | None = None
     enabled: Switch = True
 
 
@@ -144,7 +143,8 @@ def _source(
 ) -> SchemaSourceConfig:
     values: dict[str, Any] = {
         **dict(said),
-        **{name: tuple(getattr(said, name)) for name in ("variants", "include", "exclude", "write_only")},
+        **{name: tuple(getattr(said, name)) for name in ("variants", "include", "exclude")},
+        "write_only": None if said.write_only is None else tuple(said.write_only),
         "output": from_project(said.output, settings) or in_force.generated_dir / default_output(said.name),
         "manual_schema_path": from_project(said.manual_schema_path, settings),
     }

@@ -1,5 +1,6 @@
 """The words of the inner form, as JSON: types, defaults, enumerations, findings."""
 
+import base64
 import datetime as dt
 import enum
 import math
@@ -88,10 +89,7 @@ def _as_text(value: Any) -> str:
         sign, whole = ("-", -value) if value.days < 0 else ("", value)
         return f"{sign}P{whole.days}DT{whole.seconds}.{whole.microseconds:06d}S"
     if isinstance(value, bytes) and len(value) <= _MAX_TEXT:
-        try:
-            return value.decode()
-        except UnicodeDecodeError:
-            raise NoConstant from None
+        return base64.b64encode(value).decode()
     raise NoConstant
 
 
@@ -137,6 +135,8 @@ class Collected:
         self._enums: dict[Any, str] = {}
         self._specs: dict[str, Json] = {}
         self.findings: list[Json] = []
+        self.notes: dict[str, str] = {}
+        """By field, why its type is `any`."""
 
     @property
     def enums(self) -> list[Json]:
@@ -147,8 +147,8 @@ class Collected:
         self.findings.append({"where": where, "reason": text(reason)})
 
     def unknown(self, where: str, type_name: str) -> Json:
-        """The type of a field whose type is not known, which is said."""
-        self.note(where, f"its type {type_name} is not known, so it may be anything")
+        """The type of a field whose type is not known, which is noted with the field."""
+        self.notes[where] = f"the type {text(type_name)} is not known"
         return scalar("any")
 
     def enum_class(self, cls: type[enum.Enum], where: str) -> Json:

@@ -19,12 +19,12 @@ class ColumnReader:
 
     def field(self, model: str, key: str, columns: Sequence[Any], bounds: Json, hint: Any = None) -> Json:
         """An attribute; of several columns, the first is the model's own, and the others those that it inherits."""
-        column = columns[0]
+        column, where = columns[0], f"{model}.{key}"
         enum_name = f"{model}{''.join(part[:1].upper() + part[1:] for part in key.split('_'))}"
-        field_type = bounded(self.types.read(column.type, f"{model}.{key}", enum_name, hint), bounds)
+        field_type = bounded(self.types.read(column.type, where, enum_name, hint), bounds)
         if not isinstance(column, Column):
-            told = {"name": key, "type": field_type, "nullable": True, "generated": True, "description": ""}
-            return told | {"column": ""}
+            made = {"name": key, "type": field_type, "nullable": True, "generated": True, "description": ""}
+            return made | {"column": "", "note": self.types.note(where)}
         return {
             "name": key,
             "type": field_type,
@@ -35,6 +35,7 @@ class ColumnReader:
             "generated": any(_is_generated(each) for each in columns if isinstance(each, Column)),
             "references": self._reference(column),
             "column": None if column.name == key else text(column.name),
+            "note": self.types.note(where),
         }
 
     def _reference(self, column: Column[Any]) -> str | None:

@@ -39,6 +39,10 @@ class TypeReader:
                 return scalar("str")
         return self._unknown(column_type, where, hint)
 
+    def note(self, where: str) -> str:
+        """Why the type of that field is `any`; empty where it is not."""
+        return self._collected.notes.get(where, "")
+
     def annotated(self, hint: Any, where: str) -> Json | None:
         """The type that an annotation stands for; None where it is none that is known."""
         if isinstance(hint, type) and issubclass(hint, enum.Enum):

@@ -37,16 +37,18 @@ class FieldReader:
 
     def column(self, name: str, field: Any, where: str) -> Json:
         """A field that has a column."""
+        field_type = self._bounded(self._type(field, where), field, where)
         made_by_orm = getattr(field, "auto_now", False) or getattr(field, "auto_now_add", False)
         return {
             "name": name,
-            "type": self._bounded(self._type(field, where), field, where),
+            "type": field_type,
             "nullable": bool(field.null),
             "default": _default(field),
             "description": _description(field),
             "primary_key": bool(field.pk),
             "generated": bool(field.generated or made_by_orm),
             "column": text(field.source_field) if field.source_field not in (None, name) else None,
+            "note": self._collected.notes.get(where, ""),
         }
 
     def _type(self, field: Any, where: str) -> Json:
@@ -78,7 +80,7 @@ class FieldReader:
         if known is not None and known["kind"].startswith("json_"):
             return known
         name = getattr(field_type, "__name__", str(field_type))
-        self._collected.note(where, f"it holds JSON as {name} reads it, so it may be anything")
+        self._collected.notes[where] = f"JSON as {name} reads it"
         return scalar("any")
 
     def _array(self, element: str, where: str) -> Json:
