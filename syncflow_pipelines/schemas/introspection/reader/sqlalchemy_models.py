@@ -152,7 +152,11 @@ class _Source:
             description = field["description"] or text(prop.doc or "")
             told = mapper.polymorphic_on is not None and mapper.polymorphic_identity is not None
             discriminates = told and any(column is mapper.polymorphic_on for column in prop.columns)
-            yield field | {"description": description, "generated": field["generated"] or discriminates}
+            yield field | {
+                "description": description,
+                "generated": field["generated"] or discriminates,
+                "column": field["column"] if _is_own(mapper, prop) else "",
+            }
 
     def _hybrids(self, mapper: Mapper[Any]) -> Iterable[Json]:
         """Properties that are computed where they are read: in what is answered only, if they say their type."""
@@ -172,6 +176,7 @@ class _Source:
                 "nullable": nullable,
                 "generated": True,
                 "description": text(descriptor.fget.__doc__ or ""),
+                "column": "",
             }
 
     def _relations(self, mapper: Mapper[Any]) -> Iterable[Json]:
@@ -201,6 +206,11 @@ class _Source:
             attributes = {column: prop.key for prop in mapper.column_attrs for column in prop.columns}
             found.setdefault(mapper.local_table, (mapper.class_.__name__, attributes))
         return found
+
+
+def _is_own(mapper: Mapper[Any], prop: Any) -> bool:
+    """Whether the column is in the model's own table, rather than in one that it inherits."""
+    return any(getattr(column, "table", None) is mapper.local_table for column in prop.columns)
 
 
 def _may_lack(relation: Any) -> bool:
