@@ -14,6 +14,9 @@
     │   ├── UnusableSpec            nothing usable comes from it: mend it at its source
     │   ├── SpecTooLarge            it is beyond a limit, of bytes, depth or aliases
     │   └── GenerationFailed        what came from it would not work; the old files stand
+    ├── ModelsError               look at the models that schemas are made from; the old schemas stand
+    ├── SchemasNotGenerated       what came of the models would not work, or would replace what people wrote
+    ├── BackupError               name another backup, or look into its folder
     ├── SchemaRefused             decide what becomes of a column
     ├── DeliveryFailed            an event did not reach its subscriber: look after that
     └── SyncError                 this sync ended without touching the table
@@ -93,6 +96,18 @@ class SpecTooLarge(SpecError):
 
 class GenerationFailed(SpecError):
     """Code was not generated; what was there before still stands."""
+
+
+class ModelsError(SyncflowError):
+    """Models of an ORM cannot be imported or read: the text names the file and the line that a person has to mend."""
+
+
+class SchemasNotGenerated(SyncflowError):
+    """Schemas were not generated, as they would not work or would replace what people wrote; the old ones stand."""
+
+
+class BackupError(SyncflowError):
+    """A backup of schemas is not there, or cannot be made or used; nothing was changed."""
 
 
 class SchemaRefused(SyncflowError):
