@@ -248,6 +248,7 @@ def _service_details(service: ServiceConfig) -> dict[str, str]:
         "type": service.type,
         "base_url": service.base_url,
         "openapi_paths": ", ".join(service.openapi_paths),
+        "path": str(service.path) if service.spec_files else None,
         "health_path": service.health_path,
         "components": ", ".join(service.components) or "none",
         "auth": _auth(service.auth),
