@@ -62,12 +62,17 @@ class Document:
             raise refusal(str(self.path), mistakes)
         return valid
 
+    def line(self, location: Location) -> int:
+        """The line of the value there, or of what would hold it."""
+        return _find(self.root, location)[1]
+
     def _told(self, found: Iterable[Explanation]) -> Iterator[Mistake]:
         for explanation in found:
             if explanation.location not in self.broken:
-                yield self._mistake(explanation)
+                yield self.mistake(explanation)
 
-    def _mistake(self, explanation: Explanation) -> Mistake:
+    def mistake(self, explanation: Explanation) -> Mistake:
+        """The explanation with its line; where nothing is at its place, that of what is nearest above."""
         location = explanation.location
         node, line = _find(self.root, location)
         found = _describe(node, location, explanation.found)

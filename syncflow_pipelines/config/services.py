@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from syncflow_pipelines.config.auth import Auth, NoAuth
+from syncflow_pipelines.config.paths import absolute
 from syncflow_pipelines.config.variables import LogLevel
 
 Component = Literal["rest", "mcp"]
@@ -68,8 +69,10 @@ class ServiceConfig:
     base_url: str
     """http or https, without a trailing slash."""
     openapi_paths: tuple[str, ...]
-    """Candidates, tried in this order; each begins with a slash and is asked of `base_url`."""
+    """Candidates, tried in this order: with a leading slash an endpoint of `base_url`, without one a file of `path`."""
     components: tuple[Component, ...]
+    path: Path = Path()
+    """The folder of the service's own project. What a spec file refers to is read there, and nowhere else."""
     type: Literal["internal", "external"] = "internal"
     health_path: str = "/health"
     auth: Auth = field(default_factory=NoAuth)
@@ -93,6 +96,19 @@ class ServiceConfig:
         """The name as a Python identifier: `user-service` is `user_service`."""
         return self.name.replace("-", "_")
 
+    @property
+    def candidates(self) -> tuple[str | Path, ...]:
+        """Where the spec may be, in the order of trying: URLs, and absolute paths of files."""
+        return tuple(
+            f"{self.base_url}{path}" if path.startswith("/") else absolute(path, self.path.absolute())
+            for path in self.openapi_paths
+        )
+
+    @property
+    def spec_files(self) -> tuple[Path, ...]:
+        """The candidates that are files."""
+        return tuple(candidate for candidate in self.candidates if isinstance(candidate, Path))
+
 
 @dataclass(frozen=True, slots=True)
 class ServiceSettings:
@@ -107,7 +123,9 @@ class ServiceSettings:
     watch_mode: bool = False
     """As `on_startup`, `enable_event_bus` and `log_level`: taken from the file, and changes nothing so far."""
     watch_interval: int = 300
-    """Seconds."""
+    """Seconds between two looks at what is no file."""
+    debounce_ms: int = 500
+    """How long a spec file has to be quiet after a change before it is read."""
     on_startup: bool = True
     on_change_only: bool = True
     """False: whoever asks for the generation of a service has it, changed or not."""

@@ -70,9 +70,17 @@ def _filled(values: list[Any]) -> list[Any]:
     return values
 
 
+_ENDPOINT = r"/[!$-;=?-\[\]_a-z~]*"
 Timeout = Annotated[float, number(0.1, 3600)]
 Bytes = Annotated[int, whole(1, 2**40)]
-SpecPath = Annotated[str, matching(r"/[!$-;=?-\[\]_a-z~]*", "a path such as /openapi.json, percent-encoded")]
+EndpointPath = Annotated[str, matching(_ENDPOINT, "a path such as /openapi.json, percent-encoded")]
+SpecPath = Annotated[
+    str,
+    matching(
+        rf"{_ENDPOINT}|(?![/\s]|\w+:)[^\x00-\x1f\x7f]*[^/\s\x00-\x1f\x7f]",
+        "an endpoint such as /openapi.json, percent-encoded, or a file such as openapi.json or ../backend/openapi.yaml",
+    ),
+]
 OperationPath = Annotated[str, matching(r"[/*][^\x00-\x1f]*", "a path such as /orders/{id} or /orders/**")]
 Method = Annotated[str, BeforeValidator(_method)]
 HostName = Annotated[
@@ -117,10 +125,11 @@ class ServiceSection(Section):
         str, matching(r"[A-Za-z][A-Za-z0-9_-]{0,62}", "a letter, then letters, digits, _ and -, 63 characters or less")
     ] = Field(description="a name")
     type: Literal["internal", "external"] = "internal"
+    path: FilePath = Path()
     base_url: HttpUrl = Field(description="a URL such as https://api.example.com")
     openapi_path: SpecPath | None = None
     openapi_paths: Annotated[list[SpecPath], AfterValidator(_filled)] | None = None
-    health_path: SpecPath = "/health"
+    health_path: EndpointPath = "/health"
     components: list[Component] = Field(description="a list of rest and mcp")
     auth: Annotated[BearerSection | KeySection | PluginKeySection | NoAuthSection, Field(discriminator="type")] = (
         NoAuthSection(type="none")
@@ -144,6 +153,7 @@ class SettingsSection(Section):
     auto_regenerate: Switch = True
     watch_mode: Switch = False
     watch_interval: Annotated[int, whole(1, LONGEST_INTERVAL_S)] = 300
+    debounce_ms: Annotated[int, whole(0, 60_000)] = 500
     on_startup: Switch = True
     on_change_only: Switch = True
     enable_connexion: Switch = True
@@ -168,13 +178,13 @@ def load_services(settings: Settings) -> Services:
     when it is needed.
     """
     document = read_document(settings.config_dir / FILE_NAME, settings.environment, settings.document_variables)
-    if document is None:
-        return Services((), _settings(SettingsSection(), settings))
-    section = document.validated(
-        ServicesSection, checks=(_names_once, _no_keywords, _one_of_each, _rules_say_something, _acknowledged_known)
-    )
-    services = tuple(_service(said, settings) for said in section.services)
-    return Services(services, _settings(section.settings, settings))
+    section = ServicesSection() if document is None else document.validated(ServicesSection, checks=CHECKS)
+    return services_of(section, settings)
+
+
+def services_of(said: ServicesSection, settings: Settings) -> Services:
+    """The services that a file of whatever form says, once `ServicesSection` and `CHECKS` have accepted it."""
+    return Services(tuple(_service(one, settings) for one in said.services), _settings(said.settings, settings))
 
 
 def _service(said: ServiceSection, settings: Settings) -> ServiceConfig:
@@ -184,6 +194,7 @@ def _service(said: ServiceSection, settings: Settings) -> ServiceConfig:
         base_url=said.base_url,
         openapi_paths=tuple(said.openapi_paths or (said.openapi_path or "",)),
         components=tuple(dict.fromkeys(said.components)),
+        path=absolute(said.path, settings.project_dir),
         type=said.type,
         health_path=said.health_path,
         auth=auth_of(said.auth, settings),
@@ -257,3 +268,7 @@ def _acknowledged_known(data: Any) -> Iterator[Explanation]:
 
 def _folded(name: str) -> str:
     return name.lower().replace("-", "_")
+
+
+CHECKS = (_names_once, _no_keywords, _one_of_each, _rules_say_something, _acknowledged_known)
+"""What no single value of the file can tell."""
