@@ -29,9 +29,10 @@ from syncflow_pipelines.config.services import (
     ServiceConfig,
     Services,
     ServiceSettings,
+    StartCommand,
 )
 from syncflow_pipelines.config.services_file import FILE_NAME as SERVICES_FILE
-from syncflow_pipelines.config.services_file import load_services
+from syncflow_pipelines.config.services_file import ServicesOrigin, load_services, services_origin
 from syncflow_pipelines.config.settings import Settings, load_settings
 
 __all__ = [
@@ -62,7 +63,9 @@ __all__ = [
     "ServiceConfig",
     "ServiceSettings",
     "Services",
+    "ServicesOrigin",
     "Settings",
+    "StartCommand",
     "check_configuration",
     "choose_connectors",
     "choose_services",
@@ -74,6 +77,7 @@ __all__ = [
     "load_schema_sync",
     "load_services",
     "load_settings",
+    "services_origin",
     "undiscovered",
     "without_secrets",
 ]

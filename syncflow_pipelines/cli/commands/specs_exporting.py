@@ -4,7 +4,9 @@ import re
 import shlex
 import sys
 import threading
+from collections.abc import Sequence
 from contextlib import closing, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +14,18 @@ import click
 
 from syncflow_pipelines.cli import interrupts
 from syncflow_pipelines.cli.invocation import Invocation, pass_invocation
+from syncflow_pipelines.cli.names import ServiceName
 from syncflow_pipelines.cli.output import counted, print_json
-from syncflow_pipelines.errors import ConfigurationError, SyncCancelled
+from syncflow_pipelines.config import choose_services
+from syncflow_pipelines.errors import ConfigurationError, SyncCancelled, SyncflowError
 from syncflow_pipelines.openapi.exporting.applications import IMPORT_PATH, IMPORT_S, document_of_app
-from syncflow_pipelines.openapi.exporting.backend_process import DEFAULT_PORT, BackendProcess, port_in
+from syncflow_pipelines.openapi.exporting.backend_process import (
+    DEFAULT_PORT,
+    BackendProcess,
+    is_taken,
+    port_in,
+    shell_command,
+)
 from syncflow_pipelines.openapi.exporting.backends import (
     INTERVAL_S,
     USUAL_PATHS,
@@ -112,7 +122,7 @@ def _export_backend(invocation: Invocation, url: str, as_json: bool, options: di
 def _candidates(url: str) -> list[str]:
     """The URL, or the usual places where it names but a server."""
     is_server = re.fullmatch(r"https?://[^/?#]+/?", url)
-    return [url.rstrip("/") + path for path in USUAL_PATHS] if is_server else [url]
+    return [f"{url.rstrip('/')}{path}" for path in USUAL_PATHS] if is_server else [url]
 
 
 def _tell_news(news: News, source: str, as_json: bool) -> None:
@@ -147,8 +157,9 @@ _COMMAND = "syncflow.command"
 
 
 @click.command("run", cls=_WithCommand)
+@click.argument("name", required=False, metavar="[SERVICE]", type=ServiceName())
 @click.option("--url", help="Where the backend shows its spec.  [found by its port, at the usual paths]")
-@click.option("-o", "--output", type=FilePath, help=f"The file to write.  [{DEFAULT_FILE}]")
+@click.option("-o", "--output", type=FilePath, help=f"The file to write.  [the service's, else {DEFAULT_FILE}]")
 @click.option("--interval", "interval_s", type=Seconds, default=INTERVAL_S, show_default=True, metavar="SECONDS",
               help="Between two looks at the spec.")  # fmt: skip
 @click.option(
@@ -157,7 +168,14 @@ _COMMAND = "syncflow.command"
 @click.pass_context
 @pass_invocation
 def run_command(
-    invocation: Invocation, ctx: click.Context, url: str | None, output: Path | None, interval_s: float, as_json: bool
+    invocation: Invocation,
+    ctx: click.Context,
+    /,
+    name: str | None,
+    url: str | None,
+    output: Path | None,
+    interval_s: float,
+    as_json: bool,
 ) -> int:
     """Start a backend, and write its OpenAPI document to a file for as long as it runs.
 
@@ -165,16 +183,54 @@ def run_command(
       syncflow specs run -- uvicorn main:app --reload
       syncflow specs run -o spec/openapi.json -- npm run dev
       syncflow specs run --url http://localhost:9000/docs.json -- ./start.sh
+      syncflow specs run backend                       by its start_command, or startCommand in oats.config.ts
+      syncflow specs run backend -- make serve         by another command
 
-    The port is the one that the command names (--port, -p, PORT=, host:port), else PORT, else 8000. Signals are passed
-    on to the backend, and its exit code is the one of this command. Nothing that it has started is left.
+    The port is that of the service, else the one that the command names (--port, -p, PORT=, host:port), else PORT, else
+    8000. Signals are passed on to the backend, and its exit code is the one of this command. Nothing that it has
+    started is left.
     """
     command = ctx.meta[_COMMAND]
-    if not command:
-        raise click.UsageError("Name the command of the backend behind --, as in: specs run -- uvicorn main:app")
-    urls = _candidates(url or f"http://127.0.0.1:{_port(invocation, shlex.join(command))}")
-    process = BackendProcess(command, output=2 if as_json else None)
-    return _run(invocation, process, urls, output or Path(DEFAULT_FILE), interval_s, as_json)
+    started = _service_start(invocation, name) if name else _Start(urls=_guessed_urls(invocation, command))
+    if command:
+        started = replace(started, command=command, folder=None)
+    if not started.command:
+        raise click.UsageError(
+            f"{name} has no start_command; name one behind --." if name
+            else "Name the command of the backend behind --, as in: specs run -- uvicorn main:app"
+        )  # fmt: skip
+    if url is None and is_taken(started.urls[0]):
+        raise SyncflowError(
+            f"something answers at {started.urls[0]} already; end it, or name the backend's spec by --url"
+        )
+    process = BackendProcess(started.command, started.folder, output=2 if as_json else None)
+    urls = _candidates(url) if url else started.urls
+    return _run(invocation, process, urls, output or started.output, interval_s, as_json)
+
+
+@dataclass(frozen=True, slots=True)
+class _Start:
+    """What is known of a backend that is to be started."""
+
+    urls: Sequence[str]
+    command: Sequence[str] = ()
+    folder: Path | None = None
+    output: Path = Path(DEFAULT_FILE)
+
+
+def _service_start(invocation: Invocation, name: str) -> _Start:
+    (service,) = choose_services(invocation.services, [name])
+    shown = [candidate for candidate in service.candidates if isinstance(candidate, str)]
+    urls = shown or _candidates(service.base_url)
+    output = next(iter(service.spec_files), service.path / DEFAULT_FILE)
+    start = service.start_command
+    if start is None:
+        return _Start(urls, output=output)
+    return _Start(urls, shell_command(start.command, start.environment), start.folder, output)
+
+
+def _guessed_urls(invocation: Invocation, command: Sequence[str]) -> Sequence[str]:
+    return _candidates(f"http://127.0.0.1:{_port(invocation, shlex.join(command))}")
 
 
 def _port(invocation: Invocation, command: str) -> int:
@@ -183,7 +239,7 @@ def _port(invocation: Invocation, command: str) -> int:
 
 
 def _run(
-    invocation: Invocation, process: BackendProcess, urls: list[str], output: Path, interval_s: float, as_json: bool
+    invocation: Invocation, process: BackendProcess, urls: Sequence[str], output: Path, interval_s: float, as_json: bool
 ) -> int:
     """The exit code of the backend, which is followed in a thread beside it."""
     ended = threading.Event()

@@ -4,6 +4,7 @@ import os
 import re
 import shlex
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -12,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 import psutil
 
@@ -30,6 +32,23 @@ class CannotStart(SyncflowError):
     """The command of a backend cannot be run."""
 
 
+def shell_command(line: str, variables: Mapping[str, str]) -> list[str]:
+    """The command that has a line run by the shell, with those variables beside the ones that are there."""
+    return ["env", *(f"{name}={value}" for name, value in variables.items()), "sh", "-c", line]
+
+
+def is_taken(url: str) -> bool:
+    """Whether something listens at the port of a URL of this machine already."""
+    parts = urlsplit(url)
+    if parts.hostname not in ("127.0.0.1", "localhost"):
+        return False
+    try:
+        socket.create_connection((parts.hostname, parts.port or 80), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
 @dataclass(slots=True)
 class BackendProcess:
     """A backend, and all that it starts: none of it is left once `wait` has returned.
@@ -40,8 +59,6 @@ class BackendProcess:
     command: Sequence[str]
     folder: Path | None = None
     """Where it runs; None: where this process does."""
-    environment: Mapping[str, str] | None = None
-    """All of its variables; None: those of this process."""
     output: int | None = None
     """A descriptor for its standard output; None: that of this process."""
     _process: subprocess.Popen[bytes] | None = None
@@ -54,7 +71,7 @@ class BackendProcess:
         stdin = subprocess.DEVNULL if sys.stdin is None or sys.stdin.isatty() else None
         try:
             self._process = subprocess.Popen(
-                self.command, cwd=self.folder, env=self.environment, stdin=stdin, stdout=self.output, process_group=0
+                self.command, cwd=self.folder, stdin=stdin, stdout=self.output, process_group=0
             )
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error)
@@ -97,8 +114,8 @@ class BackendProcess:
             self.wait()
 
     def _end_the_rest(self) -> None:
-        """Ends what the backend's first process has left behind."""
-        for number in (signal.SIGTERM, signal.SIGKILL):
+        """Ends what the backend's first process has left behind; what was asked to end gets the time to."""
+        for number in (0, signal.SIGTERM, signal.SIGKILL)[not self._asked.is_set() :]:
             if not self._send(number):
                 return
             ends_at = time.monotonic() + _PATIENCE_S
