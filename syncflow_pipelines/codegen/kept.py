@@ -1,9 +1,10 @@
 """Code from the specs that are kept: what the commands, Dagster's assets and the demo call."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 from syncflow_pipelines.codegen.generation import generate
 from syncflow_pipelines.codegen.reports import GenerationReport, ServiceReport
+from syncflow_pipelines.codegen.verification import never
 from syncflow_pipelines.config import (
     Component,
     ServiceConfig,
@@ -18,7 +19,13 @@ from syncflow_pipelines.openapi.store import SpecStore
 
 
 def generate_kept(
-    services: Services, settings: Settings, *, only: Collection[str] = (), force: bool = False, dry_run: bool = False
+    services: Services,
+    settings: Settings,
+    *,
+    only: Collection[str] = (),
+    force: bool = False,
+    dry_run: bool = False,
+    cancelled: Callable[[], bool] = never,
 ) -> GenerationReport:
     """As `generate`, from the specs that were fetched.
 
@@ -38,7 +45,8 @@ def generate_kept(
             failed.append(ServiceReport(service.name, "failed", error=_cause(error)))
     generated: tuple[ServiceReport, ...] = ()
     if specs or services.settings.generated_dir.exists():  # a folder is made only for something that goes into it
-        generated = generate(services, specs, only=only, force=force, dry_run=dry_run).services
+        report = generate(services, specs, only=only, force=force, dry_run=dry_run, cancelled=cancelled)
+        generated = report.services
     together = sorted((*generated, *failed), key=lambda one: one.service)
     return GenerationReport(tuple(together), dry_run)
 
