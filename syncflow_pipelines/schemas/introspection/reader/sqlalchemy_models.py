@@ -147,8 +147,11 @@ class _Source:
             hint = type(mapper.polymorphic_identity) if is_told else hints.get(prop.key)
             bounds = checks.get(getattr(prop.columns[0], "name", ""), {})
             field = self._columns.field(name, prop.key, prop.columns, bounds, hint)
-            description = field["description"] or text(prop.doc or "")
-            yield field | {"description": description, "generated": field["generated"] or is_told}
+            yield field | {
+                "description": field["description"] or text(prop.doc or ""),
+                "generated": field["generated"] or is_told,
+                "column": field["column"] if _is_own(mapper, prop) else "",
+            }
 
     def _checks(self, mapper: Mapper[Any]) -> dict[str, Json]:
         found: dict[str, Json] = {}
@@ -174,6 +177,7 @@ class _Source:
                 "nullable": nullable,
                 "generated": True,
                 "description": text(descriptor.fget.__doc__ or ""),
+                "column": "",
             }
 
     def _relations(self, mapper: Mapper[Any]) -> Iterable[Json]:
@@ -203,6 +207,11 @@ class _Source:
             attributes = {column: prop.key for prop in mapper.column_attrs for column in prop.columns}
             found.setdefault(mapper.local_table, (mapper.class_.__name__, attributes))
         return found
+
+
+def _is_own(mapper: Mapper[Any], prop: Any) -> bool:
+    """Whether the column is in the model's own table, rather than in one that it inherits."""
+    return any(getattr(column, "table", None) is mapper.local_table for column in prop.columns)
 
 
 def _may_lack(relation: Any) -> bool:
