@@ -30,6 +30,7 @@ class Scalar(msgspec.Struct, frozen=True, tag="scalar"):
     max_digits: int | None = None
     decimal_places: int | None = None
     pattern: str | None = None
+    """As Python's `re` reads it, and searched for."""
 
 
 class EnumOf(msgspec.Struct, frozen=True, tag="enum"):
@@ -55,9 +56,9 @@ FieldType = Scalar | EnumOf | ListOf | ModelOf
 class Default(msgspec.Struct, frozen=True):
     """What a field is when nothing is said.
 
-    `constant`: `value` is it, as JSON has it (decimals, times and UUIDs as text, members of enumerations as their
-    value). `factory`: something made anew for each row, which the ORM knows and we do not: the field may be left out.
-    `server`: the database makes it.
+    `constant`: `value` is it, as JSON has it (decimals, times and UUIDs as text, bytes as base64, members of
+    enumerations as their value). `factory`: something made anew for each row, which the ORM knows and we do not: the
+    field may be left out. `server`: the database makes it.
     """
 
     how: Literal["constant", "factory", "server"]
