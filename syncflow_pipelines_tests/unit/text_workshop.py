@@ -20,6 +20,8 @@ class TextWorkshop:
     is_closed: bool = False
     imported: tuple[str, ...] = ()
     """Files that are known only once a source was made."""
+    suffix: str = ""
+    """What they add to the name of each schema."""
 
     def inputs(self, source: SchemaSourceConfig, files: Sequence[str]) -> str:
         return hashlib.sha256(b"".join([_text(source), *(Path(file).read_bytes() for file in files)])).hexdigest()
@@ -29,7 +31,7 @@ class TextWorkshop:
         names = _text(source).decode().split()
         if "broken" in names:
             raise ModelsError(f"{source.models_path}:1: broken")
-        text = "".join(f"class {name}:\n    pass\n" for name in names)
+        text = "".join(f"class {name}{self.suffix}:\n    pass\n" for name in names)
         return Made(Rendered(text, tuple(sorted(names))), "digest", files=self.imported)
 
     def examine(self, source: SchemaSourceConfig, content: bytes) -> None:
