@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from syncflow_pipelines.config import SchemaSourceConfig
+from syncflow_pipelines.schemas.comparison import ManualComparison
 from syncflow_pipelines.schemas.model import SchemaSource
 from syncflow_pipelines.schemas.rendered import Rendered
 
@@ -36,7 +37,7 @@ class Workshop(Protocol):
         """Raises `SchemasNotGenerated` where the module does not work."""
         ...
 
-    def compare(self, source: SchemaSourceConfig, content: bytes) -> object | None:
+    def compare(self, source: SchemaSourceConfig, content: bytes) -> ManualComparison | None:
         """The difference from the schemas that people keep; None where there are none."""
         ...
 

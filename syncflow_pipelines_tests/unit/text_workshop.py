@@ -7,6 +7,7 @@ from pathlib import Path
 
 from syncflow_pipelines.config import SchemaSourceConfig, SchemaSync, SchemaSyncSettings, Settings
 from syncflow_pipelines.errors import ModelsError, SchemasNotGenerated
+from syncflow_pipelines.schemas.comparison import ManualComparison
 from syncflow_pipelines.schemas.making import Made
 from syncflow_pipelines.schemas.rendered import Rendered
 from syncflow_pipelines.schemas.syncing import SchemaSyncer
@@ -38,8 +39,12 @@ class TextWorkshop:
         if b"Invalid" in content:
             raise SchemasNotGenerated(f"what was generated of {source.name} does not work")
 
-    def compare(self, source: SchemaSourceConfig, content: bytes) -> str | None:
-        return f"with {source.manual_schema_path.name}" if source.manual_schema_path else None
+    def compare(self, source: SchemaSourceConfig, content: bytes) -> ManualComparison | None:
+        if source.manual_schema_path is None:
+            return None
+        if not source.manual_schema_path.exists():
+            raise ModelsError("there is nothing to compare with")
+        return ManualComparison(source.manual_schema_path.name, (), (), (), ())
 
     def close(self) -> None:
         self.is_closed = True
