@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from syncflow_pipelines.config import SchemaSourceConfig
 from syncflow_pipelines.schemas.comparison import ManualComparison
@@ -18,6 +18,8 @@ class Made:
     digest: str
     """Of what was understood of the source."""
     form: SchemaSource | None = None
+    components: dict[str, Any] | None = None
+    """Of an OpenAPI document in the inner form, where that is the source."""
     files: tuple[str, ...] = ()
     """What the models import, for the next digest of the inputs."""
 

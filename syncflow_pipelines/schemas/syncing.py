@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 from syncflow_pipelines.config import SchemaSourceConfig, SchemaSync, SchemaSyncSettings, Settings, choose_sources
 from syncflow_pipelines.errors import SchemasNotGenerated, SyncflowError
@@ -27,7 +27,10 @@ from syncflow_pipelines.schemas.reports import SourceReport, Status, SyncReport
 from syncflow_pipelines.schemas.state import SourceState, lock_path, read_state, write_state
 from syncflow_pipelines.schemas.workshop import WarmWorkshop
 
-_EDITED = "was edited by hand and stays so; --force generates it anew"
+PATIENCE_S: Final = 600.0
+"""How long another process may take with a source: models may take long to import."""
+
+_EDITED: Final = "was edited by hand and stays so; --force generates it anew"
 
 
 class SchemaSyncer:
@@ -129,7 +132,7 @@ class _Run:
         draft = _Draft(source)
         try:
             if not self.is_dry:
-                held.enter_context(locked(lock_path(self.settings.home, source.name)))
+                held.enter_context(locked(lock_path(self.settings.home, source.name), patience_s=PATIENCE_S))
             self._prepare(draft)
         except SyncflowError as error:
             draft.failed(error)

@@ -73,7 +73,7 @@ class WarmWorkshop:
             template_dir=source.template_dir,
             generator=generator_of(source.variants),
         )
-        return Made(rendered, digest, chosen, files)
+        return Made(rendered, digest, chosen, files=files)
 
     def examine(self, source: SchemaSourceConfig, content: bytes) -> None:
         """Raises `SchemasNotGenerated` with what is wrong with the module."""
