@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from syncflow_pipelines.errors import SyncflowError
+from syncflow_pipelines.schemas.comparison import ManualComparison
 from syncflow_pipelines.schemas.model import Finding, SchemaSource
 
 Status = Literal["generated", "unchanged", "failed"]
@@ -28,7 +29,7 @@ class SourceReport:
     """Parts of the source that cannot be used, or only with care."""
     diff: str = ""
     """Of the module, in a dry run."""
-    comparison: object | None = None
+    comparison: ManualComparison | None = None
     """With the schemas that people keep, where there are some and the source was read now."""
     backup: str | None = None
     """The name of what was there before."""
