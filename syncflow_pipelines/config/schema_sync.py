@@ -42,6 +42,8 @@ class SchemaSourceConfig:
     exclude: tuple[str, ...] = ()
     write_only: tuple[str, ...] | None = None
     """Patterns of the names of fields that hold secrets and are left out of Response; None: the usual ones."""
+    template_dir: Path | None = None
+    """Templates that go before SyncFlow's own; none for `openapi`."""
     enabled: bool = True
 
 

@@ -71,6 +71,7 @@ class ModelsSection(SourceSection):
     models_path: FilePath = Field(description="the folder of the models")
     python: FilePath | None = None
     python_path: list[FilePath] = Field(default_factory=list)
+    template_dir: FilePath | None = None
     timeout_s: Annotated[float, number(0.1, 3600)] = 30.0
     relations: Switch = False
 
@@ -78,6 +79,7 @@ class ModelsSection(SourceSection):
 class ConnectorSection(SourceSection):
     type: Literal["connector"]
     connector: Name | None = None
+    template_dir: FilePath | None = None
 
 
 class OpenapiSection(SourceSection):
@@ -152,9 +154,11 @@ def _source(
         case ModelsSection():
             values["models_path"] = from_project(said.models_path, settings)
             values["python"] = from_project(said.python, settings)
+            values["template_dir"] = from_project(said.template_dir, settings)
             values["python_path"] = tuple(absolute(path, settings.project_dir) for path in said.python_path)
         case ConnectorSection():
             values["connector"] = said.connector or said.name
+            values["template_dir"] = from_project(said.template_dir, settings)
         case OpenapiSection():
             values["service"] = said.service or said.name
     return SchemaSourceConfig(**values)

@@ -15,6 +15,7 @@ from itertools import count
 from pathlib import Path
 from typing import Final
 
+from syncflow_pipelines.config import SchemaSyncSettings, Settings
 from syncflow_pipelines.errors import BackupError
 from syncflow_pipelines.files.locking import locked
 from syncflow_pipelines.files.replacing import replace_file, unwritable
@@ -195,6 +196,11 @@ class Backups:
 
     def _place(self, file: SavedFile) -> Path:
         return self._project_dir / file.path
+
+
+def backups_of(settings: Settings, rules: SchemaSyncSettings) -> Backups:
+    """The backups of this installation."""
+    return Backups(rules.backup_dir, settings.project_dir, rules.max_backups)
 
 
 def _content(folder: Path, file: SavedFile) -> bytes:

@@ -14,18 +14,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from msgspec import structs
-
 from syncflow_pipelines.config import SchemaSourceConfig, SchemaSync, SchemaSyncSettings, Settings, choose_sources
 from syncflow_pipelines.errors import SchemasNotGenerated, SyncflowError
 from syncflow_pipelines.files.locking import locked
 from syncflow_pipelines.files.replacing import replace_file, unwritable
 from syncflow_pipelines.files.sealing import is_sealed, seal
 from syncflow_pipelines.schemas.backup_metadata import digest_of
-from syncflow_pipelines.schemas.backups import Backups
+from syncflow_pipelines.schemas.backups import backups_of
 from syncflow_pipelines.schemas.making import Made, Workshop
 from syncflow_pipelines.schemas.reports import SourceReport, SyncReport
 from syncflow_pipelines.schemas.state import SourceState, lock_path, read_state, write_state
+from syncflow_pipelines.schemas.workshop import WarmWorkshop
 
 _EDITED = "was edited by hand and stays so; --force generates it anew"
 
@@ -36,9 +35,9 @@ class SchemaSyncer:
     One thread at a time; other processes may sync the same sources.
     """
 
-    def __init__(self, settings: Settings, workshop: Workshop) -> None:
+    def __init__(self, settings: Settings, workshop: Workshop | None = None) -> None:
         self._settings = settings
-        self._workshop = workshop
+        self._workshop = workshop or WarmWorkshop(settings)
 
     def __enter__(self) -> Self:
         return self
@@ -132,7 +131,7 @@ class _Run:
         if self.is_dry or not self.rules.backup_enabled or not any(map(Path.exists, files)):
             return
         names = ", ".join(draft.source.name for draft in pending)
-        backups = Backups(self.rules.backup_dir, self.settings.project_dir, self.rules.max_backups)
+        backups = backups_of(self.settings, self.rules)
         try:
             name = backups.make(files, f"before {names} was generated")
         except SyncflowError as error:
@@ -191,7 +190,7 @@ class _Run:
             schemas=len(made.rendered.exports),
             generated_at=datetime.now(UTC),
             files=made.files,
-            findings=(*(made.form.findings if made.form else ()), *made.rendered.findings),
+            findings=made.rendered.findings,
         )
         if draft.content != draft.before or self.is_forced:
             self._examine(draft)
@@ -245,13 +244,9 @@ def _content(path: Path) -> bytes | None:
         raise unwritable(path, error) from error
 
 
-def remember_restored(settings: Settings, schemas: SchemaSync, files: Collection[Path]) -> None:
-    """Lets what was brought back stay until its source changes."""
-    for source in schemas.sources:
-        content = _content(source.output) if source.output in files else None
-        if content is None:
-            continue
-        with locked(lock_path(settings.home, source.name)):
-            state = read_state(settings.home, source.name)
-            if state is not None:
-                write_state(settings.home, source.name, structs.replace(state, sha256=digest_of(content)))
+def sync_schemas(
+    settings: Settings, schemas: SchemaSync, *, only: Collection[str] = (), force: bool = False, dry_run: bool = False
+) -> SyncReport:
+    """One sync, as `SchemaSyncer.sync`; every process that it needs has ended when it returns."""
+    with SchemaSyncer(settings) as syncer:
+        return syncer.sync(schemas, only=only, force=force, dry_run=dry_run)

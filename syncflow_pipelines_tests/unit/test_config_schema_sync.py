@@ -61,6 +61,7 @@ def test_everything_that_can_be_said_of_models(project: Project) -> None:
             python_path: [../shop, lib]
             timeout_s: 5
             relations: true
+            template_dir: templates
             variants: [response]
             include: [Order*]
             exclude: ['*Log']
@@ -83,6 +84,7 @@ def test_everything_that_can_be_said_of_models(project: Project) -> None:
         include=("Order*",),
         exclude=("*Log",),
         write_only=("*_pin",),
+        template_dir=folder / "templates",
         enabled=False,
     )
 

@@ -177,7 +177,13 @@ def test_the_longest_commented_source_of_schemas_shows_the_defaults_of_the_short
     texts = enumerate(commented_schemas())
     shortest, longest, connector, service = (schemas_of(tmp_path / f"{i}", text).sources[0] for i, text in texts)
     assert longest.output.relative_to(tmp_path / "1") == shortest.output.relative_to(tmp_path / "0")
-    own = {"models_path": None, "output": shortest.output, "manual_schema_path": None, "python": None}
+    own = {
+        "models_path": None,
+        "output": shortest.output,
+        "manual_schema_path": None,
+        "python": None,
+        "template_dir": None,
+    }
     assert replace(longest, **own) == replace(shortest, models_path=None)  # type: ignore[arg-type]
     assert (connector.connector, service.service) == ("crm", "billing")
 

@@ -17,8 +17,9 @@ from syncflow_pipelines.files.sealing import is_sealed
 from syncflow_pipelines.schemas.backups import Backups
 from syncflow_pipelines.schemas.making import Made
 from syncflow_pipelines.schemas.reports import SourceReport
+from syncflow_pipelines.schemas.restoring import restore
 from syncflow_pipelines.schemas.state import state_path
-from syncflow_pipelines.schemas.syncing import SchemaSyncer, remember_restored
+from syncflow_pipelines.schemas.syncing import SchemaSyncer
 from syncflow_pipelines_tests.unit.text_workshop import TextProject, TextWorkshop
 
 SYNC_FOR_EVER = """
@@ -239,8 +240,7 @@ def test_what_was_restored_stays_until_the_source_changes(syncer: SchemaSyncer, 
         source = text_project.source("shop", text)
         report = one(syncer, text_project)
     assert report.backup is not None
-    restored = backups_of(text_project).restore(report.backup, [source.output])
-    remember_restored(text_project.settings, text_project.schemas, restored.files)
+    assert restore(text_project.settings, text_project.schemas, report.backup).files == (source.output,)
     assert one(syncer, text_project).status == "unchanged"
     assert b"class A" in source.output.read_bytes()
     assert one(syncer, text_project, force=True).status == "generated"
