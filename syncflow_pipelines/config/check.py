@@ -5,11 +5,13 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from syncflow_pipelines.config import connectors_file, schema_sync_file, services_file
+from syncflow_pipelines.config import connectors_file, flags_file, schema_sync_file, services_file
 from syncflow_pipelines.config.auth import Auth, BearerAuth, HeaderAuth, NoAuth
 from syncflow_pipelines.config.connectors import ConnectorConfig, EntityOverride
 from syncflow_pipelines.config.connectors_file import load_connectors
 from syncflow_pipelines.config.explanations import one_of
+from syncflow_pipelines.config.flags import Flags
+from syncflow_pipelines.config.flags_file import load_flags
 from syncflow_pipelines.config.mistakes import Mistake, path_text, shown
 from syncflow_pipelines.config.paths import is_file
 from syncflow_pipelines.config.schema_sync import SchemaSourceConfig, SchemaSync
@@ -25,6 +27,7 @@ _FILES: Mapping[Callable[[Settings], object], str] = {
     load_connectors: connectors_file.FILE_NAME,
     load_services: services_file.FILE_NAME,
     load_schema_sync: schema_sync_file.FILE_NAME,
+    load_flags: flags_file.FILE_NAME,
 }
 
 
@@ -47,11 +50,13 @@ def check_configuration(settings: Settings) -> tuple[ConfigurationFact, ...]:
     """
     connectors, mistakes = _loaded(load_connectors, settings)
     services, more = _loaded(load_services, settings)
+    flags, wrong_flags = _loaded(load_flags, settings)
     schemas, most = _loaded(load_schema_sync, settings)
     return (
         *_environment(settings),
         *(mistakes or _connectors_file(settings, connectors or ())),
         *(more or _services_file(settings, services)),
+        *(wrong_flags or _flags_file(settings, flags)),
         *(most or _schemas_file(settings, schemas)),
         *_lost_services(settings, connectors or (), services),
         *_lost_sources(settings, connectors, services, schemas),
@@ -63,10 +68,12 @@ def load_configuration(settings: Settings) -> tuple[tuple[ConnectorConfig, ...],
     connectors, wrong_connectors = _loaded(load_connectors, settings)
     services, wrong_services = _loaded(load_services, settings)
     schemas, wrong_schemas = _loaded(load_schema_sync, settings)
+    _, wrong_flags = _loaded(load_flags, settings)
     facts = (
         *wrong_connectors,
         *wrong_services,
         *wrong_schemas,
+        *wrong_flags,
         *_lost_services(settings, connectors or (), services),
         *_lost_sources(settings, connectors, services, schemas),
     )
@@ -119,6 +126,12 @@ def _services_file(settings: Settings, services: Services | None) -> Iterator[Co
         yield ConfigurationFact(f"service {service.name}", "ok", _state(service.enabled), _service_details(service))
         yield from _secret(service.name, service.auth)
         yield from _certificates(service.name, service.ca_file)
+
+
+def _flags_file(settings: Settings, flags: Flags | None) -> Iterator[ConfigurationFact]:
+    path = settings.config_dir / flags_file.FILE_NAME
+    if flags is not None and is_file(path):
+        yield ConfigurationFact(str(path), "ok", f"read, {len(flags.rules)} flags")
 
 
 def _lost_services(

@@ -13,6 +13,8 @@ from syncflow_pipelines.cli.application import SUMMARIES
 from syncflow_pipelines.config import (
     ConnectorConfig,
     EntityOverride,
+    Flag,
+    FlagRule,
     McpOptions,
     RestOptions,
     SchemaSourceConfig,
@@ -22,6 +24,7 @@ from syncflow_pipelines.config import (
     Services,
     ServiceSettings,
     load_connectors,
+    load_flags,
     load_schema_sync,
     load_services,
     load_settings,
@@ -150,6 +153,13 @@ def test_the_longest_commented_service_leaves_no_option_out() -> None:
     said = set(re.findall(r"(\w+):", commented_services()[1]))
     options = {field.name for kind in (ServiceConfig, McpOptions, RestOptions) for field in fields(kind)}
     assert options - said == {"fallback"}  # which the file calls fallback_github
+
+
+def test_the_shipped_flags_are_all_on_and_none_is_left_out() -> None:
+    shipped = load_flags(load_settings({}, cwd=ROOT))
+    assert list(shipped.rules) == list(Flag)
+    assert {replace(rule, line=0) for rule in shipped.rules.values()} == {FlagRule()}
+    assert shipped.provider is None
 
 
 def test_the_shipped_sources_of_schemas_are_those_of_the_demo_alone(tmp_path: Path) -> None:

@@ -98,7 +98,7 @@ def _record(backup: Backup) -> dict[str, object]:
     return {
         "backup": backup.name,
         "folder": str(backup.folder),
-        "files": [{"path": file.path, "was_there": file.name is not None} for file in files],
+        "files": files,
         "bytes": backup.size,
         "made_at": metadata.created_at if metadata else None,
         "reason": metadata.reason if metadata else None,
