@@ -13,7 +13,7 @@ from syncflow_pipelines.schemas.compatibility import RULES, Compatibility, as_js
 from syncflow_pipelines.schemas.contracts import Contract, contract_of, contract_of_components
 from syncflow_pipelines.schemas.model import Default, EnumOf, EnumSpec, FieldSpec, Kind, ListOf, ModelOf, SchemaSource
 from syncflow_pipelines.schemas.rendering import render
-from syncflow_pipelines_tests.unit.schema_sources import COLORS, SOURCES, field, reversed_source, source_of
+from syncflow_pipelines_tests.unit.contract_sources import COLORS, SOURCES, field, reversed_source, source_of
 from syncflow_pipelines_tests.unit.test_spec_diff_rules import SCHEMAS
 
 DIRECTIONS = {"readers": "response", "writers": "request"}
