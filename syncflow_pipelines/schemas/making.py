@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from syncflow_pipelines.config import SchemaSourceConfig
 from syncflow_pipelines.schemas.model import SchemaSource
@@ -19,6 +19,8 @@ class Made:
     form: SchemaSource | None = None
     files: tuple[str, ...] = ()
     """What the models import, for the next digest of the inputs."""
+    components: dict[str, Any] | None = None
+    """Of an OpenAPI document in the inner form, where that is the source."""
 
 
 class Workshop(Protocol):

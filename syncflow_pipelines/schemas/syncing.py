@@ -24,6 +24,7 @@ from syncflow_pipelines.schemas.backups import backups_of
 from syncflow_pipelines.schemas.making import Made, Workshop
 from syncflow_pipelines.schemas.reports import SourceReport, SyncReport
 from syncflow_pipelines.schemas.state import SourceState, lock_path, read_state, write_state
+from syncflow_pipelines.schemas.versions import SchemaVersion, keep_version
 from syncflow_pipelines.schemas.workshop import WarmWorkshop
 
 _EDITED = "was edited by hand and stays so; --force generates it anew"
@@ -92,6 +93,7 @@ class _Draft:
         state, made = self.state, self.made
         known = {} if state is None else {"digest": state.digest, "schemas": state.schemas, "findings": state.findings}
         values = {"form": made.form if made else None, "comparison": self.comparison, "backup": self.backup, **known}
+        values["before"] = self.before
         seconds = time.monotonic() - self.began_at
         return SourceReport(self.source.name, status, self.source.output, seconds=seconds, **{**values, **said})  # type: ignore[arg-type]
 
@@ -221,10 +223,19 @@ class _Run:
     def _remember(self, draft: _Draft) -> tuple[str, ...]:
         assert draft.state is not None
         try:
+            self._keep_version(draft)
             write_state(self.settings.home, draft.source.name, draft.state)
         except SyncflowError as error:
             return (f"{error}; the schemas are generated once more the next time",)
         return ()
+
+    def _keep_version(self, draft: _Draft) -> None:
+        """Before the state is written: a process that is killed between the two does all of it again."""
+        state, made = draft.state, draft.made
+        assert state is not None
+        assert made is not None
+        version = SchemaVersion(state.digest, state.generated_at, made.rendered.exports, made.form, made.components)
+        keep_version(self.settings.home, draft.source.name, version)
 
     def _diff(self, draft: _Draft) -> str:
         output, project = draft.source.output, self.settings.project_dir
