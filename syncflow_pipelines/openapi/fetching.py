@@ -19,6 +19,7 @@ from syncflow_pipelines.errors import (
     UnusableSpec,
 )
 from syncflow_pipelines.openapi.bundling import bundle
+from syncflow_pipelines.openapi.given import DocumentReader
 from syncflow_pipelines.openapi.limits import LIMITS, Limits
 from syncflow_pipelines.openapi.model import Finding, Json
 from syncflow_pipelines.openapi.parsing import Parsed, parse_document
@@ -105,7 +106,7 @@ def open_client(
     )
 
 
-def unhealthy(client: DocumentClient, service: ServiceConfig) -> str | None:
+def unhealthy(client: DocumentReader, service: ServiceConfig) -> str | None:
     """Why the service is not healthy, in a sentence; None where `health_path` is answered with less than 500."""
     url = f"{service.base_url}{service.health_path}"
     try:
@@ -118,7 +119,7 @@ def unhealthy(client: DocumentClient, service: ServiceConfig) -> str | None:
 
 
 def fetch(
-    client: DocumentClient, service: ServiceConfig, known: Sequence[Part] = (), limits: Limits = LIMITS
+    client: DocumentReader, service: ServiceConfig, known: Sequence[Part] = (), limits: Limits = LIMITS
 ) -> Fetched:
     """The service's spec, bundled; without a document where all its parts are as `known`.
 
@@ -139,11 +140,11 @@ def fetch(
     return Fetched((root.part, *references.parts), bundled, (*root.parsed.findings, *findings))
 
 
-def _references(client: DocumentClient, service: ServiceConfig, root: _Root, limits: Limits) -> References:
+def _references(client: DocumentReader, service: ServiceConfig, root: _Root, limits: Limits) -> References:
     return References(client, root.part, hosts=service.ref_hosts, is_at_home=root.is_at_home, limits=limits)
 
 
-def _find(client: DocumentClient, service: ServiceConfig, known: Sequence[Part], limits: Limits) -> _Root:
+def _find(client: DocumentReader, service: ServiceConfig, known: Sequence[Part], limits: Limits) -> _Root:
     """The document itself, where the first candidate gives one."""
 
     def look(url: str) -> _Root:
@@ -178,7 +179,7 @@ def _first(
     return None
 
 
-def _look(client: DocumentClient, url: str, known: Part | None, limits: Limits) -> _Root:
+def _look(client: DocumentReader, url: str, known: Part | None, limits: Limits) -> _Root:
     try:
         document = client.get(url, Visit(knowing(known), check=lambda content: hold_whole(content, limits)))
     except ReplyTooLarge as error:

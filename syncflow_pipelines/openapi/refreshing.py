@@ -6,7 +6,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
@@ -22,6 +22,7 @@ from syncflow_pipelines.database import Database
 from syncflow_pipelines.errors import ConfigurationError, SourceUnreachable, SpecError, SyncCancelled, SyncflowError
 from syncflow_pipelines.openapi.digests import checksum
 from syncflow_pipelines.openapi.fetching import Fetched, fetch, open_client, unhealthy
+from syncflow_pipelines.openapi.given import DocumentReader, GivenDocument, GivenSpec
 from syncflow_pipelines.openapi.ids import Claim, claim, unique_ids
 from syncflow_pipelines.openapi.inner_form import FORMAT
 from syncflow_pipelines.openapi.model import Finding, Json, Operation, Spec
@@ -29,9 +30,11 @@ from syncflow_pipelines.openapi.normalising import normalise
 from syncflow_pipelines.openapi.pointers import look_up, steps_of
 from syncflow_pipelines.openapi.recording import Recorder
 from syncflow_pipelines.openapi.store import KeptSpec, SpecStore
-from syncflow_pipelines.transport import DocumentClient, tls_context
+from syncflow_pipelines.transport import tls_context
 
 Status = Literal["changed", "unchanged", "failed", "unhealthy"]
+
+NOTHING: Mapping[str, GivenSpec] = {}
 
 _LOG = logging.getLogger(__name__)
 
@@ -88,6 +91,7 @@ def refresh(
     only: Collection[str] = (),
     database: Database | None = None,
     force: bool = False,
+    given: Mapping[str, GivenSpec] = NOTHING,
     cancelled: Callable[[], bool] = never,
     progress: Callable[[Refreshed], None] = ignore,
 ) -> list[Refreshed]:
@@ -95,15 +99,15 @@ def refresh(
 
     The services come back in the order of the configuration; `progress` is called here, as each of them is done. One
     that fails does not keep the others from being looked at, and what is kept of it stands. With `force`, no spec is
-    recognised by what a server says of it: all are fetched and written anew. Once `cancelled()` says so, the rest fails
-    with `SyncCancelled`.
+    recognised by what a server says of it: all are fetched and written anew. A service of `given` is not asked for its
+    document, which is at hand there. Once `cancelled()` says so, the rest fails with `SyncCancelled`.
 
     Raises `ConfigurationError` where `only` names an unknown service, and `DatabaseError` where the database cannot be
     read at the beginning.
     """
     chosen = _chosen(services, only)
     stopped = threading.Event()
-    run = _Run(services, settings, database, force, lambda: stopped.is_set() or cancelled())
+    run = _Run(services, settings, database, force, given, lambda: stopped.is_set() or cancelled())
     done: dict[str, Refreshed] = {}
     with ThreadPoolExecutor(services.settings.concurrency, "syncflow-specs") as threads:
         futures: dict[Future[Refreshed], str] = {threads.submit(run.look, one): one.name for one in chosen}
@@ -165,11 +169,13 @@ class _Run:
         settings: Settings,
         database: Database | None,
         force: bool,
+        given: Mapping[str, GivenSpec],
         cancelled: Callable[[], bool],
     ) -> None:
         self._settings = settings
         self._services = services.settings
         self._force = force
+        self._given = given
         self._cancelled = cancelled
         self._store = SpecStore(services.settings, settings)
         self._kept = self._store.kept()
@@ -203,13 +209,20 @@ class _Run:
             if self._services.health_check_before_sync and (why := unhealthy(client, service)) is not None:
                 return self._unhealthy(service, kept, why)
             known = kept.documents if kept is not None and self._is_trusted(service, kept) else ()
-            fetched = fetch(client, service, known)
+            fetched = fetch(client, self._asked(service), known)
         if kept is not None and fetched.document is None:
             return self._nothing_new(service, kept, fetched)
         return self._something_new(service, kept, fetched)
 
-    def _client(self, service: ServiceConfig) -> DocumentClient:
-        return open_client(service, self._settings, tls=self._tls, slots=self._slots, cancelled=self._cancelled)
+    def _client(self, service: ServiceConfig) -> DocumentReader:
+        client = open_client(service, self._settings, tls=self._tls, slots=self._slots, cancelled=self._cancelled)
+        given = self._given.get(service.name)
+        return client if given is None else GivenDocument(client, f"{service.base_url}{given.path}", given.content)
+
+    def _asked(self, service: ServiceConfig) -> ServiceConfig:
+        """The service with the candidates that are to be asked for."""
+        given = self._given.get(service.name)
+        return service if given is None else replace(service, openapi_paths=(given.path,))
 
     def _is_trusted(self, service: ServiceConfig, kept: KeptSpec) -> bool:
         """Whether what is kept is what would be made of the same bytes now."""
