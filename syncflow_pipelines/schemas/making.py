@@ -22,8 +22,6 @@ class Made:
     """Of an OpenAPI document in the inner form, where that is the source."""
     files: tuple[str, ...] = ()
     """What the models import, for the next digest of the inputs."""
-    components: dict[str, Any] | None = None
-    """Of an OpenAPI document in the inner form, where that is the source."""
 
 
 class Workshop(Protocol):
