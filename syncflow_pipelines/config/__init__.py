@@ -32,9 +32,10 @@ from syncflow_pipelines.config.services import (
     ServiceConfig,
     Services,
     ServiceSettings,
+    StartCommand,
 )
 from syncflow_pipelines.config.services_file import FILE_NAME as SERVICES_FILE
-from syncflow_pipelines.config.services_file import load_services
+from syncflow_pipelines.config.services_file import ServicesOrigin, load_services, services_origin
 from syncflow_pipelines.config.settings import Settings, load_settings
 
 __all__ = [
@@ -67,7 +68,9 @@ __all__ = [
     "ServiceConfig",
     "ServiceSettings",
     "Services",
+    "ServicesOrigin",
     "Settings",
+    "StartCommand",
     "WebhookConfig",
     "check_configuration",
     "choose_connectors",
@@ -81,6 +84,7 @@ __all__ = [
     "load_schema_sync",
     "load_services",
     "load_settings",
+    "services_origin",
     "undiscovered",
     "without_secrets",
 ]

@@ -15,11 +15,12 @@ from syncflow_pipelines.config.explanations import one_of
 from syncflow_pipelines.config.flags import Flags
 from syncflow_pipelines.config.flags_file import load_flags
 from syncflow_pipelines.config.mistakes import Mistake, path_text, shown
+from syncflow_pipelines.config.oats import oats_file
 from syncflow_pipelines.config.paths import is_file
 from syncflow_pipelines.config.schema_sync import SchemaSourceConfig, SchemaSync
 from syncflow_pipelines.config.schema_sync_file import load_schema_sync
 from syncflow_pipelines.config.services import OperationRule, ServiceConfig, Services
-from syncflow_pipelines.config.services_file import load_services
+from syncflow_pipelines.config.services_file import load_services, services_origin
 from syncflow_pipelines.config.settings import Settings
 from syncflow_pipelines.errors import ConfigurationError
 
@@ -97,8 +98,15 @@ def _loaded(load: Callable[[Settings], T], settings: Settings) -> tuple[T | None
         return load(settings), ()
     except ConfigurationError as error:
         sentences = error.mistakes or (error.message,)
-        path = str(settings.config_dir / _FILES[load])
+        path = str(_path(load, settings))
         return None, tuple(ConfigurationFact(path, "mistake", sentence) for sentence in sentences)
+
+
+def _path(load: Callable[[Settings], object], settings: Settings) -> Path:
+    """The file that was read, or would be."""
+    usual = settings.config_dir / _FILES[load]
+    oats = oats_file(settings.project_dir) if load is load_services and not usual.exists() else None
+    return oats or usual
 
 
 def _environment(settings: Settings) -> Iterator[ConfigurationFact]:
@@ -125,10 +133,11 @@ def _connectors_file(settings: Settings, connectors: Sequence[ConnectorConfig]) 
 def _services_file(settings: Settings, services: Services | None) -> Iterator[ConfigurationFact]:
     if services is None:
         return
-    path = settings.config_dir / services_file.FILE_NAME
+    path, notes = (origin := services_origin(settings)).path, origin.notes
     found = f"read, {len(services.services)} services" if is_file(path) else "not there, so there are no services"
     details = {setting.name: str(getattr(services.settings, setting.name)) for setting in fields(services.settings)}
     yield ConfigurationFact(str(path), "ok", found, details)
+    yield from (ConfigurationFact(str(path), "warning", note) for note in notes)
     for service in services.services:
         yield ConfigurationFact(f"service {service.name}", "ok", _state(service.enabled), _service_details(service))
         yield from _secret(service.name, service.auth.secret(), service.auth.headers)
@@ -248,6 +257,7 @@ def _service_details(service: ServiceConfig) -> dict[str, str]:
         "type": service.type,
         "base_url": service.base_url,
         "openapi_paths": ", ".join(service.openapi_paths),
+        "path": str(service.path) if service.spec_files else None,
         "health_path": service.health_path,
         "components": ", ".join(service.components) or "none",
         "auth": _auth(service.auth),
@@ -257,6 +267,7 @@ def _service_details(service: ServiceConfig) -> dict[str, str]:
         "ref_hosts": ", ".join(service.ref_hosts),
         "timeout_s": f"{service.timeout_s:g}",
         "ca_file": str(service.ca_file) if service.ca_file else None,
+        "start_command": service.start_command.command if service.start_command else None,
     }
     return {name: text for name, text in details.items() if text}
 

@@ -159,7 +159,9 @@ def test_the_longest_commented_service_shows_the_defaults_of_the_shortest(tmp_pa
     shortest, longest = (
         services_of(tmp_path / str(i), text).services[0] for i, text in enumerate(commented_services())
     )
-    assert replace(longest, fallback=None, include=(), exclude=(), ref_hosts=(), ca_file=None) == shortest
+    assert (shortest.path, longest.path) == (tmp_path / "0", tmp_path / "1")
+    said = replace(longest, path=shortest.path, fallback=None, include=(), exclude=(), ref_hosts=(), ca_file=None)
+    assert said == shortest
     assert None not in (longest.fallback, longest.ca_file)
     assert longest.include
     assert longest.exclude

@@ -11,9 +11,12 @@ from syncflow_pipelines.config import (
     SERVICES_FILE,
     ConnectorConfig,
     ServiceConfig,
+    ServicesOrigin,
+    Settings,
     WebhookConfig,
     load_configuration,
     load_events,
+    services_origin,
 )
 from syncflow_pipelines.errors import ConfigurationError
 from syncflow_pipelines.events.flags import Flag, standing
@@ -50,10 +53,13 @@ def check(invocation: Invocation, as_json: bool) -> int:
     warnings += [told for told in map(_missing_webhook_secret, events.webhooks) if told]
     warnings += overrides_not_servable(settings.home, connectors)
     warnings += overrides_of_nobody(settings.home, connectors)
-    if not any((settings.config_dir / name).exists() for name in FILES):
+    origin = services_origin(settings)
+    warnings += origin.notes
+    if not any(path.exists() for path in (origin.path, *(settings.config_dir / name for name in FILES))):
         warnings.append(f"there is none of {', '.join(FILES)} in {settings.config_dir}; see --config-dir")
     facts: dict[str, Cell] = {
         **{name: str(settings.config_dir / name) for name in (*FILES, FLAGS_FILE, EVENTS_FILE)},
+        SERVICES_FILE: _in_force(settings, origin),
         "connectors": ", ".join(connector.name for connector in connectors) or "none yet",
         "services": ", ".join(service.name for service in services.services) or "none yet",
         "schemas": ", ".join(source.name for source in schemas.sources) or "none yet",
@@ -100,6 +106,11 @@ def flags(invocation: Invocation, target: str | None, as_json: bool) -> int:
     else:
         print_table(("flag", "on", "said by"), [(one.flag.value, one.is_on, one.where) for one in standings])
     return 0
+
+
+def _in_force(settings: Settings, origin: ServicesOrigin) -> str:
+    usual = settings.config_dir / SERVICES_FILE
+    return str(usual) if origin.path == usual else f"not there; {origin.path} (OATS) is in force"
 
 
 def _missing_secret(one: ConnectorConfig | ServiceConfig) -> str | None:
