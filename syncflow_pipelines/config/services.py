@@ -133,7 +133,7 @@ class ServiceSettings:
     auto_regenerate: bool = True
     """Whether a changed spec is generated anew without being asked."""
     watch_mode: bool = False
-    """As `on_startup`, `enable_event_bus` and `log_level`: taken from the file, and changes nothing so far."""
+    """As `on_startup` and `log_level`: taken from the file, and changes nothing so far."""
     watch_interval: int = 300
     """Seconds between two looks at what is no file."""
     debounce_ms: int = 500
@@ -144,6 +144,7 @@ class ServiceSettings:
     enable_connexion: bool = True
     enable_fastmcp: bool = True
     enable_event_bus: bool = True
+    """Whether it is published that a spec changed or that code was generated."""
     health_check_before_sync: bool = False
     log_level: LogLevel = "INFO"
     concurrency: int = 16

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from uuid import uuid4
 
 import dagster as dg
@@ -18,6 +19,7 @@ from syncflow_pipelines.defs.names import catalogue_key, entity_key
 from syncflow_pipelines.defs.record import open_instance
 from syncflow_pipelines.defs.world import load_world
 from syncflow_pipelines.demo.erp import ROWS
+from syncflow_pipelines.demo.happenings import last_place, look_at_events
 from syncflow_pipelines.demo.mutate import EntityMutation, mutate
 from syncflow_pipelines.demo.services.job import ServicesJob, ServicesReport, begin_anew
 from syncflow_pipelines.demo.services.world import NoDemoServices, running_demo_services
@@ -56,6 +58,8 @@ class DemoReport:
     seconds: float
     services: ServicesReport | None = None
     """None where auto_sync_services.yaml follows no demo services."""
+    events: Mapping[str, int] = field(default_factory=dict)
+    """How many events of each type were published meanwhile."""
 
     @property
     def failed(self) -> tuple[SyncRun, ...]:
@@ -94,6 +98,7 @@ class _MainJob:
     clock: "_Clock"
 
     def run(self) -> DemoReport:
+        since, place = datetime.now(UTC), last_place(self.database)
         entities = self._discover()
         first = self._sync(entities, "first sync")
         changes = {f"{self.connector}/{one.entity}": one for one in mutate(self.settings.home)}
@@ -103,8 +108,12 @@ class _MainJob:
         counts = count_rows(self.database, self.settings.home, entities)
         self.clock.tell("The tables were compared with the source")
         services = self._services()
+        events = look_at_events(self.database, since, place, (*first, *second), services)
+        self.clock.tell(f"{sum(events.counts.values())} events tell of all that")
         mistakes = (*find_mistakes(first, second, changes, counts), *(services.mistakes if services else ()))
-        return DemoReport(first, changes, second, counts, mistakes, self.clock.seconds, services)
+        return DemoReport(
+            first, changes, second, counts, (*mistakes, *events.mistakes), self.clock.seconds, services, events.counts
+        )
 
     def _services(self) -> ServicesReport | None:
         begin_anew(self.settings)

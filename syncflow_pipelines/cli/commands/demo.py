@@ -174,6 +174,7 @@ def _print(report: "DemoReport") -> None:
     print_table(changed, list(_second_rows(report)), title="\nAfter changes at the source, second sync")
     if report.services is not None:
         _print_services(report.services)
+    click.echo(f"\nPublished: {', '.join(f'{number} {kind}' for kind, number in report.events.items())}")
     click.echo(f"\n{_verdict(report)}\n")
     if report.is_right:
         click.echo(_what_next())
@@ -200,6 +201,7 @@ def _what_next() -> str:
         f"{syncflow} entities show erp/items --rows 5": "what is in a table",
         f"{syncflow} runs erp/orders": "what the syncs of an entity did",
         f"{syncflow} specs": "how the OpenAPI documents of the services stand",
+        f"{syncflow} events tail --follow": "what happens, as it happens",
         f"{syncflow} mcp --list": "the tools for MCP clients, those of the services among them",
         f"{syncflow} demo source": "only the source, in a terminal of its own",
         f"{dagster} dev": "the same UI; its syncs fail without the source",
@@ -266,6 +268,7 @@ def _print_json(report: "DemoReport") -> None:
             "live_rows": {count.entity: count.in_table for count in report.counts},
             "changes": [_change_record(change) for change in report.changes.values()],
             "services": _services_record(report.services) if report.services else None,
+            "events": report.events,
             "seconds": round(report.seconds, 1),
         }
     )
