@@ -6,7 +6,7 @@ a child process before they replace the old ones; where that fails the old ones 
 
 import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -30,7 +30,7 @@ def generate(
     only: Collection[str] = (),
     force: bool = False,
     dry_run: bool = False,
-    verifier: Callable[[], Verifier] = Verifier,
+    verifier: Callable[[], AbstractContextManager[Verifier]] = Verifier,
 ) -> GenerationReport:
     """Brings the generated package in step with the specs, which are named by their services.
 

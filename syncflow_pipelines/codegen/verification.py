@@ -7,10 +7,12 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
+from syncflow_pipelines.codegen.verification_child import WARM
 from syncflow_pipelines.errors import GenerationFailed
 
 Json = Any
@@ -34,6 +36,16 @@ class Verifier:
         self._timeout_s = timeout_s
         self._child: _Child | None = None
 
+    def warm_up(self) -> None:
+        """Starts the child, which imports by itself what modules need, so that the next examination is quick."""
+        if self._child is None or not self._child.is_alive:
+            self._end()
+            self._child = _Child(is_warm=True)
+
+    def kept(self) -> AbstractContextManager["Verifier"]:
+        """Itself, for a generation that leaves the child running for the next one."""
+        return nullcontext(self)
+
     def __enter__(self) -> Self:
         return self
 
@@ -48,7 +60,8 @@ class Verifier:
         Raises `GenerationFailed` where a module cannot be imported or used, or takes too long.
         """
         task = {"parent": str(parent), "package": package, "mcp": mcp, "resolver": resolver}
-        if self._child is None:
+        if self._child is None or not self._child.is_alive:
+            self._end()
             self._child = _Child()
         try:
             answer = self._child.ask(task, self._timeout_s)
@@ -72,9 +85,9 @@ class Verifier:
 
 
 class _Child:
-    def __init__(self) -> None:
+    def __init__(self, *, is_warm: bool = False) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-c", _START, str(_ROOT)],
+            [sys.executable, "-P", "-c", _START, str(_ROOT), *([WARM] if is_warm else [])],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -92,6 +105,10 @@ class _Child:
         )
         for reader in self._readers:
             reader.start()
+
+    @property
+    def is_alive(self) -> bool:
+        return self._process.poll() is None
 
     def ask(self, task: Json, timeout_s: float) -> Json:
         """The answer; None where the process has ended. Raises `queue.Empty` where none comes in time."""

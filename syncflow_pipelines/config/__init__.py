@@ -31,7 +31,7 @@ from syncflow_pipelines.config.services import (
     ServiceSettings,
 )
 from syncflow_pipelines.config.services_file import FILE_NAME as SERVICES_FILE
-from syncflow_pipelines.config.services_file import load_services
+from syncflow_pipelines.config.services_file import load_services, service_files
 from syncflow_pipelines.config.settings import Settings, load_settings
 
 __all__ = [
@@ -74,6 +74,7 @@ __all__ = [
     "load_schema_sync",
     "load_services",
     "load_settings",
+    "service_files",
     "undiscovered",
     "without_secrets",
 ]

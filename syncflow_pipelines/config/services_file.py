@@ -182,6 +182,11 @@ def load_services(settings: Settings) -> Services:
     return services_of(section, settings)
 
 
+def service_files(settings: Settings) -> tuple[Path, ...]:
+    """The files that decide what `load_services` gives, whether they are there or not."""
+    return (settings.config_dir / FILE_NAME,)
+
+
 def services_of(said: ServicesSection, settings: Settings) -> Services:
     """The services that a file of whatever form says, once `ServicesSection` and `CHECKS` have accepted it."""
     return Services(tuple(_service(one, settings) for one in said.services), _settings(said.settings, settings))
