@@ -61,6 +61,17 @@ class RestOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class StartCommand:
+    """How a service is started on a developer's machine."""
+
+    command: str
+    """A line for the shell."""
+    folder: Path
+    environment: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """What is set beside the variables that are there."""
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceConfig:
     """One service. From `load_services`, every setting has been checked."""
 
@@ -89,6 +100,7 @@ class ServiceConfig:
     timeout_s: float = 30.0
     """For one request of the spec."""
     ca_file: Path | None = None
+    start_command: StartCommand | None = None
     enabled: bool = True
 
     @property
@@ -142,7 +154,7 @@ class ServiceSettings:
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """`auto_sync_services.yaml`."""
+    """`auto_sync_services.yaml`, or a file of OATS in its place."""
 
     services: tuple[ServiceConfig, ...]
     settings: ServiceSettings

@@ -2,10 +2,11 @@
 
 import keyword
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 
 from syncflow_pipelines.config.auth_sections import (
     BearerSection,
@@ -18,8 +19,10 @@ from syncflow_pipelines.config.auth_sections import (
     from_project,
 )
 from syncflow_pipelines.config.document import EACH, read_document, select
-from syncflow_pipelines.config.explanations import Explanation
+from syncflow_pipelines.config.explanations import Explanation, explanations
 from syncflow_pipelines.config.mistakes import Location, path_text
+from syncflow_pipelines.config.oats import FILE_NAMES as OATS_FILES
+from syncflow_pipelines.config.oats import OatsConfig, oats_file, read_oats
 from syncflow_pipelines.config.paths import absolute
 from syncflow_pipelines.config.section import (
     FilePath,
@@ -41,6 +44,7 @@ from syncflow_pipelines.config.services import (
     ServiceConfig,
     Services,
     ServiceSettings,
+    StartCommand,
 )
 from syncflow_pipelines.config.settings import Settings
 from syncflow_pipelines.config.variables import LONGEST_INTERVAL_S, AnyCaseLogLevel
@@ -143,6 +147,7 @@ class ServiceSection(Section):
     rest: RestSection = RestSection()
     timeout_s: Timeout = 30.0
     ca_file: FilePath | None = None
+    start_command: Text | None = None
     enabled: Switch = True
 
 
@@ -173,18 +178,55 @@ class ServicesSection(Section):
 def load_services(settings: Settings) -> Services:
     """The services of `auto_sync_services.yaml`, in its order, and their settings; none where there is no such file.
 
+    Where the project has a file of OATS instead, that one counts: `services_origin` says which.
+
     Relative paths in it start at `settings.project_dir`, and `${SYNCFLOW_HOME}` is `settings.home`. Raises
     `ConfigurationError` with every mistake of the file; whether a secret is where the file says is seen only
     when it is needed.
     """
     document = read_document(settings.config_dir / FILE_NAME, settings.environment, settings.document_variables)
+    if document is None and (file := oats_file(settings.project_dir)) is not None:
+        return _services_of_oats(read_oats(file), settings)
     section = ServicesSection() if document is None else document.validated(ServicesSection, checks=CHECKS)
     return services_of(section, settings)
 
 
 def service_files(settings: Settings) -> tuple[Path, ...]:
     """The files that decide what `load_services` gives, whether they are there or not."""
-    return (settings.config_dir / FILE_NAME,)
+    return (settings.config_dir / FILE_NAME, *(settings.project_dir / name for name in OATS_FILES))
+
+
+@dataclass(frozen=True, slots=True)
+class ServicesOrigin:
+    """Which file says what services there are."""
+
+    path: Path
+    """`auto_sync_services.yaml`, though it may not be there, or a file of OATS."""
+    notes: tuple[str, ...] = ()
+    """What a person should know: parts that were passed over, a file that does not count."""
+
+
+def services_origin(settings: Settings) -> ServicesOrigin:
+    """The file that `load_services` reads. Raises `ConfigurationError` as that does, where it is one of OATS."""
+    own, other = settings.config_dir / FILE_NAME, oats_file(settings.project_dir)
+    if other is None:
+        return ServicesOrigin(own)
+    if own.exists() or own.is_symlink():
+        return ServicesOrigin(own, (f"{other} is not read, because {own} is there; keep one of them",))
+    return ServicesOrigin(other, read_oats(other).notes)
+
+
+def _services_of_oats(oats: OatsConfig, settings: Settings) -> Services:
+    found = [explanation for check in CHECKS for explanation in check(oats.data)]
+    try:
+        said = ServicesSection.model_validate(oats.data)
+    except ValidationError as error:
+        raise oats.refusal([*found, *explanations(error, ServicesSection)]) from None
+    if found:
+        raise oats.refusal(found)
+    services = services_of(said, settings)
+    started = (replace(one, start_command=oats.start_commands.get(one.name)) for one in services.services)
+    return replace(services, services=tuple(started))
 
 
 def services_of(said: ServicesSection, settings: Settings) -> Services:
@@ -199,7 +241,7 @@ def _service(said: ServiceSection, settings: Settings) -> ServiceConfig:
         base_url=said.base_url,
         openapi_paths=tuple(said.openapi_paths or (said.openapi_path or "",)),
         components=tuple(dict.fromkeys(said.components)),
-        path=absolute(said.path, settings.project_dir),
+        path=(path := absolute(said.path, settings.project_dir)),
         type=said.type,
         health_path=said.health_path,
         auth=auth_of(said.auth, settings),
@@ -212,6 +254,7 @@ def _service(said: ServiceSection, settings: Settings) -> ServiceConfig:
         rest=RestOptions(**dict(said.rest)),
         timeout_s=said.timeout_s,
         ca_file=from_project(said.ca_file, settings),
+        start_command=StartCommand(said.start_command, path) if said.start_command else None,
         enabled=said.enabled,
     )
 

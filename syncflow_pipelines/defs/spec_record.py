@@ -67,9 +67,9 @@ class SpecRecord:
         for one in changed:
             (service,) = choose_services(services, [one.service])
             result = spec_result(database, service, one, data_version_of(instance, spec_key(one.service)))
-            _materialised(instance, result)
-            _checked(instance, breaking_changes(database, self._settings, one.service))
-            _checked(instance, quarantined(database, one.service))
+            materialised(instance, result)
+            checked(instance, breaking_changes(database, self._settings, one.service))
+            checked(instance, quarantined(database, one.service))
         return len(changed)
 
     def generated(self, services: Services, reports: Sequence[ServiceReport]) -> int:
@@ -84,20 +84,21 @@ class SpecRecord:
             for component in components_of(service, services.settings):
                 key, spec = component_key(report.service, component), kept.get(report.service)
                 folder, checksum = services.settings.generated_dir, spec.checksum if spec else None
-                _materialised(instance, component_result(key, component, service, folder, report, checksum))
+                materialised(instance, component_result(key, component, service, folder, report, checksum))
         return len(generated)
 
 
 def report_standing(name: str, standing: Standing, home: Path) -> None:
     """Records what became of the check for breaking changes; nothing happens without an instance."""
-    with _instance(home) as instance:
+    with open_recording(home) as instance:
         if instance is not None:
-            _checked(instance, breaking_result(name, standing))
+            checked(instance, breaking_result(name, standing))
 
 
 @contextmanager
-def _instance(home: Path) -> Iterator[dg.DagsterInstance | None]:
-    folder = instance_folder(home)
+def open_recording(home: Path | None) -> Iterator[dg.DagsterInstance | None]:
+    """The instance to record in; None where there is none, or no `home` to look beside."""
+    folder = instance_folder(home) if home is not None else None
     if folder is None:
         yield None
         return
@@ -105,7 +106,8 @@ def _instance(home: Path) -> Iterator[dg.DagsterInstance | None]:
         yield instance
 
 
-def _materialised(instance: dg.DagsterInstance, result: dg.MaterializeResult[None]) -> None:
+def materialised(instance: dg.DagsterInstance, result: dg.MaterializeResult[None]) -> None:
+    """Records a materialisation without a run."""
     assert result.asset_key is not None
     version = {"dagster/data_version": result.data_version.value} if result.data_version else {}
     instance.report_runless_asset_event(
@@ -113,7 +115,8 @@ def _materialised(instance: dg.DagsterInstance, result: dg.MaterializeResult[Non
     )
 
 
-def _checked(instance: dg.DagsterInstance, result: dg.AssetCheckResult) -> None:
+def checked(instance: dg.DagsterInstance, result: dg.AssetCheckResult) -> None:
+    """Records a check without a run."""
     assert result.asset_key is not None
     assert result.check_name is not None
     instance.report_runless_asset_event(
