@@ -55,6 +55,11 @@ class Verifier:
         """Itself, for a generation that leaves the child running for the next one."""
         return nullcontext(self)
 
+    @property
+    def child_pid(self) -> int | None:
+        """The child's process; None where it has not been needed."""
+        return self._child.pid if self._child is not None else None
+
     def __enter__(self) -> Self:
         return self
 
@@ -114,6 +119,10 @@ class _Child:
         )
         for reader in self._readers:
             reader.start()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
     @property
     def is_alive(self) -> bool:
