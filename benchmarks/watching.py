@@ -5,7 +5,6 @@ asks a server every five seconds. A look every 30 s is reckoned: its wait is as 
 """
 
 import json
-import os
 import random
 import subprocess
 import sys
@@ -182,7 +181,7 @@ def _replace(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(".draft")
     draft.write_bytes(content)
-    os.replace(draft, path)
+    draft.replace(path)
 
 
 def _service(where: str, base: str = "http://127.0.0.1:9", *, name: str = _NAME, components: str = "rest, mcp") -> str:
