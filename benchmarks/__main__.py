@@ -24,8 +24,9 @@ from benchmarks.rich import RICH
 from benchmarks.specs import SPECS
 from benchmarks.sync import SYNC
 from benchmarks.verification import RowsDiffer
+from benchmarks.watching import WATCH
 
-BENCHMARKS: tuple[Benchmark, ...] = (SYNC, MEMORY, LATENCY, MANY, RICH, HISTORY, LOAD, SPECS, EVENTS)
+BENCHMARKS: tuple[Benchmark, ...] = (SYNC, MEMORY, LATENCY, MANY, RICH, HISTORY, LOAD, SPECS, EVENTS, WATCH)
 RESULTS = Path(__file__).parent / "results"
 _ROUNDS = 3
 _ENDING = (signal.SIGINT, signal.SIGTERM)

@@ -133,7 +133,7 @@ class ServiceSettings:
     auto_regenerate: bool = True
     """Whether a changed spec is generated anew without being asked."""
     watch_mode: bool = False
-    """As `on_startup` and `log_level`: taken from the file, and changes nothing so far."""
+    """Whether specs are followed closely without being asked: beside Dagster, and after the sync at a start."""
     watch_interval: int = 300
     """Seconds between two looks at what is no file."""
     debounce_ms: int = 500
