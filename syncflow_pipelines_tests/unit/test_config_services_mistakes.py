@@ -91,6 +91,11 @@ def service(line: str) -> str:
             "mcp.size_budget_bytes: found 0, expected a whole number from 1 to 1,099,511,627,776",
         ),
         ("rest: {mode: check}", "rest.mode: found 'check', expected one of forward, validate"),
+        (
+            "rest: {allowed_hosts: ['https://x']}",
+            "rest.allowed_hosts[0]: found 'https://x', expected a host such as api.example.com, "
+            + "*.example.com or *, without https:// and port",
+        ),
         ("rest: {timeout_s: 0}", "rest.timeout_s: found 0, expected a number from 0.1 to 3600"),
         ("timeout_s: long", "timeout_s: found 'long', expected a number from 0.1 to 3600"),
         ("ca_file: ''", "ca_file: found '', expected a path"),
