@@ -9,10 +9,11 @@ from typing import Final
 
 from syncflow_pipelines.codegen.manifest import NAME, Entry, Manifest, dump_manifest
 from syncflow_pipelines.codegen.rendering import render
-from syncflow_pipelines.codegen.seal import SPEC_NAME, is_untouched, seal
+from syncflow_pipelines.codegen.seal import SPEC_NAME, is_untouched
 from syncflow_pipelines.codegen.verification import never
 from syncflow_pipelines.errors import GenerationFailed
 from syncflow_pipelines.files import locking
+from syncflow_pipelines.files.sealing import seal
 
 _TEMPORARY = ".syncflow-"
 INIT = "__init__.py"

@@ -10,9 +10,10 @@ import msgspec
 
 Kind = Literal[
     "int", "float", "decimal", "bool", "str", "bytes", "uuid", "datetime", "naive_datetime", "date", "time",
-    "timedelta", "json", "json_object", "json_array", "any",
+    "timedelta", "ip_interface", "ip_network", "json", "json_object", "json_array", "any",
 ]  # fmt: skip
-"""`datetime` is aware. `json` is any JSON value, `json_object` a mapping, `json_array` a list of them."""
+"""`datetime` is aware. `ip_interface` is PostgreSQL's inet and `ip_network` its cidr, of either version. `json` is any
+JSON value, `json_object` a mapping, `json_array` a list of them."""
 
 
 class Scalar(msgspec.Struct, frozen=True, tag="scalar"):
@@ -29,6 +30,7 @@ class Scalar(msgspec.Struct, frozen=True, tag="scalar"):
     max_digits: int | None = None
     decimal_places: int | None = None
     pattern: str | None = None
+    """As Python's `re` reads it, and searched for."""
 
 
 class EnumOf(msgspec.Struct, frozen=True, tag="enum"):
@@ -54,9 +56,9 @@ FieldType = Scalar | EnumOf | ListOf | ModelOf
 class Default(msgspec.Struct, frozen=True):
     """What a field is when nothing is said.
 
-    `constant`: `value` is it, as JSON has it (decimals, times and UUIDs as text, members of enumerations as their
-    value). `factory`: something made anew for each row, which the ORM knows and we do not: the field may be left out.
-    `server`: the database makes it.
+    `constant`: `value` is it, as JSON has it (decimals, times and UUIDs as text, bytes as base64, members of
+    enumerations as their value). `factory`: something made anew for each row, which the ORM knows and we do not: the
+    field may be left out. `server`: the database makes it.
     """
 
     how: Literal["constant", "factory", "server"]
@@ -81,6 +83,8 @@ class FieldSpec(msgspec.Struct, frozen=True):
     """`Model.field`, where this is a foreign key."""
     relation: bool = False
     """A related model or a list of them, not a column; in Response, and only when asked for."""
+    column: str | None = None
+    """Its column, where that has another name; empty where the model's own table has none for it."""
     note: str = ""
     """Why the type is `any`: a type that is not known."""
 

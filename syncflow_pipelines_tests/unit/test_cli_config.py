@@ -35,7 +35,7 @@ def test_a_right_configuration_is_told(folder: Path, capsys: pytest.CaptureFixtu
 
 def test_a_folder_without_either_file_is_a_warning(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["config", "check"]) == 0
-    told = f"there is neither connectors.yaml nor auto_sync_services.yaml in {folder / 'config'}"
+    told = f"there is none of connectors.yaml, auto_sync_services.yaml, schema_sync.yaml in {folder / 'config'}"
     assert told in capsys.readouterr().err
 
 

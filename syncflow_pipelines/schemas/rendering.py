@@ -1,0 +1,37 @@
+"""A source of schemas → the text of its module."""
+
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from syncflow_pipelines.schemas.generator import SchemaGenerator
+from syncflow_pipelines.schemas.model import SchemaSource
+from syncflow_pipelines.schemas.rendered import Rendered
+from syncflow_pipelines.schemas.templates import templates_digest
+
+
+def render(
+    source: SchemaSource,
+    *,
+    name: str,
+    digest: str,
+    with_relations: bool = False,
+    template_dir: Path | None = None,
+    generator: type[SchemaGenerator] = SchemaGenerator,
+) -> Rendered:
+    """The module of schemas of a source; `digest` is the source's and goes into the module's first lines.
+
+    The same source always gives the same text, in whatever order its models are. Findings say what could not be carried
+    over. Raises `GenerationFailed` and `ConfigurationError` where a generator or templates of the project's own do not
+    work.
+    """
+    made = generator(source, name=name, digest=digest, with_relations=with_relations, template_dir=template_dir)
+    return made.generate()
+
+
+def renderer_version(template_dir: Path | None = None) -> str:
+    """Another one whenever the same source may be rendered otherwise."""
+    try:
+        release = version("syncflow-pipelines")
+    except PackageNotFoundError:  # run from a folder, without having been installed
+        release = "0"
+    return f"{release}-{templates_digest(template_dir)[:12]}"

@@ -1,0 +1,49 @@
+"""Templates of schemas, and a project's own in their place.
+
+A template gets Python source and lays it out; it never gets what a source of schemas says as such.
+"""
+
+import hashlib
+from pathlib import Path
+from typing import Any, Final
+
+from jinja2 import ChoiceLoader, FileSystemLoader, StrictUndefined, TemplateError
+from jinja2.sandbox import SandboxedEnvironment
+
+from syncflow_pipelines.errors import ConfigurationError
+
+_OURS: Final = Path(__file__).parent
+
+
+class Templates:
+    """Those of a folder, and SyncFlow's where it has none of that name."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        folders = [_OURS] if folder is None else [folder, _OURS]
+        self._folder = folder
+        self._environment = SandboxedEnvironment(
+            loader=ChoiceLoader([FileSystemLoader(each) for each in folders]),
+            undefined=StrictUndefined,
+            autoescape=False,  # Python is written here, no HTML
+            trim_blocks=True,
+            lstrip_blocks=True,
+            keep_trailing_newline=True,
+        )
+
+    def fill(self, name: str, /, **values: Any) -> str:
+        """The template of that name, filled in. Raises `ConfigurationError` where the project's own does not work."""
+        try:
+            return self._environment.get_template(name).render(**values)
+        except TemplateError as error:
+            where = f"{self._folder or _OURS}/{name}"
+            raise ConfigurationError(f"the template {where} does not work: {error}; mend it or remove it") from error
+
+
+def templates_digest(folder: Path | None = None) -> str:
+    """Another one whenever a template that is used has changed."""
+    found = hashlib.sha256()
+    for each in (_OURS, *(() if folder is None else (folder,))):
+        for file in sorted(each.glob("*.jinja")):
+            content = file.read_bytes()
+            found.update(f"{file.name}:{len(content)}:".encode() + content)
+    return found.hexdigest()
