@@ -43,7 +43,7 @@ def auto_sync_lifespan(
 
     @asynccontextmanager
     async def surrounding(app: Any) -> AsyncIterator[State]:
-        async with _own(lifespan, app) as state:
+        async with own_lifespan(lifespan, app) as state:
             sync = AppSync(
                 app,
                 event_bus or state_of(app, "event_bus"),
@@ -59,7 +59,8 @@ def auto_sync_lifespan(
     return surrounding
 
 
-def _own(lifespan: Callable[[Any], Any] | None, app: Any) -> AbstractAsyncContextManager[State]:
+def own_lifespan(lifespan: Callable[[Any], Any] | None, app: Any) -> AbstractAsyncContextManager[State]:
+    """The application's own lifespan, which may be none, or a generator."""
     if lifespan is None:
         nothing: AbstractAsyncContextManager[Any] = nullcontext()
         return nothing

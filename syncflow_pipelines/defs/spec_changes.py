@@ -13,6 +13,7 @@ from syncflow_pipelines.config import ServiceConfig
 from syncflow_pipelines.database import open_database
 from syncflow_pipelines.defs.cursor import KeptAsText
 from syncflow_pipelines.defs.names import SERVICE_TAG, spec_key
+from syncflow_pipelines.defs.schemas import following_keys
 from syncflow_pipelines.defs.spec_results import DATA_VERSION_TAG, SETTINGS_TAG, SPEC_TAG
 from syncflow_pipelines.defs.specs import component_key, components_of_service
 from syncflow_pipelines.defs.switches import Switches
@@ -25,6 +26,8 @@ BUDGET_S = 40.0
 """For all services together; Dagster ends a tick after 60 s, and what was begun is finished first."""
 MOST_AT_ONCE = 200
 """Services that one tick looks at; the others follow in the next."""
+GRACE_S = 10.0
+"""Who fetched a spec by other means than this sensor has so long to record it; `specs watch` needs a second."""
 AGAIN_AFTER_S = 900.0
 """A run that was asked for and has not brought everything in step by then has failed; it is asked for again."""
 
@@ -97,10 +100,14 @@ def _tick(instance: dg.DagsterInstance, loaded: World, cursor: SpecCursor, now: 
     refreshed = _looked(world, due)
     targets = {service.name: _targets(world, service) for service in due}
     seen = materialised(instance, [key for wanted in targets.values() for key in wanted.settings])
-    asked = what_to_run(refreshed, targets, seen, cursor.asked, now)
+    always = world.services is not None and not world.services.settings.on_change_only
+    asked = what_to_run(refreshed, targets, seen, cursor.asked, now, always=always)
     looked = {**cursor.looked, **{one.service: now for one in refreshed if one.error_type != "SyncCancelled"}}
     return dg.SensorResult(
-        run_requests=[_request(name, run, list(targets[name].settings)) for name, run in asked.items()],
+        run_requests=[
+            _request(name, run, [*targets[name].settings, *following_keys(world, service=name)])
+            for name, run in asked.items()
+        ],
         skip_reason=None if asked else _reason(refreshed),
         cursor=SpecCursor({**cursor.asked, **asked}, looked).text(),
     )
@@ -171,19 +178,27 @@ def what_to_run(
     seen: Mapping[dg.AssetKey, str],
     asked: Mapping[str, AskedRun],
     now: float,
+    *,
+    always: bool = False,
 ) -> dict[str, AskedRun]:
-    """The runs to ask for, by service: where an asset is not of the spec and the settings that are there now."""
+    """The runs to ask for, by service: where an asset is not of the spec and the settings of now, or else `always`."""
     wanted: dict[str, AskedRun] = {}
     for one in refreshed:
         if one.error is not None or one.checksum is None:
             continue
         target = targets[one.service]
-        if all(seen.get(key) == made_of for key, made_of in target.of(one.checksum).items()):
+        is_current = all(seen.get(key) == made_of for key, made_of in target.of(one.checksum).items())
+        if (is_current and not always) or (not is_current and _is_being_recorded(one, now)):
             continue
         last, state = asked.get(one.service), target.state(one.checksum)
-        if last is None or last.state != state or now - last.at >= AGAIN_AFTER_S:
+        if is_current or last is None or last.state != state or now - last.at >= AGAIN_AFTER_S:
             wanted[one.service] = AskedRun(state, now, last.count + 1 if last else 1)
     return wanted
+
+
+def _is_being_recorded(one: Refreshed, now: float) -> bool:
+    """Whether somebody else fetched it a moment ago."""
+    return one.status == "unchanged" and one.changed_at is not None and now - one.changed_at.timestamp() < GRACE_S
 
 
 def _request(service: str, run: AskedRun, keys: Sequence[dg.AssetKey]) -> dg.RunRequest:

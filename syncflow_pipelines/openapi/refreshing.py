@@ -48,9 +48,9 @@ Status = Literal["changed", "unchanged", "failed", "unhealthy", "unsettled"]
 PATIENCE_FACTOR: Final = 5
 """A file that does not become quiet is waited for that many times as long as it has to be quiet."""
 
-NOTHING: Final[Mapping[str, GivenSpec]] = {}
-
 _LOOK_AGAIN_S: Final = 0.1
+NOTHING: Mapping[str, GivenSpec] = {}
+
 _LOG = logging.getLogger(__name__)
 
 
@@ -72,7 +72,11 @@ class Refreshed:
     url: str | None = None
     """Where it was found: a URL, or the path of a file."""
     files: tuple[Path, ...] = ()
-    """The files that it was made of, if it was made of files, its own document first; also those that are missing."""
+    """The files that it was made of, its own document first; also those that are missing."""
+    is_of_files: bool = False
+    """Whether it was made of files alone."""
+    changed_at: datetime | None = None
+    """When it changed last, to the second."""
     error: str | None = None
     """A sentence for people."""
     error_type: str | None = None
@@ -109,8 +113,8 @@ def refresh(
     only: Collection[str] = (),
     database: Database | None = None,
     force: bool = False,
-    given: Mapping[str, GivenSpec] = NOTHING,
     patient: bool = True,
+    given: Mapping[str, GivenSpec] = NOTHING,
     cancelled: Callable[[], bool] = never,
     progress: Callable[[Refreshed], None] = ignore,
 ) -> list[Refreshed]:
@@ -118,16 +122,16 @@ def refresh(
 
     The services come back in the order of the configuration; `progress` is called here, as each of them is done. One
     that fails does not keep the others from being looked at, and what is kept of it stands. With `force`, no spec is
-    recognised by what a server says of it: all are fetched and written anew. A file that may be half written is waited
-    for, unless `patient` is false: it is `unsettled` then. A service of `given` is not asked for its document, which is
-    at hand there. Once `cancelled()` says so, the rest fails with `SyncCancelled`.
+    recognised by what a server says of it: all are fetched and written anew. A service of `given` is not asked for its
+    document, which is at hand there. A file that may be half written is waited for, unless `patient` is false: it is
+    `unsettled` then. Once `cancelled()` says so, the rest fails with `SyncCancelled`.
 
     Raises `ConfigurationError` where `only` names an unknown service, and `DatabaseError` where the database cannot be
     read at the beginning.
     """
     chosen = _chosen(services, only)
     stopped = threading.Event()
-    run = _Run(services, settings, database, force, given, patient, lambda: stopped.is_set() or cancelled())
+    run = _Run(services, settings, database, force, patient, given, lambda: stopped.is_set() or cancelled())
     done: dict[str, Refreshed] = {}
     with ThreadPoolExecutor(services.settings.concurrency, "syncflow-specs") as threads:
         futures: dict[Future[Refreshed], str] = {threads.submit(run.look, one): one.name for one in chosen}
@@ -194,8 +198,8 @@ class _Run:
         settings: Settings,
         database: Database | None,
         force: bool,
-        given: Mapping[str, GivenSpec],
         is_patient: bool,
+        given: Mapping[str, GivenSpec],
         cancelled: Callable[[], bool],
     ) -> None:
         self._settings = settings
@@ -351,6 +355,8 @@ class _Run:
             spec_file=self._store.spec_file(service.name),
             url=_found_at(service, kept),
             files=tuple(service.path.absolute() / part.url for part in kept.documents if is_file(part)),
+            is_of_files=bool(kept.documents) and all(map(is_file, kept.documents)),
+            changed_at=kept.changed_at,
             error=error,
             error_type=error_type,
             load=functools.partial(self._store.spec, service.name),
