@@ -25,7 +25,7 @@ from syncflow_pipelines.config.schema_sync_variables import (
     SchemaSyncVariables,
     read_schema_sync_variables,
 )
-from syncflow_pipelines.config.section import FilePath, Section, Switch, Text, matching, number, refused
+from syncflow_pipelines.config.section import FilePath, Section, Switch, Text, VariableName, matching, number, refused
 from syncflow_pipelines.config.settings import Settings, load_settings
 
 FILE_NAME = "schema_sync.yaml"
@@ -74,6 +74,7 @@ class ModelsSection(SourceSection):
     template_dir: FilePath | None = None
     timeout_s: Annotated[float, number(0.1, 3600)] = 30.0
     relations: Switch = False
+    database_url_env: VariableName | None = None
 
 
 class ConnectorSection(SourceSection):

@@ -11,6 +11,7 @@ from syncflow_pipelines.config import ServiceConfig
 from syncflow_pipelines.database import open_database
 from syncflow_pipelines.defs.cursor import KeptAsText
 from syncflow_pipelines.defs.names import SERVICE_TAG, spec_key
+from syncflow_pipelines.defs.schemas import following_keys
 from syncflow_pipelines.defs.spec_results import DATA_VERSION_TAG, SPEC_TAG
 from syncflow_pipelines.defs.specs import generated_keys
 from syncflow_pipelines.defs.switches import Switches
@@ -80,7 +81,9 @@ def _tick(instance: dg.DagsterInstance, loaded: World, cursor: SpecCursor, now: 
     asked = what_to_run(refreshed, targets, seen, cursor.asked, now)
     looked = {**cursor.looked, **{one.service: now for one in refreshed if one.error_type != "SyncCancelled"}}
     return dg.SensorResult(
-        run_requests=[_request(name, run, targets[name]) for name, run in asked.items()],
+        run_requests=[
+            _request(name, run, [*targets[name], *following_keys(world, service=name)]) for name, run in asked.items()
+        ],
         skip_reason=None if asked else _reason(refreshed),
         cursor=SpecCursor({**cursor.asked, **asked}, looked).text(),
     )

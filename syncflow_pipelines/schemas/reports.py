@@ -29,6 +29,8 @@ class SourceReport:
     """Parts of the source that cannot be used, or only with care."""
     diff: str = ""
     """Of the module, in a dry run."""
+    before: bytes | None = None
+    """The module as it was; None where there was none, or the status is `failed`."""
     comparison: ManualComparison | None = None
     """With the schemas that people keep, where there are some and the source was read now."""
     backup: str | None = None

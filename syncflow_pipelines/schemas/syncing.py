@@ -25,6 +25,7 @@ from syncflow_pipelines.schemas.comparison import ManualComparison
 from syncflow_pipelines.schemas.making import Made, Workshop
 from syncflow_pipelines.schemas.reports import SourceReport, Status, SyncReport
 from syncflow_pipelines.schemas.state import SourceState, lock_path, read_state, write_state
+from syncflow_pipelines.schemas.versions import SchemaVersion, keep_version
 from syncflow_pipelines.schemas.workshop import WarmWorkshop
 
 PATIENCE_S: Final = 600.0
@@ -105,6 +106,7 @@ class _Draft:
             form=self.made.form if self.made else None,
             findings=self.state.findings,
             diff=diff,
+            before=self.before,
             comparison=self.comparison,
             backup=self.backup,
             notes=self.notes,
@@ -244,9 +246,18 @@ class _Run:
     def _remember(self, draft: _Draft) -> None:
         assert draft.state is not None
         try:
+            self._keep_version(draft)
             write_state(self.settings.home, draft.source.name, draft.state)
         except SyncflowError as error:
             draft.notes = (*draft.notes, f"{error}; they are generated once more the next time")
+
+    def _keep_version(self, draft: _Draft) -> None:
+        """Before the state is written: a process that is killed between the two does all of it again."""
+        state, made = draft.state, draft.made
+        assert state is not None
+        assert made is not None
+        version = SchemaVersion(state.digest, state.generated_at, made.rendered.exports, made.form, made.components)
+        keep_version(self.settings.home, draft.source.name, version)
 
     def _diff(self, draft: _Draft) -> str:
         output, project = draft.source.output, self.settings.project_dir
