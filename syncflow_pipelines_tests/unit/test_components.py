@@ -208,6 +208,20 @@ def test_the_module_passes_a_strict_type_checker(pets: Rendered, tmp_path: Path)
     assert done.returncode == 0, done.stdout
 
 
+def test_variants_and_secrets_may_be_chosen(tmp_path: Path) -> None:
+    made = render_components(
+        spec_of({name: COMPONENTS[name] for name in ("Pet", "Owner", "Kind")}),
+        name="pets",
+        digest="",
+        variants=["update"],
+        write_only=["na*"],
+    )
+    assert made.exports == ("Kind", "Owner", "OwnerUpdate", "Pet", "PetUpdate")
+    with imported(made, tmp_path, "chosen_schemas") as module:
+        assert module.PetUpdate(parent={"name": "Rex", "owner": {"login": "me", "password": "pw"}}).parent.name == "Rex"
+        assert set(module.Pet.model_fields) - set(module.PetResponse.model_fields) == {"name"}
+
+
 def test_a_spec_without_components_gives_an_empty_module() -> None:
     empty = rendered({})
     assert (empty.exports, empty.findings) == ((), ())

@@ -23,7 +23,8 @@ SQLALCHEMY_TYPES = st.one_of(
     st.sampled_from([
         "Integer", "SmallInteger", "BigInteger", "Boolean", "Float", "Double", "Text", "Date", "Time", "Interval",
         "DateTime", "DateTime(timezone=True)", "JSON", "Uuid", "LargeBinary", "PickleType", "pg.INET", "pg.HSTORE",
-        "pg.TSTZRANGE", "pg.ARRAY(Text)", "pg.BIT(4)", "mysql.YEAR", "Enum('a', 'b')", "Numeric", "String", "Enum('', ' ', '1')",
+        "pg.TSTZRANGE", "pg.ARRAY(Text)", "pg.BIT(4)", "mysql.YEAR", "Enum('a', 'b')", "Numeric",
+        "String", "Enum('', ' ', '1')",
     ]),
     st.integers(1, 10**6).map(lambda length: f"String({length})"),
     st.tuples(st.integers(1, 60), st.integers(-5, 60)).map(lambda sizes: f"Numeric({sizes[0]}, {sizes[1]})"),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from syncflow_pipelines.schemas.model import Finding
+from syncflow_pipelines.schemas.secrets import is_secret
 
 Json = Any
 
@@ -16,7 +17,7 @@ MARK: Final = "Zq9"
 PREFIX: Final = "#/components/schemas/"
 
 _LEFT_OUT: Final = frozenset({"examples", "example", "xml", "externalDocs", "$comment", "deprecated"})
-_HOLDERS: Final = frozenset({"properties", "patternProperties", "$defs", "dependentSchemas"})
+_HOLDERS: Final = frozenset({"patternProperties", "$defs", "dependentSchemas"})
 _VALUES: Final = frozenset({"const", "enum", "default", "required"})
 _RESERVED: Final = frozenset(dir(builtins)) | frozenset(keyword.kwlist) | {
     "Annotated", "AnyUrl", "AwareDatetime", "BaseModel", "ByteSize", "Component", "ConfigDict", "Decimal", "EmailStr",
@@ -35,10 +36,13 @@ class ComponentsDocument:
     findings: tuple[Finding, ...] = ()
 
 
-def components_document(components: Mapping[str, Json]) -> ComponentsDocument:
-    """The document of those components alone, in the order of their names."""
+def components_document(components: Mapping[str, Json], write_only: Collection[str] = ()) -> ComponentsDocument:
+    """The document of those components alone, in the order of their names.
+
+    Properties whose names match a pattern of `write_only` are so, whatever the document says.
+    """
     names = class_names(components)
-    writing = _Writing({PREFIX + name: f"{PREFIX}{MARK}{made}" for name, made in names.items()})
+    writing = _Writing({PREFIX + name: f"{PREFIX}{MARK}{made}" for name, made in names.items()}, write_only)
     schemas = {f"{MARK}{names[name]}": writing.schema(components[name], name) for name in sorted(components)}
     document = {
         "openapi": "3.1.0",
@@ -77,9 +81,10 @@ def free_name(wanted: str, taken: Collection[str]) -> str:
 
 
 class _Writing:
-    def __init__(self, references: Mapping[str, str]) -> None:
+    def __init__(self, references: Mapping[str, str], write_only: Collection[str]) -> None:
         self.findings: list[Finding] = []
         self._references = references
+        self._write_only = write_only
 
     def schema(self, schema: Json, where: str) -> Json:
         """The schema with the components' new names."""
@@ -103,6 +108,8 @@ class _Writing:
             return self._references.get(value, value)
         if key in _VALUES:
             return value
+        if key == "properties" and isinstance(value, dict):
+            return {name: self._property(name, each, f"{where}.{name}") for name, each in value.items()}
         if key in _HOLDERS and isinstance(value, dict):
             return {name: self.schema(each, f"{where}.{name}") for name, each in value.items()}
         if key == "mapping" and isinstance(value, dict):
@@ -110,3 +117,9 @@ class _Writing:
         if isinstance(value, list):
             return [self.schema(each, where) for each in value]
         return self.schema(value, where)
+
+    def _property(self, name: str, schema: Json, where: str) -> Json:
+        written = self.schema(schema, where)
+        if isinstance(written, dict) and is_secret(name, self._write_only):
+            return {**written, "writeOnly": True}
+        return written
