@@ -17,6 +17,10 @@ MARK: Final = "Zq9"
 PREFIX: Final = "#/components/schemas/"
 
 _LEFT_OUT: Final = frozenset({"examples", "example", "xml", "externalDocs", "$comment", "deprecated"})
+_CLASSES: Final = frozenset({"date", "date-time", "time", "duration", "uuid", "ipv4", "ipv6", "decimal"})
+_FORMATS: Final = _CLASSES | {"byte", "binary"}
+"""Of texts, those that become classes. What Pydantic makes of others is not what it was given (`uri`, `password`), or
+needs what may not be installed (`email`)."""
 _HOLDERS: Final = frozenset({"patternProperties", "$defs", "dependentSchemas"})
 _VALUES: Final = frozenset({"const", "enum", "default", "required"})
 _RESERVED: Final = frozenset(dir(builtins)) | frozenset(keyword.kwlist) | {
@@ -90,16 +94,16 @@ class _Writing:
         """The schema with the components' new names."""
         if not isinstance(schema, dict):
             return schema
-        return {
-            key: self._word(key, value, f"{where}.{key}")
-            for key, value in schema.items()
-            if self._kept(key, value, where)
-        }
+        kept = (key for key in schema if self._kept(key, schema, where))
+        return {key: self._word(key, schema[key], f"{where}.{key}") for key in kept}
 
-    def _kept(self, key: str, value: Json, where: str) -> bool:
-        if key == "default" and isinstance(value, dict | list) and value:
+    def _kept(self, key: str, schema: dict[str, Json], where: str) -> bool:
+        value = schema[key]
+        if key == "format":
+            return not isinstance(value, str) or value in _FORMATS or schema.get("type") in ("integer", "number")
+        if key == "default" and ((isinstance(value, dict | list) and value) or schema.get("format") in _CLASSES):
             # a literal that no type checker takes for the class that it is to become
-            self.findings.append(Finding(where, "its default is an object or a list, and left out"))
+            self.findings.append(Finding(where, "its default is no plain value of Python, and left out"))
             return False
         return key not in _LEFT_OUT and not key.startswith("x-")
 
