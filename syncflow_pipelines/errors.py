@@ -15,7 +15,10 @@
     │   ├── SpecTooLarge            it is beyond a limit, of bytes, depth or aliases
     │   └── GenerationFailed        what came from it would not work; the old files stand
     ├── ModelsError               look at the models that schemas are made from; the old schemas stand
+    ├── SchemasNotGenerated       what came of the models would not work, or would replace what people wrote
+    ├── BackupError               name another backup, or look into its folder
     ├── SchemaRefused             decide what becomes of a column
+    ├── DeliveryFailed            an event did not reach its subscriber: look after that
     └── SyncError                 this sync ended without touching the table
         ├── EntityBusy              another sync holds the entity
         ├── UnknownEntity           discover first, or mend the name
@@ -99,8 +102,33 @@ class ModelsError(SyncflowError):
     """Models of an ORM cannot be imported or read: the text names the file and the line that a person has to mend."""
 
 
+class SchemasNotGenerated(SyncflowError):
+    """Schemas were not generated, as they would not work or would replace what people wrote; the old ones stand."""
+
+
+class BackupError(SyncflowError):
+    """A backup of schemas is not there, or cannot be made or used; nothing was changed."""
+
+
 class SchemaRefused(SyncflowError):
     """A change of an entity's columns that would lose data; a person has to decide."""
+
+
+class DeliveryFailed(SyncflowError):
+    """An event did not reach its subscriber; raised by a handler, it says when to try again.
+
+    `retry_after_s`: not before that, whatever the subscription's own back-off says. `is_final`: never again, the event
+    is parked at once.
+    """
+
+    def __init__(self, message: str, retry_after_s: float | None = None, is_final: bool = False) -> None:
+        super().__init__(message, retry_after_s, is_final)
+        self.message = message
+        self.retry_after_s = retry_after_s
+        self.is_final = is_final
+
+    def __str__(self) -> str:
+        return self.message
 
 
 class SyncError(SyncflowError):

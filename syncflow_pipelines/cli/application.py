@@ -33,7 +33,8 @@ SUMMARIES = {
     "mcp": "Serve the tables, and every generated MCP server, to MCP clients.",
     "specs": "Fetch the OpenAPI documents of services, and see what changed.",
     "generate": "Generate MCP servers and resolvers from the specs that were fetched.",
-    "config": "Check the configuration: the YAML files, the environment and .env.",
+    "schemas": "Generate Pydantic schemas from models, entities and OpenAPI components.",
+    "config": "Check the configuration, and show which parts are switched on.",
     "db": "Start, stop, migrate and find the database.",
 }
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from syncflow_pipelines.config import ConnectorConfig, Services, Settings
+    from syncflow_pipelines.config import ConnectorConfig, SchemaSync, Services, Settings
 
 
 @dataclass
@@ -41,6 +41,13 @@ class Invocation:
         from syncflow_pipelines.config import load_services
 
         return load_services(self.settings)
+
+    @cached_property
+    def schemas(self) -> "SchemaSync":
+        """The sources of schemas, and their settings. Raises `ConfigurationError`."""
+        from syncflow_pipelines.config import load_schema_sync
+
+        return load_schema_sync(self.settings)
 
     @property
     def no_service(self) -> str:

@@ -128,6 +128,34 @@ class ServiceName(NameParameter):
         return [CompletionItem(name) for name in _known_services() if name.startswith(incomplete)]
 
 
+class SchemaSourceName(NameParameter):
+    """The name of a source of schema_sync.yaml."""
+
+    name = "source"
+
+    def shell_complete(
+        self,
+        ctx: click.Context,
+        param: click.Parameter,
+        incomplete: str,
+    ) -> list[CompletionItem]:
+        return [CompletionItem(name) for name in _known_sources() if name.startswith(incomplete)]
+
+
+class BackupName(NameParameter):
+    """The name of a backup of schemas."""
+
+    name = "backup"
+
+    def shell_complete(
+        self,
+        ctx: click.Context,
+        param: click.Parameter,
+        incomplete: str,
+    ) -> list[CompletionItem]:
+        return [CompletionItem(name) for name in _known_backups() if name.startswith(incomplete)]
+
+
 def _pair(value: Any) -> tuple[str, str] | None:
     """Connector and slug of `connector/slug`; None where one of them is missing."""
     connector, _, slug = str(value).partition("/")
@@ -158,5 +186,25 @@ def _known_services() -> list[str]:
 
     try:
         return [service.name for service in load_services(load_settings()).services]
+    except (SyncflowError, OSError):
+        return []
+
+
+def _known_sources() -> list[str]:
+    from syncflow_pipelines.config import load_schema_sync
+
+    try:
+        return [source.name for source in load_schema_sync(load_settings()).sources]
+    except (SyncflowError, OSError):
+        return []
+
+
+def _known_backups() -> list[str]:
+    from syncflow_pipelines.config import load_schema_sync
+    from syncflow_pipelines.schemas.backups import backups_of
+
+    try:
+        settings = load_settings()
+        return [backup.name for backup in backups_of(settings, load_schema_sync(settings).settings).kept()]
     except (SyncflowError, OSError):
         return []

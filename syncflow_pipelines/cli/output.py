@@ -68,6 +68,19 @@ def print_facts(facts: Mapping[str, Cell]) -> None:
     show(table)
 
 
+def print_diff(diff: str) -> None:
+    """A unified diff; on a terminal in colours."""
+    styles = {"+": "green", "-": "red", "@": "cyan"}
+    lines = visible(diff).splitlines()
+    if not sys.stdout.isatty():
+        click.echo("".join(f"{line}\n" for line in lines), nl=False)
+        return
+    console = Console(highlight=False)
+    for line in lines:
+        style = "bold" if line.startswith(("+++", "---")) else styles.get(line[:1], "")
+        console.print(Text(line, style=style), soft_wrap=True)
+
+
 def show(table: Table) -> None:
     """The table on stdout: as wide as the terminal, or, where there is none, plain and never wrapped."""
     if sys.stdout.isatty():

@@ -17,10 +17,10 @@ from syncflow_pipelines.codegen.resolver_module import render_resolver, resolver
 from syncflow_pipelines.codegen.runtime.catalogue import Catalogue
 from syncflow_pipelines.codegen.runtime.credentials import auth_header
 from syncflow_pipelines.codegen.runtime.stored import from_document
-from syncflow_pipelines.codegen.seal import seal
 from syncflow_pipelines.codegen.sizes import catalogue_sizes
 from syncflow_pipelines.codegen.stored import StoredFile, store
 from syncflow_pipelines.config.services import Component, ServiceConfig
+from syncflow_pipelines.files.sealing import seal
 from syncflow_pipelines.openapi.model import Spec
 
 Json = Any

@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterator
 
 from syncflow_pipelines.codegen.generation import generate
 from syncflow_pipelines.codegen.reports import GenerationReport, ServiceReport
+from syncflow_pipelines.codegen.telling import tell_generated
 from syncflow_pipelines.config import (
     Component,
     ServiceConfig,
@@ -12,15 +13,22 @@ from syncflow_pipelines.config import (
     Settings,
     choose_services,
 )
+from syncflow_pipelines.database import Database
 from syncflow_pipelines.errors import GenerationFailed, SpecError
 from syncflow_pipelines.openapi.model import Spec
 from syncflow_pipelines.openapi.store import SpecStore
 
 
 def generate_kept(
-    services: Services, settings: Settings, *, only: Collection[str] = (), force: bool = False, dry_run: bool = False
+    services: Services,
+    settings: Settings,
+    *,
+    only: Collection[str] = (),
+    force: bool = False,
+    dry_run: bool = False,
+    database: Database | None = None,
 ) -> GenerationReport:
-    """As `generate`, from the specs that were fetched.
+    """As `generate`, from the specs that were fetched; with a database, what was generated is published there.
 
     A service whose spec cannot be used, or was never fetched, has failed; what was generated of it stands. Raises
     `ConfigurationError` where `only` names an unknown service, and what `generate` raises.
@@ -39,6 +47,10 @@ def generate_kept(
     generated: tuple[ServiceReport, ...] = ()
     if specs or services.settings.generated_dir.exists():  # a folder is made only for something that goes into it
         generated = generate(services, specs, only=only, force=force, dry_run=dry_run).services
+    if database is not None and services.settings.enable_event_bus and not dry_run:
+        current = {one.service for one in generated if one.status in ("generated", "unchanged")}
+        checksums = {name: spec.checksum for name, spec in specs.items() if name in current}
+        tell_generated(database, services.settings.generated_dir, checksums)
     together = sorted((*generated, *failed), key=lambda one: one.service)
     return GenerationReport(tuple(together), dry_run)
 

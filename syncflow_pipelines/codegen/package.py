@@ -9,8 +9,9 @@ from pathlib import Path
 
 from syncflow_pipelines.codegen.manifest import NAME, Entry, Manifest, dump_manifest
 from syncflow_pipelines.codegen.rendering import render
-from syncflow_pipelines.codegen.seal import SPEC_NAME, is_untouched, seal
+from syncflow_pipelines.codegen.seal import SPEC_NAME, is_untouched
 from syncflow_pipelines.errors import GenerationFailed
+from syncflow_pipelines.files.sealing import seal
 
 _TEMPORARY = ".syncflow-"
 INIT = "__init__.py"

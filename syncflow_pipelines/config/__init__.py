@@ -1,17 +1,25 @@
 """YAML files and the environment, as frozen values. The only reader of the environment.
 
 `load_settings()` says what holds for all of SyncFlow, `load_connectors(settings)` which sources it reads from,
-`load_services(settings)` whose OpenAPI specs it follows, and `check_configuration(settings)` what a person wants to
+`load_services(settings)` whose OpenAPI specs it follows, `load_schema_sync(settings)` what schemas are generated from,
+`load_flags(settings)` which of its parts are switched off, and `check_configuration(settings)` what a person wants to
 know before any of it is used.
 """
 
 from syncflow_pipelines.config.auth import Auth, BearerAuth, HeaderAuth, NoAuth
 from syncflow_pipelines.config.check import ConfigurationFact, check_configuration, load_configuration
-from syncflow_pipelines.config.choice import choose_connectors, choose_services, undiscovered
+from syncflow_pipelines.config.choice import choose_connectors, choose_services, choose_sources, undiscovered
 from syncflow_pipelines.config.connectors import ConnectorConfig, EntityOverride, EntitySettings
 from syncflow_pipelines.config.connectors_file import load_connectors
 from syncflow_pipelines.config.database_url import without_secrets
 from syncflow_pipelines.config.environment import Environment
+from syncflow_pipelines.config.flag_variables import SaidFlag, flag_variable
+from syncflow_pipelines.config.flags import Flag, FlagRule, Flags
+from syncflow_pipelines.config.flags_file import FILE_NAME as FLAGS_FILE
+from syncflow_pipelines.config.flags_file import load_flags
+from syncflow_pipelines.config.schema_sync import SchemaSourceConfig, SchemaSync, SchemaSyncSettings
+from syncflow_pipelines.config.schema_sync_file import FILE_NAME as SCHEMA_SYNC_FILE
+from syncflow_pipelines.config.schema_sync_file import load_schema_sync
 from syncflow_pipelines.config.services import (
     Component,
     FallbackSpec,
@@ -27,6 +35,8 @@ from syncflow_pipelines.config.services_file import load_services
 from syncflow_pipelines.config.settings import Settings, load_settings
 
 __all__ = [
+    "FLAGS_FILE",
+    "SCHEMA_SYNC_FILE",
     "SERVICES_FILE",
     "Auth",
     "BearerAuth",
@@ -37,11 +47,18 @@ __all__ = [
     "EntitySettings",
     "Environment",
     "FallbackSpec",
+    "Flag",
+    "FlagRule",
+    "Flags",
     "HeaderAuth",
     "McpOptions",
     "NoAuth",
     "OperationRule",
     "RestOptions",
+    "SaidFlag",
+    "SchemaSourceConfig",
+    "SchemaSync",
+    "SchemaSyncSettings",
     "ServiceConfig",
     "ServiceSettings",
     "Services",
@@ -49,8 +66,12 @@ __all__ = [
     "check_configuration",
     "choose_connectors",
     "choose_services",
+    "choose_sources",
+    "flag_variable",
     "load_configuration",
     "load_connectors",
+    "load_flags",
+    "load_schema_sync",
     "load_services",
     "load_settings",
     "undiscovered",

@@ -5,19 +5,30 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from syncflow_pipelines.config import connectors_file, services_file
+from syncflow_pipelines.config import connectors_file, flags_file, schema_sync_file, services_file
 from syncflow_pipelines.config.auth import Auth, BearerAuth, HeaderAuth, NoAuth
 from syncflow_pipelines.config.connectors import ConnectorConfig, EntityOverride
 from syncflow_pipelines.config.connectors_file import load_connectors
 from syncflow_pipelines.config.explanations import one_of
+from syncflow_pipelines.config.flags import Flags
+from syncflow_pipelines.config.flags_file import load_flags
 from syncflow_pipelines.config.mistakes import Mistake, path_text, shown
 from syncflow_pipelines.config.paths import is_file
+from syncflow_pipelines.config.schema_sync import SchemaSourceConfig, SchemaSync
+from syncflow_pipelines.config.schema_sync_file import load_schema_sync
 from syncflow_pipelines.config.services import OperationRule, ServiceConfig, Services
 from syncflow_pipelines.config.services_file import load_services
 from syncflow_pipelines.config.settings import Settings
 from syncflow_pipelines.errors import ConfigurationError
 
 T = TypeVar("T")
+
+_FILES: Mapping[Callable[[Settings], object], str] = {
+    load_connectors: connectors_file.FILE_NAME,
+    load_services: services_file.FILE_NAME,
+    load_schema_sync: schema_sync_file.FILE_NAME,
+    load_flags: flags_file.FILE_NAME,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,30 +44,44 @@ class ConfigurationFact:
 
 
 def check_configuration(settings: Settings) -> tuple[ConfigurationFact, ...]:
-    """The files that were read, the settings in force, every connector and service, and whether each secret is there.
+    """The files that were read, the settings in force, everything that is configured, and whether each secret is there.
 
     Mistakes in the files come back as facts, one each.
     """
     connectors, mistakes = _loaded(load_connectors, settings)
     services, more = _loaded(load_services, settings)
+    flags, wrong_flags = _loaded(load_flags, settings)
+    schemas, most = _loaded(load_schema_sync, settings)
     return (
         *_environment(settings),
         *(mistakes or _connectors_file(settings, connectors or ())),
         *(more or _services_file(settings, services)),
+        *(wrong_flags or _flags_file(settings, flags)),
+        *(most or _schemas_file(settings, schemas)),
         *_lost_services(settings, connectors or (), services),
+        *_lost_sources(settings, connectors, services, schemas),
     )
 
 
-def load_configuration(settings: Settings) -> tuple[tuple[ConnectorConfig, ...], Services]:
-    """The connectors and services. Raises `ConfigurationError` with the mistakes of both files, and between them."""
+def load_configuration(settings: Settings) -> tuple[tuple[ConnectorConfig, ...], Services, SchemaSync]:
+    """All that is configured. Raises `ConfigurationError` with the mistakes of all files, and between them."""
     connectors, wrong_connectors = _loaded(load_connectors, settings)
     services, wrong_services = _loaded(load_services, settings)
-    facts = (*wrong_connectors, *wrong_services, *_lost_services(settings, connectors or (), services))
-    if connectors is None or services is None or facts:
+    schemas, wrong_schemas = _loaded(load_schema_sync, settings)
+    _, wrong_flags = _loaded(load_flags, settings)
+    facts = (
+        *wrong_connectors,
+        *wrong_services,
+        *wrong_schemas,
+        *wrong_flags,
+        *_lost_services(settings, connectors or (), services),
+        *_lost_sources(settings, connectors, services, schemas),
+    )
+    if connectors is None or services is None or schemas is None or facts:
         count = "1 mistake" if len(facts) == 1 else f"{len(facts):,} mistakes"
         message = f"the files in {settings.config_dir} cannot be used: {count}"
         raise ConfigurationError(message, tuple(fact.text for fact in facts))
-    return connectors, services
+    return connectors, services, schemas
 
 
 def _loaded(load: Callable[[Settings], T], settings: Settings) -> tuple[T | None, tuple[ConfigurationFact, ...]]:
@@ -64,9 +89,8 @@ def _loaded(load: Callable[[Settings], T], settings: Settings) -> tuple[T | None
     try:
         return load(settings), ()
     except ConfigurationError as error:
-        name = connectors_file.FILE_NAME if load is load_connectors else services_file.FILE_NAME
         sentences = error.mistakes or (error.message,)
-        path = str(settings.config_dir / name)
+        path = str(settings.config_dir / _FILES[load])
         return None, tuple(ConfigurationFact(path, "mistake", sentence) for sentence in sentences)
 
 
@@ -104,6 +128,12 @@ def _services_file(settings: Settings, services: Services | None) -> Iterator[Co
         yield from _certificates(service.name, service.ca_file)
 
 
+def _flags_file(settings: Settings, flags: Flags | None) -> Iterator[ConfigurationFact]:
+    path = settings.config_dir / flags_file.FILE_NAME
+    if flags is not None and is_file(path):
+        yield ConfigurationFact(str(path), "ok", f"read, {len(flags.rules)} flags")
+
+
 def _lost_services(
     settings: Settings, connectors: Sequence[ConnectorConfig], services: Services | None
 ) -> Iterator[ConfigurationFact]:
@@ -120,6 +150,48 @@ def _lost_services(
                 path.name, 0, where, shown(connector.service), f"{expected} (the services of {services_file.FILE_NAME})"
             )
             yield ConfigurationFact(str(path), "mistake", str(mistake))
+
+
+def _schemas_file(settings: Settings, schemas: SchemaSync | None) -> Iterator[ConfigurationFact]:
+    if schemas is None:
+        return
+    path = settings.config_dir / schema_sync_file.FILE_NAME
+    found = f"read, {len(schemas.sources)} sources" if is_file(path) else "not there, so no schemas are generated"
+    details = {setting.name: str(getattr(schemas.settings, setting.name)) for setting in fields(schemas.settings)}
+    yield ConfigurationFact(str(path), "ok", found, details)
+    for source in schemas.sources:
+        yield ConfigurationFact(f"schemas {source.name}", "ok", _state(source.enabled), _source_details(source))
+        if source.models_path and not source.models_path.exists():
+            text = f"{source.models_path} is not there; put the models there, or mend models_path"
+            yield ConfigurationFact(f"models of {source.name}", "warning", text)
+
+
+def _source_details(source: SchemaSourceConfig) -> dict[str, str]:
+    values = {setting.name: getattr(source, setting.name) for setting in fields(source)}
+    del values["name"], values["enabled"]
+    told = {name: " ".join(map(str, value)) if isinstance(value, tuple) else value for name, value in values.items()}
+    return {name: str(value) for name, value in told.items() if value not in (None, "")}
+
+
+def _lost_sources(
+    settings: Settings,
+    connectors: Sequence[ConnectorConfig] | None,
+    services: Services | None,
+    schemas: SchemaSync | None,
+) -> Iterator[ConfigurationFact]:
+    """A mistake for each source of schemas that names a connector or a service which is not there."""
+    known = {
+        "connector": None if connectors is None else [connector.name for connector in connectors],
+        "service": None if services is None else [service.name for service in services.services],
+    }
+    path = settings.config_dir / schema_sync_file.FILE_NAME
+    for source in schemas.sources if schemas else ():
+        for kind, names in known.items():
+            wanted = getattr(source, kind)
+            if wanted is not None and names is not None and wanted not in names:
+                expected = f"one of {', '.join(names)}" if names else "none, since there are none"
+                mistake = Mistake(path.name, 0, f"{kind} of {source.name}", shown(wanted), f"{expected} ({kind}s)")
+                yield ConfigurationFact(str(path), "mistake", str(mistake))
 
 
 def _state(enabled: bool) -> str:

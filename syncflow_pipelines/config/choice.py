@@ -1,9 +1,10 @@
-"""Choosing connectors and services by their names."""
+"""Choosing connectors, services and sources of schemas by their names."""
 
 import difflib
 from collections.abc import Collection, Iterable
 
 from syncflow_pipelines.config.connectors import ConnectorConfig
+from syncflow_pipelines.config.schema_sync import SchemaSourceConfig, SchemaSync
 from syncflow_pipelines.config.services import ServiceConfig, Services
 from syncflow_pipelines.errors import ConfigurationError, UnknownEntity
 
@@ -34,6 +35,19 @@ def choose_services(services: Services, names: Collection[str] = ()) -> tuple[Se
         if name not in known:
             told = _instead(name, known, "auto_sync_services.yaml") if known else "auto_sync_services.yaml names none"
             raise ConfigurationError(f"no service is called '{name}'; {told}")
+    return tuple(one for one in known.values() if (one.name in names if names else one.enabled))
+
+
+def choose_sources(schemas: SchemaSync, names: Collection[str] = ()) -> tuple[SchemaSourceConfig, ...]:
+    """The sources of schemas of those names, or every enabled one where no name is given, in their order.
+
+    Raises `ConfigurationError` naming the first that is not configured, with the one that may have been meant.
+    """
+    known = {source.name: source for source in schemas.sources}
+    for name in names:
+        if name not in known:
+            told = _instead(name, known, "schema_sync.yaml") if known else "schema_sync.yaml names none"
+            raise ConfigurationError(f"no source of schemas is called '{name}'; {told}")
     return tuple(one for one in known.values() if (one.name in names if names else one.enabled))
 
 

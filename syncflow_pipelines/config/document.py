@@ -62,12 +62,17 @@ class Document:
             raise refusal(str(self.path), mistakes)
         return valid
 
+    def line(self, location: Location) -> int:
+        """The line of the value there, or of what would hold it."""
+        return _find(self.root, location)[1]
+
     def _told(self, found: Iterable[Explanation]) -> Iterator[Mistake]:
         for explanation in found:
             if explanation.location not in self.broken:
-                yield self._mistake(explanation)
+                yield self.mistake(explanation)
 
-    def _mistake(self, explanation: Explanation) -> Mistake:
+    def mistake(self, explanation: Explanation) -> Mistake:
+        """The explanation with its line; where nothing is at its place, that of what is nearest above."""
         location = explanation.location
         node, line = _find(self.root, location)
         found = _describe(node, location, explanation.found)
@@ -80,7 +85,7 @@ def read_document(path: Path, environment: Environment, variables: Mapping[str, 
     `variables` go before those of the environment. Raises `ConfigurationError` where the file cannot be
     read as YAML at all.
     """
-    text = _read_text(path)
+    text = read_text(path)
     if text is None:
         return None
     root, flaws = yaml_tree.parse_yaml(text)
@@ -155,7 +160,8 @@ class _Filler:
         return None if isinstance(text, Filled) and not text else text
 
 
-def _read_text(path: Path) -> str | None:
+def read_text(path: Path) -> str | None:
+    """The text of a file of configuration; None where there is no such file. Raises `ConfigurationError`."""
     try:
         if not path.exists() and not path.is_symlink():
             return None

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from syncflow_pipelines.config.database_url import without_secrets
 from syncflow_pipelines.config.environment import Environment, Variable
+from syncflow_pipelines.config.flag_variables import flag_mistakes
 from syncflow_pipelines.config.mistakes import Mistake, refusal
 from syncflow_pipelines.config.paths import absolute, is_file, is_folder
 from syncflow_pipelines.config.variables import LogLevel, read_variables, variable_mistake
@@ -76,7 +77,7 @@ def load_settings(environ: Mapping[str, str] | None = None, cwd: Path | None = N
     variables = {name: variable for name, variable in environment.snapshot().items() if variable.value}
     mistakes = [mistake for dotenv in environment.dotenvs() for mistake in dotenv.mistakes]
     said, refusals = read_variables(variables)
-    mistakes += refusals
+    mistakes += [*refusals, *flag_mistakes(variables)]
     folders = _Folders(here, variables)
     mistakes += folders.mistakes()
     if said is None or mistakes:

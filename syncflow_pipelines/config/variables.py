@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import BeforeValidator, Field, ValidationError
 
@@ -23,6 +23,7 @@ from syncflow_pipelines.config.section import (
     whole,
 )
 
+Said = TypeVar("Said", bound=Section)
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 
 LONGEST_INTERVAL_S = 31_536_000
@@ -85,13 +86,18 @@ class Variables(Section):
 
 def read_variables(variables: Mapping[str, Variable]) -> tuple[Variables | None, tuple[Mistake, ...]]:
     """What the variables say, or None and every mistake in them."""
-    spelled = dict(_spellings(variables))
+    return read_section(Variables, variables)
+
+
+def read_section(model: type[Said], variables: Mapping[str, Variable]) -> tuple[Said | None, tuple[Mistake, ...]]:
+    """The same for the variables that are the aliases of that model's fields."""
+    spelled = dict(_spellings(model, variables))
     given = {alias: Filled(variables[name].value) for alias, name in spelled.items()}
     mistakes: list[Explanation] = []
     try:
-        return Variables.model_validate(given), ()
+        return model.model_validate(given), ()
     except ValidationError as error:
-        mistakes.extend(explanations(error, Variables))
+        mistakes.extend(explanations(error, model))
     names = [spelled[str(mistake.location[0])] for mistake in mistakes]
     return None, tuple(
         variable_mistake(name, variables[name], mistake.found or shown(variables[name].value), mistake.expected)
@@ -104,9 +110,9 @@ def variable_mistake(name: str, variable: Variable, found: str, expected: str) -
     return Mistake(str(variable.file or "environment"), variable.line, name, found, expected)
 
 
-def _spellings(variables: Mapping[str, Variable]) -> Iterator[tuple[str, str]]:
+def _spellings(model: type[Section], variables: Mapping[str, Variable]) -> Iterator[tuple[str, str]]:
     """The variables that count and are set: their names here, and as they are spelled where they are set."""
-    for field in Variables.model_fields.values():
+    for field in model.model_fields.values():
         alias = field.alias or ""
         # Programs agree on these in lower case, and read them in upper case too.
         names = (alias.lower(), alias) if alias.endswith("_PROXY") else (alias,)

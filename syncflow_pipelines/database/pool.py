@@ -5,7 +5,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 import psycopg
 from psycopg.pq import TransactionStatus
@@ -16,6 +16,9 @@ from syncflow_pipelines.database import migrate as migrations
 from syncflow_pipelines.database.embedded import lease
 from syncflow_pipelines.database.url import connect_error, describe, one_line, url_parts
 from syncflow_pipelines.errors import DatabaseError
+
+Connection: TypeAlias = psycopg.Connection
+"""For those who hand connections on, and know nothing of psycopg."""
 
 OLDEST_VERSION = 16
 CONNECT_TIMEOUT_S = 10

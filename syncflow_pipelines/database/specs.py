@@ -106,10 +106,10 @@ class SpecContent:
 
 def record_spec(
     connection: psycopg.Connection, spec: SpecRecord, content: SpecContent, keep: int = KEPT_VERSIONS
-) -> None:
+) -> bool:
     """Records how the spec stands, and its content as the newest version, unless the newest has that checksum already.
 
-    Of the versions, the newest `keep` stay.
+    Of the versions, the newest `keep` stay. Whether there is a new one.
     """
     values = {
         "service": spec.service,
@@ -127,9 +127,11 @@ def record_spec(
     }
     # first, so that two processes wait for each other at this row
     connection.execute(_RECORD, values)
-    if connection.execute(_RENEW_VERSION, values).rowcount == 0:
+    is_new = connection.execute(_RENEW_VERSION, values).rowcount == 0
+    if is_new:
         connection.execute(_ADD_VERSION, values)
     connection.execute(_DROP_OLD_VERSIONS, values)
+    return is_new
 
 
 def record_looks(connection: psycopg.Connection, services: Collection[str]) -> None:

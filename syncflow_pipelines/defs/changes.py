@@ -18,8 +18,10 @@ from syncflow_pipelines.defs.cursor import KeptAsText
 from syncflow_pipelines.defs.names import CONNECTOR_TAG, catalogue_key
 from syncflow_pipelines.defs.partitions import follow_discovery
 from syncflow_pipelines.defs.reload import LOCATION, ask_reload
+from syncflow_pipelines.defs.switches import Switches
 from syncflow_pipelines.defs.world import World, load_world
 from syncflow_pipelines.errors import SyncflowError
+from syncflow_pipelines.events.flags import Flag
 from syncflow_pipelines.sync.entities import register_connectors
 from syncflow_pipelines.sync.schema.catalogue import parse_catalogue
 from syncflow_pipelines.sync.schema.discovery import CATALOGUE_PATH
@@ -75,7 +77,12 @@ def changes_sensor(loaded: World, job: UnresolvedAssetJobDefinition) -> dg.Senso
             cursor = replace(cursor, reloaded=world.fingerprint())
             # Not waited for: the server that loads anew may wait for this tick to end.
             ask_reload(world.settings.dagster_url, _location(context), timeout_s=1.0)
-        offers = fetch_digests(_watched(world, loaded), world.settings, BUDGET_S)
+        watched = _watched(world, loaded)
+        switches = Switches(Flag.ENTITY_SYNC, world.settings, [connector.name for connector in watched])
+        if switches.are_all_off:
+            return switches.skip("no source is asked what it offers", cursor.text())
+        watched = [connector for connector in watched if switches.is_on(connector.name)]
+        offers = fetch_digests(watched, world.settings, BUDGET_S)
         asked = what_to_ask(offers, _discovered(world), cursor.asked, time.time())
         return _result(offers, cursor, asked)
 

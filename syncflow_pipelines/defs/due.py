@@ -14,8 +14,10 @@ from syncflow_pipelines.config import Settings
 from syncflow_pipelines.database import open_database
 from syncflow_pipelines.defs.jobs import DUE_SYNCS, WATCHED
 from syncflow_pipelines.defs.names import CONNECTOR_TAG, STRATEGY_TAG, entity_key, entity_of_partition
+from syncflow_pipelines.defs.switches import Switches
 from syncflow_pipelines.defs.workers import end_dead_runs
 from syncflow_pipelines.defs.world import World
+from syncflow_pipelines.events.flags import Flag
 from syncflow_pipelines.sync.entities import due_entities
 from syncflow_pipelines.sync.model import Entity, Strategy
 from syncflow_pipelines.sync.runs import close_dead_runs
@@ -48,6 +50,7 @@ class Batch:
 def due_sensor(world: World, job: UnresolvedAssetJobDefinition) -> dg.SensorDefinition:
     """Every few seconds; one run for each connector and strategy of which something is due."""
     known, settings = frozenset(world.syncable()), world.settings
+    connectors = [connector.name for connector in world.connectors]
 
     @dg.sensor(
         name="due_entities",
@@ -57,19 +60,26 @@ def due_sensor(world: World, job: UnresolvedAssetJobDefinition) -> dg.SensorDefi
         description="Asks for a sync of every entity whose interval has passed.",
     )
     def due(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-        return _tick(context.instance, settings, known, context.cursor)
+        switches = Switches(Flag.ENTITY_SYNC, settings, connectors)
+        return _tick(context.instance, settings, known, context.cursor, switches)
 
     return due
 
 
 def _tick(
-    instance: dg.DagsterInstance, settings: Settings, known: Collection[dg.AssetKey], cursor: str | None
+    instance: dg.DagsterInstance,
+    settings: Settings,
+    known: Collection[dg.AssetKey],
+    cursor: str | None,
+    switches: Switches,
 ) -> dg.SensorResult:
     with open_database(settings) as database:
         suspects = end_dead_runs(database, instance, WATCHED, json.loads(cursor) if cursor else {}, time.time())
         with database.dedicated("syncflow sensor") as connection:
             close_dead_runs(connection)
-            due = due_entities(connection)
+            due = [entity for entity in due_entities(connection) if switches.is_on(entity.connector)]
+    if switches.are_all_off:
+        return switches.skip("no entity is synced by itself", json.dumps(suspects))
     batches = plan_batches(due, known, instance.get_runs(dg.RunsFilter(statuses=NOT_FINISHED_STATUSES)))
     return dg.SensorResult(
         run_requests=[batch.request() for batch in batches],

@@ -13,7 +13,9 @@ from syncflow_pipelines.defs.cursor import KeptAsText
 from syncflow_pipelines.defs.names import SERVICE_TAG, spec_key
 from syncflow_pipelines.defs.spec_results import DATA_VERSION_TAG, SPEC_TAG
 from syncflow_pipelines.defs.specs import generated_keys
+from syncflow_pipelines.defs.switches import Switches
 from syncflow_pipelines.defs.world import World, load_world
+from syncflow_pipelines.events.flags import Flag
 from syncflow_pipelines.openapi.refreshing import Refreshed, refresh
 
 LONGEST_INTERVAL_S = 30
@@ -63,7 +65,12 @@ def spec_sensor(loaded: World, job: UnresolvedAssetJobDefinition) -> dg.SensorDe
 
 def _tick(instance: dg.DagsterInstance, loaded: World, cursor: SpecCursor, now: float) -> dg.SensorResult:
     world = load_world(loaded.settings)
-    due = due_services(_watched(world, loaded), cursor.looked, _interval(world), now)
+    watched = _watched(world, loaded)
+    switches = Switches(Flag.AUTO_SYNC, world.settings, [service.name for service in watched])
+    if switches.are_all_off:
+        return switches.skip("no spec is looked at", cursor.text())
+    watched = [service for service in watched if switches.is_on(service.name)]
+    due = due_services(watched, cursor.looked, _interval(world), now)
     if not due:
         told = "No service is due for a look." if world.followed else "auto_sync_services.yaml follows no service."
         return dg.SensorResult(skip_reason=told, cursor=cursor.text())

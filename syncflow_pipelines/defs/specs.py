@@ -126,7 +126,7 @@ def _modules(
     with open_database(settings) as database, working(database, context.instance, context.run.run_id):
         services = load_services(settings)
         (service,) = choose_services(services, [name])
-        report = _report(context, settings, name)
+        report = _report(context, settings, database, name)
         checksum = _checksum(database, name)
     for note in report.notes:
         context.log.warning(note)
@@ -135,10 +135,10 @@ def _modules(
         yield component_result(key, component, service, services.settings.generated_dir, report, checksum)
 
 
-def _report(context: dg.AssetExecutionContext, settings: Settings, name: str) -> ServiceReport:
+def _report(context: dg.AssetExecutionContext, settings: Settings, database: Database, name: str) -> ServiceReport:
     """Generates the service. Raises `Failure` in one sentence where nothing came of it; the old files stand then."""
     try:
-        (report,) = generate_kept(load_services(settings), settings, only=[name]).services
+        (report,) = generate_kept(load_services(settings), settings, only=[name], database=database).services
         error: SyncflowError | None = report.error
     except SyncflowError as failed:
         error = failed

@@ -23,3 +23,19 @@ class Event:
     """With `source` unique."""
     source: str = SOURCE
     time: datetime = field(default_factory=lambda: datetime.now(UTC))
+    sequence: int | None = field(default=None, compare=False)
+    """Its place among all events; None as long as it was not read from the outbox."""
+
+    def structured(self) -> dict[str, Any]:
+        """The event in the structured form of CloudEvents' JSON format."""
+        envelope = {
+            "specversion": "1.0",
+            "id": self.id,
+            "source": self.source,
+            "type": self.type,
+            "subject": self.subject,
+            "time": self.time.astimezone(UTC).isoformat().replace("+00:00", "Z"),
+            "datacontenttype": "application/json",
+        }
+        ordered = {} if self.sequence is None else {"sequence": str(self.sequence)}
+        return {**envelope, **ordered, "data": dict(self.data)}

@@ -21,6 +21,7 @@ from syncflow_pipelines.mcp_hub.reading_tools import ReadingTools
 from syncflow_pipelines.mcp_hub.services.keeper import RESERVED, Keeper
 from syncflow_pipelines.mcp_hub.services.provider import HubSearch, ServicesProvider
 from syncflow_pipelines.mcp_hub.services.served import listed_bytes
+from syncflow_pipelines.mcp_hub.switch import Switch
 from syncflow_pipelines.mcp_hub.work import Workshop
 
 if TYPE_CHECKING:
@@ -62,11 +63,13 @@ def build_hub(settings: Settings, options: HubOptions | None = None) -> FastMCP:
     """The hub as a server, to be run. It opens the database when the first tool asks for it."""
     options = options or HubOptions()
     project, workshop, notices = Project(settings), Workshop(options.who, options.report), Notices()
+    switch = Switch(settings)
 
     @asynccontextmanager
     async def life(_hub: FastMCP) -> AsyncGenerator[None, None]:
         try:
-            yield
+            async with switch.watched(notices.tools_changed):
+                yield
         finally:
             notices.end()
             await asyncio.to_thread(workshop.close)
@@ -74,6 +77,7 @@ def build_hub(settings: Settings, options: HubOptions | None = None) -> FastMCP:
 
     hub = FastMCP(NAME, INSTRUCTIONS, version=__version__, lifespan=life, auth=options.auth, mask_error_details=True)
     notices.serve(hub)
+    hub.add_middleware(switch)
     own = [_own(function, _READING) for function in ReadingTools(project).all()]
     if options.allow_writes:
         from syncflow_pipelines.mcp_hub.writing_tools import WritingTools

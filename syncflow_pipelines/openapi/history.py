@@ -48,7 +48,7 @@ def spec_of(database: Database, version: SpecVersion, service: ServiceConfig | N
         content = spec_content(connection, version.id)
     if content is None:
         raise UnknownVersion(f"version {version.id} of {version.service} is not kept any more; take a newer one")
-    spec = _read(content)
+    spec = spec_in(content)
     return selected(spec, service) if service is not None else spec
 
 
@@ -57,7 +57,8 @@ def selected(spec: Spec, service: ServiceConfig) -> Spec:
     return select(spec, service.include, service.exclude)
 
 
-def _read(content: SpecContent) -> Spec:
+def spec_in(content: SpecContent) -> Spec:
+    """What the content of a version says. Raises `SpecError`."""
     try:
         return load_spec(content.form)
     except UnusableSpec:  # written by another version of SyncFlow: what it was made of is there, too

@@ -3,8 +3,9 @@
 import logging
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
+from typing import Any
 
-from syncflow_pipelines.database import Database
+from syncflow_pipelines.database import Connection, Database
 from syncflow_pipelines.database.specs import (
     SpecContent,
     SpecRecord,
@@ -12,8 +13,14 @@ from syncflow_pipelines.database.specs import (
     record_looks,
     record_spec,
     recorded_specs,
+    spec_content,
+    spec_versions,
 )
-from syncflow_pipelines.errors import DatabaseError, SyncCancelled
+from syncflow_pipelines.errors import DatabaseError, SpecError, SyncCancelled
+from syncflow_pipelines.events.happenings import openapi_spec_changed
+from syncflow_pipelines.events.publishing import publish
+from syncflow_pipelines.openapi.diff import SpecDiff, compare
+from syncflow_pipelines.openapi.history import spec_in
 from syncflow_pipelines.openapi.inner_form import dump_spec
 from syncflow_pipelines.openapi.model import Finding, Spec
 from syncflow_pipelines.openapi.store import KeptSpec, SpecStore
@@ -24,13 +31,17 @@ _LOG = logging.getLogger(__name__)
 class Recorder:
     """Keeps the tables of specs in step with the store. Raises `DatabaseError` where it cannot."""
 
-    def __init__(self, database: Database | None, store: SpecStore) -> None:
+    def __init__(self, database: Database | None, store: SpecStore, *, publishes: bool) -> None:
         self._database = database
         self._store = store
+        self._publishes = publishes
         self._checksums = self._recorded()
 
     def changed(self, service: str, spec: Spec, kept: KeptSpec, document: bytes, form: bytes) -> None:
-        """Records a spec that is new, or that the database does not know; `document` and `form` are its bytes."""
+        """Records a spec that is new, or that the database does not know; `document` and `form` are its bytes.
+
+        What is another version to the database is published in the same transaction.
+        """
         if self._database is None:
             return
         record = SpecRecord(
@@ -45,7 +56,10 @@ class Recorder:
             findings=[_storable(finding) for finding in spec.findings],
         )
         with self._database.connection() as connection:
-            record_spec(connection, record, SpecContent(form, document))
+            is_new = record_spec(connection, record, SpecContent(form, document))
+            if is_new and self._publishes:
+                summary = _summary(connection, service, spec)
+                publish(connection, [openapi_spec_changed(service, kept.spec_file, kept.checksum, summary)])
 
     def unchanged(self, service: str, kept: KeptSpec) -> None:
         """Records the spec where it was fetched without the database, or for another one."""
@@ -79,6 +93,21 @@ class Recorder:
             return {}
         with self._database.connection() as connection:
             return {service: record.checksum for service, record in recorded_specs(connection).items()}
+
+
+def _summary(connection: Connection, service: str, spec: Spec) -> dict[str, Any] | None:
+    """What the newest version brings to callers of the one before; None for the first."""
+    versions = spec_versions(connection, service)
+    content = spec_content(connection, versions[1].id) if len(versions) > 1 else None
+    if content is None:
+        return None
+    is_same = versions[0].contract == versions[1].contract
+    try:
+        diff = SpecDiff() if is_same else compare(spec_in(content), spec)
+    except SpecError as error:  # nothing that this SyncFlow can read
+        _LOG.warning("the version of %s before cannot be compared: %s", service, error)
+        return None
+    return {"summary": diff.summary(), "is_breaking": diff.is_breaking, "counts": dict(diff.counts)}
 
 
 def _storable(finding: Finding) -> dict[str, str | bool]:

@@ -173,7 +173,7 @@ class _Run:
         self._cancelled = cancelled
         self._store = SpecStore(services.settings, settings)
         self._kept = self._store.kept()
-        self._recorder = Recorder(database, self._store)
+        self._recorder = Recorder(database, self._store, publishes=services.settings.enable_event_bus)
         self._tls = functools.cache(tls_context)
         self._slots = threading.BoundedSemaphore(services.settings.concurrency)
         # one at a time: threads make it no faster, and each takes memory of its own

@@ -83,6 +83,8 @@ class FieldSpec(msgspec.Struct, frozen=True):
     """`Model.field`, where this is a foreign key."""
     relation: bool = False
     """A related model or a list of them, not a column; in Response, and only when asked for."""
+    column: str | None = None
+    """Its column, where that has another name; empty where the model's own table has none for it."""
     note: str = ""
     """Why the type is `any`: a type that is not known."""
 

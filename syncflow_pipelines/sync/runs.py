@@ -10,6 +10,8 @@ from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from syncflow_pipelines.errors import UnknownEntity
+from syncflow_pipelines.events.happenings import sync_finished
+from syncflow_pipelines.events.publishing import publish
 from syncflow_pipelines.sync.model import Counts, Strategy
 
 _TRY_LOCK = "SELECT pg_try_advisory_lock(hashtextextended('syncflow entity ' || %s, 0))"
@@ -19,19 +21,30 @@ INSERT INTO sync_runs
   (uid, entity_uid, started_at, status, strategy, is_full_refresh, trigger, dagster_run_id, rowversion_start)
 VALUES (%s, %s, now(), 'running', %s, %s, %s, %s, %s)
 """
-_CLOSE = """
-UPDATE sync_runs SET completed_at = clock_timestamp(), status = %(status)s, rowversion_end = %(rowversion_end)s,
+_TOLD = """
+r.uid, r.trigger, c.name || '/' || e.slug AS entity, jsonb_build_object('run', r.uid, 'status', r.status,
+  'strategy', r.strategy, 'is_full_refresh', r.is_full_refresh, 'trigger', r.trigger, 'started_at', r.started_at,
+  'completed_at', r.completed_at, 'fetched', r.records_fetched, 'inserted', r.records_inserted,
+  'updated', r.records_updated, 'unchanged', r.records_unchanged, 'deleted', r.records_deleted,
+  'rejected', r.records_rejected, 'missing', r.records_missing, 'rowversion_end', r.rowversion_end,
+  'error', r.error_message, 'error_type', r.error_details ->> 'type') AS told
+"""
+"""What the event says of a run."""
+_CLOSE = f"""
+UPDATE sync_runs r SET completed_at = clock_timestamp(), status = %(status)s, rowversion_end = %(rowversion_end)s,
   records_fetched = %(fetched)s, records_inserted = %(inserted)s, records_updated = %(updated)s,
   records_unchanged = %(unchanged)s, records_deleted = %(deleted)s, records_rejected = %(rejected)s,
   records_missing = %(missing)s, error_message = %(error)s, error_details = %(error_details)s, details = %(details)s
-WHERE uid = %(uid)s AND status = 'running'
-"""
+FROM entities e JOIN connectors c ON c.uid = e.connector_uid
+WHERE r.uid = %(uid)s AND r.status = 'running' AND e.uid = r.entity_uid RETURNING {_TOLD}
+"""  # noqa: S608 - of constants
 _IS_OPEN = "SELECT 1 FROM sync_runs WHERE entity_uid = %s AND status = 'running' LIMIT 1"
-_DEAD = """
-UPDATE sync_runs SET completed_at = now(), status = 'failed', error_message = %s,
-  error_details = '{"type": "ProcessEnded"}'
-WHERE entity_uid = %s AND status = 'running' RETURNING uid, trigger
-"""
+_DEAD = f"""
+UPDATE sync_runs r SET completed_at = now(), status = 'failed', error_message = %s,
+  error_details = '{{"type": "ProcessEnded"}}'
+FROM entities e JOIN connectors c ON c.uid = e.connector_uid
+WHERE r.entity_uid = %s AND r.status = 'running' AND e.uid = r.entity_uid RETURNING {_TOLD}
+"""  # noqa: S608 - of constants
 RETRY = "retry"
 """The trigger of a run that tries rejected rows again, and asks the source for nothing."""
 
@@ -139,7 +152,10 @@ def close_run(
     error: Exception | None = None,
     details: dict[str, Any] | None = None,
 ) -> bool:
-    """Records how a sync ended: well, or with the error. False where the record was closed before."""
+    """Records how a sync ended, well or with the error, and publishes that, in the caller's transaction.
+
+    False where the record was closed before.
+    """
     closed = connection.execute(
         _CLOSE,
         {
@@ -157,8 +173,12 @@ def close_run(
             "error_details": Jsonb({"type": type(error).__name__}) if error else None,
             "details": Jsonb(details) if details else None,
         },
-    )
-    return closed.rowcount > 0
+    ).fetchone()
+    if closed is None:
+        return False
+    _, _, entity, told = closed
+    publish(connection, [sync_finished(entity, told)])
+    return True
 
 
 def back_off(connection: psycopg.Connection, entity_uid: UUID, run_uid: UUID) -> None:
@@ -186,7 +206,8 @@ def _bury(connection: psycopg.Connection, entity_uid: UUID) -> int:
         return 0
     with connection.transaction():
         closed = connection.execute(_DEAD, (PROCESS_ENDED, entity_uid)).fetchall()
-        for run_uid, trigger in closed:
+        publish(connection, [sync_finished(entity, told) for _, _, entity, told in closed])
+        for run_uid, trigger, _, _ in closed:
             if trigger != RETRY:  # which says nothing of the source
                 back_off(connection, entity_uid, run_uid)
     return len(closed)

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from syncflow_pipelines.sync.runs import close_dead_runs, list_runs
+from syncflow_pipelines_tests.postgres.event_world import published
 from syncflow_pipelines_tests.postgres.killed_sync import run_child
 from syncflow_pipelines_tests.postgres.world import World, row
 
@@ -45,6 +46,8 @@ def test_killed_at_ten_points_of_a_sync_nothing_is_torn_and_the_next_sync_mends_
         assert world.live("items") == world.expected("items")
     assert kept == [False] * (POINTS - 1) + [True]
     assert {run.status for run in _runs(world)} == {"success", "failed"}
+    told = [(event.data["run"], event.data["status"]) for event in published(world.database, "sync_finished")]
+    assert told == [(str(run.uid), run.status) for run in _runs(world)][::-1]
 
 
 def _check_untorn(world: World, rows_before: Any, cursor_before: str | None) -> None:

@@ -9,10 +9,13 @@ import pytest
 
 from syncflow_pipelines.config import (
     ConnectorConfig,
+    SchemaSourceConfig,
+    SchemaSync,
     ServiceConfig,
     Services,
     Settings,
     load_connectors,
+    load_schema_sync,
     load_services,
     load_settings,
 )
@@ -66,6 +69,25 @@ class Project:
         """The mistakes for which `auto_sync_services.yaml` with that text is refused."""
         with pytest.raises(ConfigurationError) as refused:
             self.services(text)
+        return list(refused.value.mistakes)
+
+    @property
+    def schemas_file(self) -> Path:
+        return self.folder / "config" / "schema_sync.yaml"
+
+    def schemas(self, text: str | bytes) -> SchemaSync:
+        """What comes of `schema_sync.yaml` with that text."""
+        self.schemas_file.write_bytes(text if isinstance(text, bytes) else dedent(text).encode())
+        return load_schema_sync(self.settings())
+
+    def schema_source(self, text: str) -> SchemaSourceConfig:
+        [source] = self.schemas(text).sources
+        return source
+
+    def schema_mistakes(self, text: str | bytes) -> list[str]:
+        """The mistakes for which `schema_sync.yaml` with that text is refused."""
+        with pytest.raises(ConfigurationError) as refused:
+            self.schemas(text)
         return list(refused.value.mistakes)
 
     def setting_mistakes(self, environ: Mapping[str, str] | None = None) -> list[str]:

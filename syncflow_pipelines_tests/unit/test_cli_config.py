@@ -35,7 +35,7 @@ def test_a_right_configuration_is_told(folder: Path, capsys: pytest.CaptureFixtu
 
 def test_a_folder_without_either_file_is_a_warning(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["config", "check"]) == 0
-    told = f"there is neither connectors.yaml nor auto_sync_services.yaml in {folder / 'config'}"
+    told = f"there is none of connectors.yaml, auto_sync_services.yaml, schema_sync.yaml in {folder / 'config'}"
     assert told in capsys.readouterr().err
 
 
@@ -101,3 +101,17 @@ def test_a_connector_of_an_unknown_service_is_refused(folder: Path, capsys: pyte
     write_connectors(folder, "connectors: [{name: crm, base_url: 'https://crm.example.com', service: hub}]")
     assert run(["config", "check"]) == 2
     assert "connectors[0].service: found 'hub', expected none" in capsys.readouterr().err
+
+
+def test_the_flags_are_shown_with_who_says_so(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "config" / "flags.yaml").write_text("flags:\n  mcp: false\n  auto_sync: {off_for: [crm]}\n")
+    monkeypatch.setenv("SYNCFLOW_FLAG_EVENTS", "off")
+    assert run(["config", "flags", "--json"]) == 0
+    told = {one["flag"]: one for one in map(json.loads, capsys.readouterr().out.splitlines())}
+    assert [name for name, one in told.items() if not one["on"]] == ["mcp", "events"]
+    assert (told["mcp"]["said_by"], told["gateway"]["said_by"]) == ("flags.yaml:2", "the default")
+    assert told["events"]["said_by"] == "SYNCFLOW_FLAG_EVENTS in the environment"
+    assert run(["config", "flags", "--for", "crm"]) == 0
+    assert "auto_sync    no   flags.yaml:3" in capsys.readouterr().out

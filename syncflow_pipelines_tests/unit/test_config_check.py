@@ -129,7 +129,7 @@ def test_a_connector_names_a_service_that_is_there(project: Project) -> None:
         with pytest.raises(ConfigurationError, match="service: found 'crm'"):
             load_configuration(project.settings())
     project.services_file.write_text(SERVICES)
-    connectors, services = load_configuration(project.settings())
+    connectors, services, _ = load_configuration(project.settings())
     assert connectors[0].service == services.services[0].name
 
 

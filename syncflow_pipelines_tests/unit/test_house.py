@@ -13,12 +13,19 @@ from syncflow_pipelines.cli.application import SUMMARIES
 from syncflow_pipelines.config import (
     ConnectorConfig,
     EntityOverride,
+    Flag,
+    FlagRule,
     McpOptions,
     RestOptions,
+    SchemaSourceConfig,
+    SchemaSync,
+    SchemaSyncSettings,
     ServiceConfig,
     Services,
     ServiceSettings,
     load_connectors,
+    load_flags,
+    load_schema_sync,
     load_services,
     load_settings,
 )
@@ -28,6 +35,7 @@ GUIDES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 README = (ROOT / "README.md").read_text()
 CONNECTORS = (ROOT / "config" / "connectors.yaml").read_text()
 SERVICES = (ROOT / "config" / "auto_sync_services.yaml").read_text()
+SCHEMAS = (ROOT / "config" / "schema_sync.yaml").read_text()
 ENVIRONMENT = (ROOT / ".env.example").read_text()
 LOCK = (ROOT / "requirements.lock").read_text()
 
@@ -39,6 +47,8 @@ VARIABLES_WITHOUT_A_DEFAULT = {
     "POSTGRES_USER",
     "POSTGRES_PASSWORD",
     "LOG_FILE",
+    "SCHEMA_SYNC_MODELS_PATH",
+    "SCHEMA_SYNC_MANUAL_SCHEMA_PATH",
 }
 
 
@@ -65,6 +75,18 @@ def services_of(folder: Path, text: str) -> Services:
     (folder / "config").mkdir(parents=True)
     (folder / "config" / "auto_sync_services.yaml").write_text(text)
     return load_services(load_settings({}, cwd=folder))
+
+
+def commented_schemas() -> list[str]:
+    """The sources that stand in comments in config/schema_sync.yaml, as documents of their own."""
+    text = "\n".join(re.findall(r"^  # ?(.*)$", SCHEMAS, re.MULTILINE))
+    return ["sources:\n" + block for block in re.findall(r"^- name:.*\n(?:[^\n-].*\n?)*", text, re.MULTILINE)]
+
+
+def schemas_of(folder: Path, text: str) -> SchemaSync:
+    (folder / "config").mkdir(parents=True)
+    (folder / "config" / "schema_sync.yaml").write_text(text)
+    return load_schema_sync(load_settings({}, cwd=folder))
 
 
 def example_variables() -> dict[str, str]:
@@ -133,11 +155,67 @@ def test_the_longest_commented_service_leaves_no_option_out() -> None:
     assert options - said == {"fallback"}  # which the file calls fallback_github
 
 
+def test_the_shipped_flags_are_all_on_and_none_is_left_out() -> None:
+    shipped = load_flags(load_settings({}, cwd=ROOT))
+    assert list(shipped.rules) == list(Flag)
+    assert {replace(rule, line=0) for rule in shipped.rules.values()} == {FlagRule()}
+    assert shipped.provider is None
+
+
+def test_the_shipped_sources_of_schemas_are_those_of_the_demo_alone(tmp_path: Path) -> None:
+    shipped = schemas_of(tmp_path, SCHEMAS)
+    assert [(one.name, one.connector, one.service, one.enabled) for one in shipped.sources] == [
+        ("erp", "erp", None, True),
+        ("warehouse", None, "warehouse", True),
+        ("parcels", None, "parcels", True),
+    ]
+    assert all(one.output.is_relative_to(tmp_path / ".syncflow") for one in shipped.sources)
+
+
+def test_the_shipped_settings_of_schemas_are_the_defaults_but_for_the_first_two(tmp_path: Path) -> None:
+    shipped = schemas_of(tmp_path / "a", SCHEMAS).settings
+    default = schemas_of(tmp_path / "b", "").settings
+    names = re.findall(r"^  (\w+):", SCHEMAS, re.MULTILINE)
+    assert {field.name for field in fields(SchemaSyncSettings)} == set(names)
+    for name in names[:2]:
+        assert getattr(shipped, name).is_relative_to(tmp_path / "a" / ".syncflow")
+        assert str(getattr(default, name).relative_to(tmp_path / "b")) in SCHEMAS
+    assert replace(shipped, generated_dir=default.generated_dir, backup_dir=default.backup_dir) == default
+
+
+def test_the_longest_commented_source_of_schemas_shows_the_defaults_of_the_shortest(tmp_path: Path) -> None:
+    texts = enumerate(commented_schemas())
+    shortest, longest, connector, service = (schemas_of(tmp_path / f"{i}", text).sources[0] for i, text in texts)
+    assert longest.output.relative_to(tmp_path / "1") == shortest.output.relative_to(tmp_path / "0")
+    own = {
+        "models_path": None,
+        "output": shortest.output,
+        "manual_schema_path": None,
+        "python": None,
+        "template_dir": None,
+    }
+    assert replace(longest, **own) == replace(shortest, models_path=None)  # type: ignore[arg-type]
+    assert (connector.connector, service.service) == ("crm", "billing")
+
+
+def test_the_commented_sources_of_schemas_leave_no_option_out() -> None:
+    said = {name for text in commented_schemas() for name in re.findall(r"^  (\w+):", text, re.MULTILINE)}
+    assert {field.name for field in fields(SchemaSourceConfig)} - said == {"name"}
+
+
 def test_the_example_environment_shows_the_defaults(tmp_path: Path) -> None:
     shown = {name: value for name, value in example_variables().items() if name not in VARIABLES_WITHOUT_A_DEFAULT}
     assert "POSTGRES_PORT" in shown
     del shown["POSTGRES_PORT"]  # says nothing without a host
     assert load_settings(shown, cwd=tmp_path) == load_settings({}, cwd=tmp_path)
+    assert load_schema_sync(load_settings(shown, cwd=tmp_path)) == load_schema_sync(load_settings({}, cwd=tmp_path))
+
+
+def test_the_example_environment_shows_the_default_of_the_generated_schemas(tmp_path: Path) -> None:
+    models = {"SCHEMA_SYNC_MODELS_PATH": "models"}
+    example = example_variables()["SCHEMA_SYNC_GENERATED_SCHEMA_PATH"]
+    said = load_schema_sync(load_settings({**models, "SCHEMA_SYNC_GENERATED_SCHEMA_PATH": example}, cwd=tmp_path))
+    assert said == load_schema_sync(load_settings(models, cwd=tmp_path))
 
 
 @pytest.mark.parametrize("name", sorted(example_variables()))

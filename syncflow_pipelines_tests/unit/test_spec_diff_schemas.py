@@ -275,3 +275,19 @@ def test_lists_in_the_document_are_not_touched() -> None:
 
 def request_rules_of(old: Any, new: Any) -> list[str]:
     return rules(compare(old, new))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "kind"),
+    [
+        (0.1, 0.3, "bound-narrowed"),
+        (0.01, 0.001, "bound-widened"),
+        (2, 0.5, "bound-widened"),
+        (0.2, 0.3, "constraint-changed"),
+        (0.0, 0.5, "constraint-changed"),
+        (1e-30, 1e30, "constraint-changed"),
+    ],
+)
+def test_steps_of_numbers_are_compared_as_they_are_written(old: float, new: float, kind: str) -> None:
+    """In binary, 0.3 is no multiple of 0.1."""
+    assert request_rules(NUMBER | {"multipleOf": old}, NUMBER | {"multipleOf": new}) == [kind]

@@ -3,17 +3,26 @@
 import click
 
 from syncflow_pipelines.cli.invocation import Invocation, pass_invocation
-from syncflow_pipelines.cli.output import Cell, print_facts, print_json
-from syncflow_pipelines.config import SERVICES_FILE, ConnectorConfig, ServiceConfig, load_configuration
+from syncflow_pipelines.cli.output import Cell, print_facts, print_json, print_table
+from syncflow_pipelines.config import (
+    FLAGS_FILE,
+    SCHEMA_SYNC_FILE,
+    SERVICES_FILE,
+    ConnectorConfig,
+    ServiceConfig,
+    load_configuration,
+)
 from syncflow_pipelines.errors import ConfigurationError
+from syncflow_pipelines.events.flags import Flag, standing
 from syncflow_pipelines.sync.state import overrides_not_servable, overrides_of_nobody
 
-FILES = ("connectors.yaml", SERVICES_FILE)
+FILES = ("connectors.yaml", SERVICES_FILE, SCHEMA_SYNC_FILE)
+"""Without any of these, there is nothing to do."""
 
 
 @click.group("config")
 def command() -> None:
-    """Check the configuration: the YAML files, the environment and .env."""
+    """Check the configuration, and show which parts are switched on."""
 
 
 @command.command("check")
@@ -31,17 +40,18 @@ def check(invocation: Invocation, as_json: bool) -> int:
         connectors.yaml:12: connectors[0].auth.type: found 'oauth', expected one of bearer, header, none
     """
     settings = invocation.settings
-    connectors, services = load_configuration(settings)
+    connectors, services, schemas = load_configuration(settings)
     named: list[ConnectorConfig | ServiceConfig] = [*connectors, *services.services]
     warnings = [told for told in map(_missing_secret, named) if told]
     warnings += overrides_not_servable(settings.home, connectors)
     warnings += overrides_of_nobody(settings.home, connectors)
     if not any((settings.config_dir / name).exists() for name in FILES):
-        warnings.append(f"there is neither {' nor '.join(FILES)} in {settings.config_dir}; see --config-dir")
+        warnings.append(f"there is none of {', '.join(FILES)} in {settings.config_dir}; see --config-dir")
     facts: dict[str, Cell] = {
-        **{name: str(settings.config_dir / name) for name in FILES},
+        **{name: str(settings.config_dir / name) for name in (*FILES, FLAGS_FILE)},
         "connectors": ", ".join(connector.name for connector in connectors) or "none yet",
         "services": ", ".join(service.name for service in services.services) or "none yet",
+        "schemas": ", ".join(source.name for source in schemas.sources) or "none yet",
         "state": str(settings.home),
         "database": "given by the environment" if settings.database_url else "embedded",
         "log": f"{settings.log_level} to {settings.log_file or 'stderr'}",
@@ -50,12 +60,38 @@ def check(invocation: Invocation, as_json: bool) -> int:
         names = {
             "connectors": [one.name for one in connectors],
             "services": [one.name for one in services.services],
+            "schemas": [one.name for one in schemas.sources],
         }
         print_json({**facts, **names, "warnings": warnings})
     else:
         print_facts(facts)
         for warning in warnings:
             click.echo(f"Warning: {warning}", err=True)
+    return 0
+
+
+@command.command("flags")
+@click.option("--for", "target", metavar="NAME", help="As they stand for this service or connector.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a flag.")
+@pass_invocation
+def flags(invocation: Invocation, target: str | None, as_json: bool) -> int:
+    """Show which parts are switched on, and who says so.
+
+    The environment goes before .env, and that before flags.yaml; where another OpenFeature provider is named
+    there, it is asked instead. A part that is switched takes notice at its next tick or request.
+
+    \b
+      $ SYNCFLOW_FLAG_AUTO_SYNC=false syncflow config flags
+      flag         on   said by
+      auto_sync    no   SYNCFLOW_FLAG_AUTO_SYNC in the environment
+      schema_sync  yes  flags.yaml:9
+    """
+    standings = [standing(flag, invocation.settings, target) for flag in Flag]
+    if as_json:
+        for one in standings:
+            print_json({"flag": one.flag.value, "on": one.is_on, "said_by": one.where, "variable": one.flag.variable})
+    else:
+        print_table(("flag", "on", "said by"), [(one.flag.value, one.is_on, one.where) for one in standings])
     return 0
 
 

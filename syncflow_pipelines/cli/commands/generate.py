@@ -1,6 +1,7 @@
 """`syncflow generate`: MCP servers and resolvers from the specs that are kept."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 
 import click
 from rich.text import Text
@@ -10,6 +11,9 @@ from syncflow_pipelines.cli.names import ServiceName
 from syncflow_pipelines.cli.output import Cell, print_json, print_table
 from syncflow_pipelines.codegen.kept import generate_kept
 from syncflow_pipelines.codegen.reports import ServiceReport
+from syncflow_pipelines.config import Services
+from syncflow_pipelines.database import Database, open_database
+from syncflow_pipelines.errors import DatabaseError
 
 _STYLES = {"generated": "green", "unchanged": "", "failed": "bold red", "removed": "yellow"}
 HEADINGS = ("service", "status", "tools", "mode", "tools/list bytes", "about tokens", "files", "bytes", "left out")
@@ -33,7 +37,10 @@ def command(invocation: Invocation, names: tuple[str, ...], force: bool, dry_run
     replace the old ones, which stand where that fails. Exits 1 if a service failed.
     """
     services = invocation.services
-    report = generate_kept(services, invocation.settings, only=names, force=force, dry_run=dry_run)
+    with _database(invocation, services, dry_run) as database:
+        report = generate_kept(
+            services, invocation.settings, only=names, force=force, dry_run=dry_run, database=database
+        )
     print_reports(report.services, as_json=as_json)
     if not services.services and not report.services:
         invocation.note(invocation.no_service)
@@ -45,6 +52,19 @@ def command(invocation: Invocation, names: tuple[str, ...], force: bool, dry_run
         report_generated(invocation.settings, services, report.services)
         invocation.note(f"In {services.settings.generated_dir}")
     return 1 if report.has_failed else 0
+
+
+@contextmanager
+def _database(invocation: Invocation, services: Services, dry_run: bool) -> Iterator[Database | None]:
+    """Where it is to be published what was generated; code is generated without it, too."""
+    with ExitStack() as stack:
+        database: Database | None = None
+        if services.services and services.settings.enable_event_bus and not dry_run:
+            try:
+                database = stack.enter_context(open_database(invocation.settings))
+            except DatabaseError as error:
+                invocation.note(f"What is generated now will be told by the next generation: {error}")
+        yield database
 
 
 def print_reports(reports: Sequence[ServiceReport], *, as_json: bool) -> None:

@@ -46,10 +46,12 @@ def command(
 
     Without --allow-writes no tool changes a table of an entity. The embedded PostgreSQL is started when the
     first tool needs it, and given back at the end. Servers that are generated anew are served without a restart.
+    While the feature flag mcp is off, no tool is served; `syncflow config flags` shows it.
     """
     _refuse_contradictions(stdio, http, token_env, bool(services) and no_services, as_json and not as_list)
     address = _address(http, token_env) if http else None
     hub = _hub(invocation, services, no_services, allow_writes, _auth(invocation.settings, token_env))
+    _tell_of_flag(invocation.settings)
     if as_list:
         return _list(hub, as_json)
     from syncflow_pipelines.mcp_hub.serving import serve_http, serve_stdio
@@ -63,6 +65,15 @@ def command(
     else:
         serve_http(hub, address, lambda url: invocation.note(f"Serving MCP on {url}; Ctrl-C ends it."))
     return 0
+
+
+def _tell_of_flag(settings: Settings) -> None:
+    from syncflow_pipelines.events.flags import Flag, standing
+    from syncflow_pipelines.mcp_hub.switch import refusal
+
+    found = standing(Flag.MCP, settings)
+    if not found.is_on:
+        click.echo(f"Warning: {refusal(found)}", err=True)
 
 
 def _refuse_contradictions(

@@ -90,14 +90,14 @@ class _Watch:
         if services.settings.auto_regenerate:
             known = {one.service for one in refreshed if one.checksum is not None}
             left = known if self.left is None else self.left & known
-            self._generate(services, sorted(left | {one.service for one in changed}))
+            self._generate(database, services, sorted(left | {one.service for one in changed}))
 
-    def _generate(self, services: Services, names: Sequence[str]) -> None:
+    def _generate(self, database: Database, services: Services, names: Sequence[str]) -> None:
         if not names:
             self.left = set()
             return
         settings = self.invocation.settings
-        reports = generate_kept(services, settings, only=names).services
+        reports = generate_kept(services, settings, only=names, database=database).services
         self.left = {report.service for report in reports if report.status == "failed"}
         told = [report for report in reports if self._is_news(report)]
         print_reports(told, as_json=self.as_json)

@@ -4,6 +4,7 @@ from syncflow_pipelines.openapi.diff.comparing import compare
 from syncflow_pipelines.openapi.diff.json_form import as_json
 from syncflow_pipelines.openapi.diff.markdown import as_markdown
 from syncflow_pipelines.openapi.diff.model import Change, Severity, SpecDiff, Touched
+from syncflow_pipelines.openapi.diff.named import compare_schemas
 from syncflow_pipelines.openapi.diff.rules import RULES, Rule
 from syncflow_pipelines.openapi.diff.text import as_text
 
@@ -18,4 +19,5 @@ __all__ = [
     "as_markdown",
     "as_text",
     "compare",
+    "compare_schemas",
 ]

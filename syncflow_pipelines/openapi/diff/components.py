@@ -28,7 +28,11 @@ class Shared:
 
 def shared(old: Spec, new: Spec) -> Shared:
     """The component schemas of both specs."""
-    before, after = schemas_of(old), schemas_of(new)
+    return shared_schemas(schemas_of(old), schemas_of(new))
+
+
+def shared_schemas(before: Mapping[str, Json], after: Mapping[str, Json]) -> Shared:
+    """The same of schemas by name, wherever they come from."""
     written_before = {name: fingerprint(schema) for name, schema in before.items()}
     written_after = {name: fingerprint(schema) for name, schema in after.items()}
     sizes = {name: len(written) for name, written in written_before.items()}

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Final
 
 from syncflow_pipelines.openapi.diff.shapes import Shape
@@ -14,6 +15,8 @@ ANY: Final = frozenset({"array", "boolean", "number", "object", "string"})
 """What a schema without a type allows, null aside, which is looked at by itself."""
 
 _WIDER_FORMATS = {("int32", "int64"), ("float", "double")}
+_MOST_DIGITS = 27
+"""Of a quotient; decimal arithmetic gives up beyond 28."""
 _MATCH_ALL = ("", ".*", "^.*$", "^.*", ".*$")
 _UPPER = ("maxLength", "maxItems", "maxProperties")
 _LOWER = ("minLength", "minItems", "minProperties")
@@ -205,16 +208,20 @@ def _multiple(old: Own, new: Own) -> Iterator[Difference]:
     message = _went("multipleOf", before, after)
     if before is None or after is None:
         yield Difference(_way(before is None), message, before, after)
-    elif (
-        isinstance(before, int)
-        and isinstance(after, int)
-        and before
-        and after
-        and 0 in (after % before, before % after)
-    ):
-        yield Difference(_way(after % before == 0), message, before, after)
+    elif _divides(before, after) or _divides(after, before):
+        yield Difference(_way(_divides(before, after)), message, before, after)
     else:
         yield Difference("constraint-changed", message, before, after)
+
+
+def _divides(part: int | float, whole: int | float) -> bool:
+    """Exactly, by the numbers as they are written: 0.3 is a multiple of 0.1."""
+    divisor, dividend = (Decimal(repr(one)) if isinstance(one, float) else Decimal(one) for one in (part, whole))
+    if not divisor or not dividend or not divisor.is_finite() or not dividend.is_finite():
+        return False
+    if dividend.adjusted() - divisor.adjusted() > _MOST_DIGITS:
+        return False
+    return dividend % divisor == 0
 
 
 def _pattern(old: Own, new: Own) -> Iterator[Difference]:

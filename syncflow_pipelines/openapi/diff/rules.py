@@ -141,12 +141,24 @@ _IN_ONE: tuple[tuple[str, Severity, str], ...] = (
 )
 
 
-def _all_rules() -> Iterator[Rule]:
-    for name, severity, meaning in (*_PLAIN, *_IN_ONE):
-        yield Rule(name, severity, meaning)
+def _schema_rules(direction: Direction) -> Iterator[Rule]:
+    for name, severity, meaning in _IN_ONE:
+        if name.startswith(f"{direction}-"):
+            yield Rule(name, severity, meaning)
     for kind, (in_request, in_response), meaning in _IN_BOTH:
-        yield Rule(f"request-{kind}", in_request, meaning)
-        yield Rule(f"response-{kind}", in_response, meaning)
+        yield Rule(f"{direction}-{kind}", in_request if direction == "request" else in_response, meaning)
+
+
+SCHEMA_RULES: dict[Direction, tuple[Rule, ...]] = {
+    "request": tuple(_schema_rules("request")),
+    "response": tuple(_schema_rules("response")),
+}
+"""The rules of what a schema says, by the side that it is looked at from."""
+
+
+def _all_rules() -> Iterator[Rule]:
+    yield from (Rule(name, severity, meaning) for name, severity, meaning in _PLAIN)
+    yield from (*SCHEMA_RULES["request"], *SCHEMA_RULES["response"])
 
 
 RULES: dict[str, Rule] = {rule.name: rule for rule in sorted(_all_rules(), key=lambda rule: rule.name)}

@@ -189,7 +189,7 @@ def _record_failure(connection: psycopg.Connection, entity: Entity, run_uid: UUI
     if run_uid is None or connection.closed:
         return
     _LOG.warning("%s: the retry failed: %s", entity.key, type(error).__name__)
-    with suppress(psycopg.Error):
+    with suppress(psycopg.Error), connection.transaction():
         close_run(connection, run_uid, Counts(), rowversion_end=entity.last_rowversion, error=_shown(entity.key, error))
 
 

@@ -6,6 +6,9 @@ from datetime import datetime
 import psycopg
 from psycopg.rows import class_row
 
+from syncflow_pipelines.events.happenings import entity_discovered, schema_changed
+from syncflow_pipelines.events.model import Event
+from syncflow_pipelines.events.publishing import publish
 from syncflow_pipelines.sync.model import Entity, SchemaChange
 
 FILLED_NEXT = "the next sync reads every row for it"
@@ -67,15 +70,32 @@ def list_schema_changes(
 
 
 def record_change(connection: psycopg.Connection, connector: str, change: SchemaChange) -> None:
-    """Records the change, in the caller's transaction."""
+    """Records and publishes the change, in the caller's transaction or in one of its own."""
     values = (change.entity, change.kind, change.column, change.before, change.after, change.applied)
-    connection.execute(_RECORD, (connector, *values, change.message or None))
+    with connection.transaction():
+        connection.execute(_RECORD, (connector, *values, change.message or None))
+        publish(connection, [_event(connector, change)])
 
 
 def record_refusal(connection: psycopg.Connection, connector: str, change: SchemaChange) -> None:
     """Records the refusal, unless the same one stands there from an earlier discovery."""
     if not _is_recorded(connection, connector, change):
         record_change(connection, connector, change)
+
+
+def _event(connector: str, change: SchemaChange) -> Event:
+    if change.kind == "entity_added":
+        return entity_discovered(connector, change.entity, change.after)
+    return schema_changed(
+        connector,
+        change.entity,
+        change.kind,
+        column=change.column,
+        before=change.before,
+        after=change.after,
+        applied=change.applied,
+        message=change.message or None,
+    )
 
 
 def _is_recorded(connection: psycopg.Connection, connector: str, refusal: SchemaChange) -> bool:

@@ -24,7 +24,7 @@ class ColumnReader:
         field_type = bounded(self.types.read(column.type, where, enum_name, hint), bounds)
         if not isinstance(column, Column):
             made = {"name": key, "type": field_type, "nullable": True, "generated": True, "description": ""}
-            return made | {"note": self.types.note(where)}
+            return made | {"column": "", "note": self.types.note(where)}
         return {
             "name": key,
             "type": field_type,
@@ -34,6 +34,7 @@ class ColumnReader:
             "primary_key": bool(column.primary_key),
             "generated": any(_is_generated(each) for each in columns if isinstance(each, Column)),
             "references": self._reference(column),
+            "column": None if column.name == key else text(column.name),
             "note": self.types.note(where),
         }
 

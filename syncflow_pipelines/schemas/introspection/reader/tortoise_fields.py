@@ -47,6 +47,7 @@ class FieldReader:
             "description": _description(field),
             "primary_key": bool(field.pk),
             "generated": bool(field.generated or made_by_orm),
+            "column": text(field.source_field) if field.source_field not in (None, name) else None,
             "note": self._collected.notes.get(where, ""),
         }
 

@@ -1,0 +1,163 @@
+"""What a source's schemas promise, as JSON Schema: to those who read with them, and to those who write with them.
+
+A contract is made from the inner form, without importing what was generated, and says no more than two versions are
+compared by. Formats are stricter than JSON's: text and numbers that Python reads as another type have another one.
+"""
+
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from typing import Any, Final
+
+import msgspec
+
+from syncflow_pipelines.openapi.model import Json
+from syncflow_pipelines.schemas.model import (
+    EnumOf,
+    EnumSpec,
+    FieldSpec,
+    FieldType,
+    Kind,
+    ListOf,
+    ModelSpec,
+    Scalar,
+    SchemaSource,
+)
+
+PREFIX: Final = "#/components/schemas/"
+
+_KINDS: Final[Mapping[Kind, dict[str, Json]]] = {
+    "int": {"type": "integer"},
+    "float": {"type": "number", "format": "float"},
+    "decimal": {"type": "number", "format": "decimal"},
+    "bool": {"type": "boolean"},
+    "str": {"type": "string", "format": "text"},
+    "bytes": {"type": "string", "format": "bytes"},
+    "uuid": {"type": "string", "format": "uuid"},
+    "datetime": {"type": "string", "format": "date-time"},
+    "naive_datetime": {"type": "string", "format": "date-time without zone"},
+    "date": {"type": "string", "format": "date"},
+    "time": {"type": "string", "format": "time"},
+    "timedelta": {"type": "string", "format": "duration"},
+    "ip_interface": {"type": "string", "format": "ip interface"},
+    "ip_network": {"type": "string", "format": "ip network"},
+    "json": {},
+    "json_object": {"type": "object"},
+    "json_array": {"type": "array"},
+    "any": {},
+}
+
+
+class Contract(msgspec.Struct, frozen=True):
+    """The schemas of one source, as they are compared."""
+
+    readers: tuple[str, ...] = ()
+    """Names of the schemas that rows are read with, sorted."""
+    writers: tuple[str, ...] = ()
+    """Names of the schemas that rows are written with, sorted."""
+    schemas: dict[str, Any] = {}
+    """JSON Schema of each of them, and of what they refer to as `#/components/schemas/NAME`."""
+
+
+def contract_of(source: SchemaSource) -> Contract:
+    """What the schemas of the models promise."""
+    readers = {f"{model.name}Response": _response(model) for model in source.models}
+    writers = {f"{model.name}Create": _create(model) for model in source.models}
+    writers |= {f"{model.name}Update": _update(model) for model in source.models}
+    enums = {enum.name: _enum(enum) for enum in source.enums}
+    return Contract(tuple(sorted(readers)), tuple(sorted(writers)), enums | readers | writers)
+
+
+def contract_of_components(components: Mapping[str, Json]) -> Contract:
+    """What the components of an OpenAPI document in the inner form promise; each may be read, and written."""
+    names = tuple(sorted(components))
+    return Contract(names, names, dict(components))
+
+
+def _response(model: ModelSpec) -> Json:
+    fields = [field for field in model.fields if not field.write_only]
+    return _object({field.name: _value(field) for field in fields}, [field.name for field in fields])
+
+
+def _create(model: ModelSpec) -> Json:
+    fields = list(_written(model))
+    required = [field.name for field in fields if field.default is None and not field.nullable]
+    return _object({field.name: _value(field) | _default(field) for field in fields}, required)
+
+
+def _update(model: ModelSpec) -> Json:
+    return _object({field.name: _value(field) for field in _written(model)}, [])
+
+
+def _written(model: ModelSpec) -> Iterator[FieldSpec]:
+    return (field for field in model.fields if not field.generated and not field.relation)
+
+
+def _object(properties: dict[str, Json], required: list[str]) -> Json:
+    return {"type": "object", "properties": properties, "required": sorted(required)}
+
+
+def _value(field: FieldSpec) -> dict[str, Json]:
+    schema = _type(field.type)
+    return {"anyOf": [schema, {"type": "null"}]} if field.nullable and schema else schema
+
+
+def _default(field: FieldSpec) -> dict[str, Json]:
+    if field.default is None or field.default.how != "constant":
+        return {}
+    return {"default": field.default.value}
+
+
+def _type(kind: FieldType) -> dict[str, Json]:
+    match kind:
+        case Scalar():
+            return _scalar(kind)
+        case EnumOf(name):
+            return {"$ref": PREFIX + name}
+        case ListOf(item, max_items):
+            most = {} if max_items is None else {"maxItems": max_items}
+            return {"type": "array", "items": _type(item), **most}
+        case _:
+            return {"$ref": f"{PREFIX}{kind.name}Response"}
+
+
+def _scalar(scalar: Scalar) -> dict[str, Json]:
+    limits = {
+        "minLength": scalar.min_length,
+        "maxLength": scalar.max_length,
+        "minimum": _number(scalar.ge),
+        "maximum": _number(scalar.le),
+        "exclusiveMinimum": _number(scalar.gt),
+        "exclusiveMaximum": _number(scalar.lt),
+        "pattern": scalar.pattern,
+    }
+    stated = {name: limit for name, limit in limits.items() if limit is not None}
+    return {**_KINDS[scalar.kind], **stated, **_digits(scalar)}
+
+
+def _number(limit: float | str | None) -> int | float | None:
+    if not isinstance(limit, str):
+        return limit
+    number = Decimal(limit)
+    return int(number) if number == number.to_integral_value() else float(number)
+
+
+def _digits(scalar: Scalar) -> dict[str, Json]:
+    """Precision and scale as what they mean: the size of the number, and its smallest step."""
+    found: dict[str, Json] = {}
+    if scalar.max_digits is not None:
+        largest = 10 ** max(scalar.max_digits - (scalar.decimal_places or 0), 0)
+        edges = {"exclusiveMaximum": (scalar.lt, min), "exclusiveMinimum": (scalar.gt, max)}
+        for name, (limit, tighter) in edges.items():
+            edge = largest if tighter is min else -largest
+            known = _number(limit)
+            found[name] = edge if known is None else tighter(known, edge)
+    if scalar.decimal_places is not None:
+        found["multipleOf"] = float(Decimal(1).scaleb(-scalar.decimal_places)) if scalar.decimal_places else 1
+    return found
+
+
+def _enum(enum: EnumSpec) -> Json:
+    values = sorted((value for _, value in enum.members), key=lambda value: (isinstance(value, str), value))
+    types = sorted({"integer" if isinstance(value, int) else "string" for value in values})
+    text = {"format": "text"} if types == ["string"] else {}
+    return {"type": types, **text, "enum": values}

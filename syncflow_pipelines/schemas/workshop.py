@@ -1,0 +1,130 @@
+"""Where modules of schemas are made: models are read, rendered and tried by processes that stay warm."""
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+import msgspec
+from msgspec import structs
+
+from syncflow_pipelines.config import SchemaSourceConfig, Settings, undiscovered
+from syncflow_pipelines.errors import ConfigurationError, SchemasNotGenerated
+from syncflow_pipelines.schemas.entities import read_entities
+from syncflow_pipelines.schemas.introspection.places import ModelsKind, models_place, source_digest
+from syncflow_pipelines.schemas.introspection.running import Introspector
+from syncflow_pipelines.schemas.making import Made
+from syncflow_pipelines.schemas.model import SchemaSource
+from syncflow_pipelines.schemas.rendering import render, renderer_version
+from syncflow_pipelines.schemas.secrets import SECRET_NAMES
+from syncflow_pipelines.schemas.selection import generator_of, select_models
+from syncflow_pipelines.sync.state import state_path
+
+_ORM: Final = re.compile(r"^[ \t]*(?:from|import)[ \t]+(tortoise|sqlalchemy)\b", re.MULTILINE)
+
+
+class WarmWorkshop:
+    """Makes modules from every type of source. One thread at a time."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._introspectors: dict[object, Introspector] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends the processes; the next request starts them anew."""
+        for introspector in self._introspectors.values():
+            introspector.close()
+        self._introspectors.clear()
+
+    def inputs(self, source: SchemaSourceConfig, files: Sequence[str]) -> str:
+        """The digest of all that decides what is made."""
+        options = repr(replace(source, output=Path(), manual_schema_path=None, timeout_s=0, enabled=True))
+        return _sha256("\0".join((renderer_version(source.template_dir), options, self._seen(source, files))).encode())
+
+    def make(self, source: SchemaSourceConfig) -> Made:
+        """The module of the source as it is now."""
+        form, files = self._read(source)
+        chosen = select_models(form, source.include, source.exclude)
+        digest = form_digest(chosen)
+        rendered = render(
+            chosen,
+            name=source.name,
+            digest=digest,
+            with_relations=source.relations,
+            template_dir=source.template_dir,
+            generator=generator_of(source.variants),
+        )
+        return Made(rendered, digest, chosen, files)
+
+    def examine(self, source: SchemaSourceConfig, content: bytes) -> None:
+        """Tries the module."""
+
+    def compare(self, source: SchemaSourceConfig, content: bytes) -> object | None:
+        """The difference from the schemas that people keep."""
+        return None
+
+    def _seen(self, source: SchemaSourceConfig, files: Sequence[str]) -> str:
+        if source.models_path is not None:
+            kind = models_kind(source)
+            return source_digest(kind, source.models_path, python=source.python, also=map(Path, files))
+        connector = source.connector or source.name
+        try:
+            return _sha256(state_path(self._settings.home, connector).read_bytes())
+        except FileNotFoundError:
+            raise SchemasNotGenerated(undiscovered(connector)) from None
+
+    def _read(self, source: SchemaSourceConfig) -> tuple[SchemaSource, tuple[str, ...]]:
+        secrets = SECRET_NAMES if source.write_only is None else source.write_only
+        if source.models_path is None:
+            connector = source.connector or source.name
+            return read_entities(self._settings.home, connector, secret_names=secrets), ()
+        reading = self._introspector(source, secrets).read(source.models_path, python_path=source.python_path)
+        return reading.source, tuple(map(str, reading.files))
+
+    def _introspector(self, source: SchemaSourceConfig, secrets: Sequence[str]) -> Introspector:
+        kind = models_kind(source)
+        key = (kind, source.python, source.timeout_s, tuple(secrets))
+        if key not in self._introspectors:
+            self._introspectors[key] = Introspector(
+                kind, python=source.python, timeout_s=source.timeout_s, secret_names=secrets
+            )
+        return self._introspectors[key]
+
+
+def models_kind(source: SchemaSourceConfig) -> ModelsKind:
+    """The ORM of the models: as it was said, or as they import it. Raises `ConfigurationError` where neither tells."""
+    if source.type in ("tortoise", "sqlalchemy"):
+        return source.type
+    assert source.models_path is not None
+    place = models_place(source.models_path, source.python_path)
+    texts = (file.read_text("utf-8", "replace") for file in place.files)
+    found = {name for text in texts for name in _ORM.findall(text)}
+    if found == {"tortoise"}:
+        return "tortoise"
+    if found == {"sqlalchemy"}:
+        return "sqlalchemy"
+    what = "both tortoise and sqlalchemy" if found else "neither tortoise nor sqlalchemy"
+    raise ConfigurationError(
+        f"{source.models_path} imports {what}; say in schema_sync.yaml which `type` the models of {source.name} are"
+    )
+
+
+def form_digest(form: SchemaSource) -> str:
+    """SHA-256 of what is said of the models; where they are written does not matter."""
+    models = tuple(structs.replace(model, origin="") for model in form.models)
+    return _sha256(msgspec.json.encode(structs.replace(form, models=models, findings=())))
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
