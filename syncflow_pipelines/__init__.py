@@ -5,6 +5,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from syncflow_pipelines.asgi.exporting import export_lifespan, export_on_startup
     from syncflow_pipelines.asgi.lifespan import auto_sync_lifespan
     from syncflow_pipelines.asgi.schemas import (
         generate_schemas_from_models,
@@ -21,6 +22,8 @@ except PackageNotFoundError:  # imported from a checkout that was never installe
 __all__ = [
     "__version__",
     "auto_sync_lifespan",
+    "export_lifespan",
+    "export_on_startup",
     "generate_schemas_from_models",
     "run_startup_auto_sync",
     "schema_sync_lifespan",
@@ -29,6 +32,8 @@ __all__ = [
 
 _LAZY: Final = {
     "auto_sync_lifespan": "syncflow_pipelines.asgi.lifespan",
+    "export_lifespan": "syncflow_pipelines.asgi.exporting",
+    "export_on_startup": "syncflow_pipelines.asgi.exporting",
     "generate_schemas_from_models": "syncflow_pipelines.asgi.schemas",
     "run_startup_auto_sync": "syncflow_pipelines.asgi.startup",
     "schema_sync_lifespan": "syncflow_pipelines.asgi.schemas",

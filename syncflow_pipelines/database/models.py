@@ -307,8 +307,6 @@ class EventSequence(Model):
     is_only: Mapped[bool] = mapped_column(server_default=true(), primary_key=True)
     last: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
     """The highest `seq` that was given."""
-    removed: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
-    """Events up to this `seq` are not kept any more."""
 
 
 class EventSubscriber(Model):

@@ -56,7 +56,9 @@ def spec_metadata(service: ServiceConfig, refreshed: Refreshed, diff: SpecDiff |
         "seconds": round(refreshed.seconds, 3),
         "operation_list": dg.MetadataValue.md(_operations(spec)),
     }
-    if refreshed.url:
+    if refreshed.files:
+        metadata["file"] = dg.MetadataValue.path(str(refreshed.files[0]))
+    elif refreshed.url:
         metadata["url"] = dg.MetadataValue.url(refreshed.url)
     if refreshed.spec_file is not None and refreshed.spec_file.exists():
         metadata["bytes"] = refreshed.spec_file.stat().st_size

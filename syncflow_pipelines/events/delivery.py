@@ -17,6 +17,7 @@ from syncflow_pipelines.database.subscriptions import (
     next_due_s,
     settle,
 )
+from syncflow_pipelines.errors import SyncCancelled
 from syncflow_pipelines.events.handling import Retry, log_failure, told
 from syncflow_pipelines.events.model import Event
 from syncflow_pipelines.events.publishing import event_of
@@ -59,7 +60,7 @@ class Delivery:
     def run(self) -> float | None:
         """Delivers all that can be delivered now; returns the seconds until something is to be tried again, if so.
 
-        On the way out, what was taken is acknowledged.
+        On the way out, what was taken is acknowledged. Raises `SyncCancelled` where a handler was stopped on its way.
         """
         while self.is_enabled() and not self.is_stopped():
             self.held = held_subjects(self.connection, self.name)
@@ -129,7 +130,9 @@ class Delivery:
     def _attempt(self, event: RecordedEvent) -> Exception | None:
         try:
             self.hand_over(event_of(event))
-        except Exception as error:  # noqa: BLE001 - a handler is somebody else's code, and must not stop the others
+        except Exception as error:
+            if isinstance(error, SyncCancelled) and self.is_stopped():
+                raise
             log_failure(f"subscriber {self.name}", event_of(event), error)
             return error
         return None

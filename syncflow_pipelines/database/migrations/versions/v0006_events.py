@@ -30,7 +30,6 @@ def upgrade() -> None:
         "event_sequence",
         sa.Column("is_only", sa.Boolean(), server_default=sa.true(), primary_key=True),
         sa.Column("last", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
-        sa.Column("removed", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.CheckConstraint("is_only", name=op.f("event_sequence_is_only_check")),
     )
     op.execute("INSERT INTO event_sequence DEFAULT VALUES")
