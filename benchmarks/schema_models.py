@@ -72,7 +72,7 @@ class Thing{at}(Base):
     extra: Mapped[dict] = mapped_column(JSON)
     due: Mapped[datetime.date | None]
     created_at: Mapped[datetime.datetime] = mapped_column(DateTime(True), server_default=func.now())
-    updated_at: Mapped[datetime.datetime] = mapped_column(DateTime(True), server_default=func.now(), onupdate=func.now())
+    updated_at: Mapped[datetime.datetime] = mapped_column(DateTime(True), default=func.now(), onupdate=func.now())
 '''
 _ADDED = {
     "tortoise": "    added_{round} = fields.IntField(null=True)\n",
