@@ -58,10 +58,9 @@ class ComponentVariants:
         return ast.unparse(self._class(self.classes[name], variant))
 
     def _differs(self, name: str, variant: Variant) -> bool:
-        """Whether the variant is another class; for Update, that is said of what components hold."""
-        return name in (self._with_less_to_read if variant == "Response" else self._with_less_to_write) and (
-            variant != "Update" or name in self.components
-        )
+        """Whether Create or Response is another class than that itself."""
+        found = {"Create": self._with_less_to_write, "Response": self._with_less_to_read}
+        return name in found.get(variant, ())
 
     @cached_property
     def _with_less_to_write(self) -> frozenset[str]:
