@@ -9,7 +9,7 @@ from hypothesis import given, settings
 
 from syncflow_pipelines.schemas.model import SchemaSource
 from syncflow_pipelines.schemas.rendering import render
-from syncflow_pipelines_tests.unit.schema_sources import every_kind, hostile_sources, imported, rendered
+from syncflow_pipelines_tests.unit.schema_worlds import every_kind, hostile_sources, imported, rendered
 
 CALLED = {
     "Annotated", "BeforeValidator", "ConfigDict", "Decimal", "Field", "PlainSerializer", "TypeVar", "UUID",

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, create_model
 
 from syncflow_pipelines.schemas.model import EnumOf, EnumSpec, FieldSpec, ModelSpec, Scalar, SchemaSource
 from syncflow_pipelines.schemas.naming import MODEL_ATTRIBUTES, name_all, name_members, words
-from syncflow_pipelines_tests.unit.schema_sources import anything
+from syncflow_pipelines_tests.unit.schema_worlds import anything
 
 
 def field_names(*names: str) -> dict[str, str]:

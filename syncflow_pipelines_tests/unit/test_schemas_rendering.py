@@ -29,7 +29,7 @@ from syncflow_pipelines.schemas.model import (
 )
 from syncflow_pipelines.schemas.rendering import render, renderer_version
 from syncflow_pipelines.schemas.variants import SchemaClass
-from syncflow_pipelines_tests.unit.schema_sources import every_kind, imported, rendered
+from syncflow_pipelines_tests.unit.schema_worlds import every_kind, imported, rendered
 
 GOLDEN = Path(__file__).parent / "golden_schemas"
 MODULES = {"every_kind": (every_kind, {}), "with_relations": (every_kind, {"with_relations": True})}

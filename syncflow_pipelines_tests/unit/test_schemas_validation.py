@@ -15,7 +15,7 @@ from syncflow_pipelines.schemas.examination import Examiner
 from syncflow_pipelines.schemas.model import SchemaSource
 from syncflow_pipelines.schemas.rendering import render
 from syncflow_pipelines.schemas.validation import ValidationReport, validate_module
-from syncflow_pipelines_tests.unit.schema_sources import every_kind, hostile_sources
+from syncflow_pipelines_tests.unit.schema_worlds import every_kind, hostile_sources
 
 PICKY = "\n    @field_validator('b')\n    def no(cls, b): raise ValueError('never')"
 

@@ -16,7 +16,7 @@ from fastapi.testclient import TestClient
 from pydantic import BaseModel, ValidationError, field_validator
 
 from syncflow_pipelines.schemas.model import Default, FieldSpec, ListOf, ModelOf, ModelSpec, Scalar, SchemaSource
-from syncflow_pipelines_tests.unit.schema_sources import every_kind, imported, rendered
+from syncflow_pipelines_tests.unit.schema_worlds import every_kind, imported, rendered
 
 SMALLEST = {"name": "a", "price": "1.50", "shape": {}, "sku": "A1", "secret": "s"}
 
