@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
-from syncflow_pipelines.config import SchemaSourceConfig, load_schema_sync
-from syncflow_pipelines.errors import ConfigurationError, SchemasNotGenerated
+from syncflow_pipelines.config import SchemaSourceConfig, load_schema_sync, load_services
+from syncflow_pipelines.errors import ConfigurationError, SchemasNotGenerated, UnusableSpec
+from syncflow_pipelines.openapi.normalising import normalise
+from syncflow_pipelines.openapi.store import KeptSpec, SpecStore
 from syncflow_pipelines.schemas.making import Made
 from syncflow_pipelines.schemas.workshop import WarmWorkshop, models_kind
 from syncflow_pipelines.sync.state import EntityState, StateColumn, write_catalogue_state
@@ -178,6 +180,40 @@ def test_entities_of_a_connector_are_made_from_the_catalogue(tmp_path: Path) -> 
         workshop.examine(source, made.rendered.text.encode())
         write_catalogue_state(package.settings.home, "erp", [entity("order_lines", "text")])
         assert workshop.inputs(source, ()) != before
+
+
+PETS = {
+    "openapi": "3.1.0",
+    "info": {"title": "Pets", "version": "1"},
+    "paths": {},
+    "components": {
+        "schemas": {
+            "Pet": {"type": "object", "required": ["id"], "properties": {
+                "id": {"type": "integer", "readOnly": True}, "owner": {"$ref": "#/components/schemas/Owner"}}},
+            "Owner": {"type": "object", "properties": {"name": {"type": "string"}}},
+            "Shop": {"type": "object", "properties": {"city": {"type": "string"}}},
+        }
+    },
+}  # fmt: skip
+
+
+def test_components_of_a_service_are_made_from_the_spec_that_is_kept(tmp_path: Path) -> None:
+    package = ModelPackage(tmp_path)
+    source = SchemaSourceConfig("crm", "openapi", tmp_path / "crm.py", service="crm", include=("P*",))
+    with WarmWorkshop(package.settings) as workshop:
+        with pytest.raises(UnusableSpec, match="no spec of crm is kept; `syncflow specs fetch crm` fetches it"):
+            workshop.inputs(source, ())
+        spec = normalise(PETS)
+        SpecStore(load_services(package.settings).settings, package.settings).keep(
+            "crm", KeptSpec(spec.checksum), PETS, spec
+        )
+        before = workshop.inputs(source, ())
+        made = workshop.make(source)
+        assert {"Pet", "PetCreate", "Owner"} <= set(made.rendered.exports)
+        assert not {"Shop", "ShopCreate"} & set(made.rendered.exports)
+        assert (made.components or {}).keys() == {"Pet", "Owner"}
+        workshop.examine(source, made.rendered.text.encode())
+        assert workshop.inputs(source, ()) == before != workshop.inputs(replace(source, include=()), ())
 
 
 def entity(slug: str, pg_type: str) -> EntityState:

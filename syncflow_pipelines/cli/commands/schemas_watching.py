@@ -2,7 +2,7 @@
 
 import click
 
-from syncflow_pipelines.cli.commands.schemas_syncing import print_reports
+from syncflow_pipelines.cli.commands.schemas_syncing import print_reports, tell_dagster
 from syncflow_pipelines.cli.interrupts import call_on_signal
 from syncflow_pipelines.cli.invocation import Invocation, pass_invocation
 from syncflow_pipelines.cli.names import SchemaSourceName
@@ -30,6 +30,7 @@ def watch_command(invocation: Invocation, names: tuple[str, ...], as_json: bool)
     def tell(notice: Notice) -> None:
         if notice.report is not None:
             print_reports([notice.report], as_json=as_json)
+            tell_dagster(invocation, [notice.report])
             return
         name = notice.source or "schema_sync.yaml"
         if as_json:
