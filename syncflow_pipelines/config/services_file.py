@@ -21,6 +21,7 @@ from syncflow_pipelines.config.auth_sections import (
 from syncflow_pipelines.config.document import EACH, read_document, select
 from syncflow_pipelines.config.explanations import Explanation, explanations
 from syncflow_pipelines.config.mistakes import Location, path_text
+from syncflow_pipelines.config.oats import FILE_NAMES as OATS_FILES
 from syncflow_pipelines.config.oats import OatsConfig, oats_file, read_oats
 from syncflow_pipelines.config.paths import absolute
 from syncflow_pipelines.config.section import (
@@ -188,6 +189,11 @@ def load_services(settings: Settings) -> Services:
         return _services_of_oats(read_oats(file), settings)
     section = ServicesSection() if document is None else document.validated(ServicesSection, checks=CHECKS)
     return services_of(section, settings)
+
+
+def service_files(settings: Settings) -> tuple[Path, ...]:
+    """The files that decide what `load_services` gives, whether they are there or not."""
+    return (settings.config_dir / FILE_NAME, *(settings.project_dir / name for name in OATS_FILES))
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,8 @@ BUDGET_S = 40.0
 """For all services together; Dagster ends a tick after 60 s, and what was begun is finished first."""
 MOST_AT_ONCE = 200
 """Services that one tick looks at; the others follow in the next."""
+GRACE_S = 10.0
+"""Who fetched a spec by other means than this sensor has so long to record it; `specs watch` needs a second."""
 AGAIN_AFTER_S = 900.0
 """A run that was asked for and has not brought everything in step by then has failed; it is asked for again."""
 
@@ -78,7 +80,8 @@ def _tick(instance: dg.DagsterInstance, loaded: World, cursor: SpecCursor, now: 
     refreshed = _looked(world, due)
     targets = {service.name: _targets(world, service) for service in due}
     seen = materialised(instance, [key for keys in targets.values() for key in keys])
-    asked = what_to_run(refreshed, targets, seen, cursor.asked, now)
+    always = world.services is not None and not world.services.settings.on_change_only
+    asked = what_to_run(refreshed, targets, seen, cursor.asked, now, always=always)
     looked = {**cursor.looked, **{one.service: now for one in refreshed if one.error_type != "SyncCancelled"}}
     return dg.SensorResult(
         run_requests=[
@@ -146,18 +149,26 @@ def what_to_run(
     seen: Mapping[dg.AssetKey, str],
     asked: Mapping[str, AskedRun],
     now: float,
+    *,
+    always: bool = False,
 ) -> dict[str, AskedRun]:
-    """The runs to ask for, by service: where an asset is not of the spec that is there now."""
+    """The runs to ask for, by service: where an asset is not of the spec that is there now, or else `always`."""
     wanted: dict[str, AskedRun] = {}
     for one in refreshed:
         if one.error is not None or one.checksum is None:
             continue
-        if all(seen.get(key) == one.checksum for key in targets[one.service]):
+        is_current = all(seen.get(key) == one.checksum for key in targets[one.service])
+        if (is_current and not always) or (not is_current and _is_being_recorded(one, now)):
             continue
         last = asked.get(one.service)
-        if last is None or last.checksum != one.checksum or now - last.at >= AGAIN_AFTER_S:
+        if is_current or last is None or last.checksum != one.checksum or now - last.at >= AGAIN_AFTER_S:
             wanted[one.service] = AskedRun(one.checksum, now, last.count + 1 if last else 1)
     return wanted
+
+
+def _is_being_recorded(one: Refreshed, now: float) -> bool:
+    """Whether somebody else fetched it a moment ago."""
+    return one.status == "unchanged" and one.changed_at is not None and now - one.changed_at.timestamp() < GRACE_S
 
 
 def _request(service: str, run: AskedRun, keys: Sequence[dg.AssetKey]) -> dg.RunRequest:
