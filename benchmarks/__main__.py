@@ -21,11 +21,15 @@ from benchmarks.many import MANY
 from benchmarks.memory import MEMORY
 from benchmarks.processes import ChildFailed
 from benchmarks.rich import RICH
+from benchmarks.schemas import SCHEMAS
 from benchmarks.specs import SPECS
 from benchmarks.sync import SYNC
 from benchmarks.verification import RowsDiffer
+from benchmarks.watching import WATCH
 
-BENCHMARKS: tuple[Benchmark, ...] = (SYNC, MEMORY, LATENCY, MANY, RICH, HISTORY, LOAD, SPECS, EVENTS)
+BENCHMARKS: tuple[Benchmark, ...] = (
+    SYNC, MEMORY, LATENCY, MANY, RICH, HISTORY, LOAD, SPECS, EVENTS, WATCH, SCHEMAS,
+)  # fmt: skip
 RESULTS = Path(__file__).parent / "results"
 _ROUNDS = 3
 _ENDING = (signal.SIGINT, signal.SIGTERM)
