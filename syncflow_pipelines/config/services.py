@@ -136,7 +136,7 @@ class ServiceSettings:
     auto_regenerate: bool = True
     """Whether a changed spec is generated anew without being asked."""
     watch_mode: bool = False
-    """Whether services are followed as long as an application of one's own runs."""
+    """Whether specs are followed closely without being asked: beside Dagster, and after the sync at a start."""
     watch_interval: int = 300
     """Seconds between two looks at what is no file."""
     debounce_ms: int = 500
@@ -148,7 +148,7 @@ class ServiceSettings:
     enable_connexion: bool = True
     enable_fastmcp: bool = True
     enable_event_bus: bool = True
-    """False: nothing is told of specs that changed and of what was generated."""
+    """Whether it is published that a spec changed or that code was generated."""
     health_check_before_sync: bool = False
     log_level: LogLevel = "INFO"
     """Of what SyncFlow logs in an application of one's own."""

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from syncflow_pipelines.config import Settings, load_services
+from syncflow_pipelines.config import Settings, load_schema_sync, load_services
 
 Tell = Callable[[str], None]
 
@@ -42,7 +42,14 @@ def follows_specs(settings: Settings) -> bool:
     return bool(enabled) and (services.settings.watch_mode or any(service.spec_files for service in enabled))
 
 
-COMPANIONS: Final = (Companion("specs watch", follows_specs),)
+def follows_models(settings: Settings) -> bool:
+    """Whether models are to be followed as they are saved; entities and components are, by Dagster's own assets."""
+    schemas = load_schema_sync(settings)
+    has_models = any(source.enabled and source.models_path is not None for source in schemas.sources)
+    return has_models and schemas.settings.should_watch_files()
+
+
+COMPANIONS: Final = (Companion("specs watch", follows_specs), Companion("schemas watch", follows_models))
 
 
 @contextmanager

@@ -11,9 +11,11 @@ from typing import Final, Self
 import msgspec
 from msgspec import structs
 
-from syncflow_pipelines.config import SchemaSourceConfig, Settings, undiscovered
+from syncflow_pipelines.config import SchemaSourceConfig, Settings, load_services, undiscovered
 from syncflow_pipelines.errors import ConfigurationError, SchemasNotGenerated
+from syncflow_pipelines.openapi.store import SpecStore
 from syncflow_pipelines.schemas.comparison import ManualComparison, compare_with_manual
+from syncflow_pipelines.schemas.components.rendering import generator_version, render_components
 from syncflow_pipelines.schemas.entities import read_entities
 from syncflow_pipelines.schemas.examination import Examiner
 from syncflow_pipelines.schemas.introspection.places import ModelsKind, models_place, source_digest
@@ -22,7 +24,7 @@ from syncflow_pipelines.schemas.making import Made
 from syncflow_pipelines.schemas.model import SchemaSource
 from syncflow_pipelines.schemas.rendering import render, renderer_version
 from syncflow_pipelines.schemas.secrets import SECRET_NAMES
-from syncflow_pipelines.schemas.selection import generator_of, select_models
+from syncflow_pipelines.schemas.selection import generator_of, select_components, select_models
 from syncflow_pipelines.schemas.validation import validate_module
 from syncflow_pipelines.sync.state import state_path
 
@@ -57,11 +59,14 @@ class WarmWorkshop:
     def inputs(self, source: SchemaSourceConfig, files: Sequence[str]) -> str:
         """The digest of all that decides what is made."""
         options = repr(replace(source, output=Path(), manual_schema_path=None, timeout_s=0, enabled=True))
-        return _sha256("\0".join((renderer_version(source.template_dir), options, self._seen(source, files))).encode())
+        versions = (renderer_version(source.template_dir), generator_version() if source.service is not None else "")
+        return _sha256("\0".join((*versions, options, self._seen(source, files))).encode())
 
     def make(self, source: SchemaSourceConfig) -> Made:
         """The module of the source as it is now."""
         self._examiner()  # which gets warm while the models are read
+        if source.service is not None:
+            return self._components(source, source.service)
         form, files = self._read(source)
         chosen = select_models(form, source.include, source.exclude)
         digest = form_digest(chosen)
@@ -74,6 +79,18 @@ class WarmWorkshop:
             generator=generator_of(source.variants),
         )
         return Made(rendered, digest, chosen, files=files)
+
+    def _components(self, source: SchemaSourceConfig, service: str) -> Made:
+        spec = self._specs().spec(service)
+        parts = spec.document.get("components", {})
+        chosen = dict(select_components(parts.get("schemas", {}), source.include, source.exclude))
+        digest = _sha256(msgspec.json.encode(chosen, order="sorted"))
+        document = {**spec.document, "components": {**parts, "schemas": chosen}}
+        rendered = render_components(replace(spec, document=document), name=source.name, digest=digest)
+        return Made(rendered, digest, components=chosen)
+
+    def _specs(self) -> SpecStore:
+        return SpecStore(load_services(self._settings).settings, self._settings)
 
     def examine(self, source: SchemaSourceConfig, content: bytes) -> None:
         """Raises `SchemasNotGenerated` with what is wrong with the module."""
@@ -101,6 +118,8 @@ class WarmWorkshop:
         if source.models_path is not None:
             kind = models_kind(source)
             return source_digest(kind, source.models_path, python=source.python, also=map(Path, files))
+        if source.service is not None:
+            return _sha256(self._specs().content(source.service))
         connector = source.connector or source.name
         try:
             return _sha256(state_path(self._settings.home, connector).read_bytes())

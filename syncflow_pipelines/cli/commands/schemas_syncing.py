@@ -9,6 +9,7 @@ from syncflow_pipelines.cli.invocation import Invocation, pass_invocation
 from syncflow_pipelines.cli.names import SchemaSourceName
 from syncflow_pipelines.cli.output import Cell, print_diff, print_json, print_table, visible
 from syncflow_pipelines.config import SCHEMA_SYNC_FILE, choose_sources
+from syncflow_pipelines.errors import SyncflowError
 from syncflow_pipelines.schemas.reports import SourceReport
 from syncflow_pipelines.schemas.standing import Validity, validity
 from syncflow_pipelines.schemas.syncing import sync_schemas
@@ -37,6 +38,8 @@ def sync_command(invocation: Invocation, names: tuple[str, ...], force: bool, dr
     """
     report = sync_schemas(invocation.settings, invocation.schemas, only=names, force=force, dry_run=dry_run)
     print_reports(report.sources, as_json=as_json, is_dry_run=dry_run)
+    if report.has_changed and not dry_run:
+        tell_dagster(invocation, report.sources)
     if not report.sources:
         invocation.note(no_source(invocation))
     return 1 if report.has_failed else 0
@@ -64,6 +67,16 @@ def validate_command(invocation: Invocation, names: tuple[str, ...], as_json: bo
     if not found:
         invocation.note(no_source(invocation))
     return 1 if any(one.error for one in found) else 0
+
+
+def tell_dagster(invocation: Invocation, reports: Sequence[SourceReport]) -> None:
+    """Lets Dagster's assets show what was generated; where its storage cannot be reached, that is told."""
+    from syncflow_pipelines.defs.schema_record import report_schemas  # Dagster takes a second to import
+
+    try:
+        report_schemas(invocation.settings, reports)
+    except SyncflowError as error:
+        click.echo(f"Warning: Dagster was not told: {error}", err=True)
 
 
 def no_source(invocation: Invocation) -> str:
