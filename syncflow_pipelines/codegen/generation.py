@@ -6,7 +6,7 @@ a child process before they replace the old ones; where that fails the old ones 
 
 import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -31,7 +31,7 @@ def generate(
     force: bool = False,
     dry_run: bool = False,
     cancelled: Callable[[], bool] = never,
-    verifier: Callable[[], Verifier] | None = None,
+    verifier: Callable[[], AbstractContextManager[Verifier]] | None = None,
 ) -> GenerationReport:
     """Brings the generated package in step with the specs, which are named by their services.
 

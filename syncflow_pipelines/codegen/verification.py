@@ -8,10 +8,12 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
+from syncflow_pipelines.codegen.verification_child import WARM
 from syncflow_pipelines.errors import GenerationFailed, SyncCancelled
 
 Json = Any
@@ -43,6 +45,21 @@ class Verifier:
         self._cancelled = cancelled
         self._child: _Child | None = None
 
+    def warm_up(self) -> None:
+        """Starts the child, which imports by itself what modules need, so that the next examination is quick."""
+        if self._child is None or not self._child.is_alive:
+            self._end()
+            self._child = _Child(is_warm=True)
+
+    def kept(self) -> AbstractContextManager["Verifier"]:
+        """Itself, for a generation that leaves the child running for the next one."""
+        return nullcontext(self)
+
+    @property
+    def child_pid(self) -> int | None:
+        """The child's process; None where it has not been needed."""
+        return self._child.pid if self._child is not None else None
+
     def __enter__(self) -> Self:
         return self
 
@@ -57,7 +74,8 @@ class Verifier:
         Raises `GenerationFailed` where a module cannot be imported or used, or takes too long, and `SyncCancelled`.
         """
         task = {"parent": str(parent), "package": package, "mcp": mcp, "resolver": resolver}
-        if self._child is None:
+        if self._child is None or not self._child.is_alive:
+            self._end()
             self._child = _Child()
         try:
             answer = self._child.ask(task, self._timeout_s, self._cancelled)
@@ -81,9 +99,9 @@ class Verifier:
 
 
 class _Child:
-    def __init__(self) -> None:
+    def __init__(self, *, is_warm: bool = False) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-c", _START, str(_ROOT)],
+            [sys.executable, "-P", "-c", _START, str(_ROOT), *([WARM] if is_warm else [])],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -101,6 +119,14 @@ class _Child:
         )
         for reader in self._readers:
             reader.start()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def is_alive(self) -> bool:
+        return self._process.poll() is None
 
     def ask(self, task: Json, timeout_s: float, cancelled: Callable[[], bool]) -> Json:
         """The answer; None where the process has ended.

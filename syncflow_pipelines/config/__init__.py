@@ -35,7 +35,7 @@ from syncflow_pipelines.config.services import (
     StartCommand,
 )
 from syncflow_pipelines.config.services_file import FILE_NAME as SERVICES_FILE
-from syncflow_pipelines.config.services_file import ServicesOrigin, load_services, services_origin
+from syncflow_pipelines.config.services_file import ServicesOrigin, load_services, service_files, services_origin
 from syncflow_pipelines.config.settings import Settings, load_settings
 
 __all__ = [
@@ -84,6 +84,7 @@ __all__ = [
     "load_schema_sync",
     "load_services",
     "load_settings",
+    "service_files",
     "services_origin",
     "undiscovered",
     "without_secrets",

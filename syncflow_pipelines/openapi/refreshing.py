@@ -72,7 +72,11 @@ class Refreshed:
     url: str | None = None
     """Where it was found: a URL, or the path of a file."""
     files: tuple[Path, ...] = ()
-    """The files that it was made of, if it was made of files, its own document first; also those that are missing."""
+    """The files that it was made of, its own document first; also those that are missing."""
+    is_of_files: bool = False
+    """Whether it was made of files alone."""
+    changed_at: datetime | None = None
+    """When it changed last, to the second."""
     error: str | None = None
     """A sentence for people."""
     error_type: str | None = None
@@ -351,6 +355,8 @@ class _Run:
             spec_file=self._store.spec_file(service.name),
             url=_found_at(service, kept),
             files=tuple(service.path.absolute() / part.url for part in kept.documents if is_file(part)),
+            is_of_files=bool(kept.documents) and all(map(is_file, kept.documents)),
+            changed_at=kept.changed_at,
             error=error,
             error_type=error_type,
             load=functools.partial(self._store.spec, service.name),

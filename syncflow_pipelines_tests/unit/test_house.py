@@ -227,6 +227,7 @@ def test_the_longest_commented_source_of_schemas_shows_the_defaults_of_the_short
         "manual_schema_path": None,
         "python": None,
         "template_dir": None,
+        "database_url_env": None,
     }
     assert replace(longest, **own) == replace(shortest, models_path=None)  # type: ignore[arg-type]
     assert (connector.connector, service.service) == ("crm", "billing")

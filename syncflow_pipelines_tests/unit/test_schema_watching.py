@@ -1,6 +1,8 @@
 """Following sources of schemas: what is generated when, and what is told."""
 
 import queue
+import re
+import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +14,7 @@ import pytest
 from syncflow_pipelines.config import Settings, load_schema_sync, load_settings
 from syncflow_pipelines.schemas.syncing import SchemaSyncer
 from syncflow_pipelines.schemas.watching import Notice, SchemaWatch, is_module
+from syncflow_pipelines_tests.unit.model_package import PRODUCT, ModelPackage
 from syncflow_pipelines_tests.unit.text_workshop import TextWorkshop
 
 PATIENCE_S = 0.4
@@ -184,6 +187,37 @@ def test_what_models_import_elsewhere_is_followed_once_it_is_known(tmp_path: Pat
         workshop.suffix = "B"
         project.say("mixins", "X")
         assert project.hear() == ("shop", "generated")
+
+
+ORDER = PRODUCT.replace("Product", "Order").replace("products", "orders")
+
+
+def test_models_that_are_created_renamed_and_deleted_are_followed(tmp_path: Path) -> None:
+    package = ModelPackage(tmp_path / "project")
+    told: queue.Queue[Notice] = queue.Queue()
+    models = package.folder / "app" / "models"
+
+    def hear_of(*names: str) -> None:
+        """Returns once schemas of those models, and no others, were generated."""
+        while True:
+            notice = told.get(timeout=60)
+            assert notice.what == "generated", notice
+            if set(re.findall(r"class (\w+)Create", package.output.read_text())) == set(names):
+                return
+
+    with running(SchemaWatch(package.settings, told.put)):
+        hear_of("Product")
+        package.write("order", ORDER)
+        hear_of("Product", "Order")
+        (models / ".order.py.swp").write_text("a draft of an editor")
+        (models / "order.py").rename(models / "orders.py")  # which changes no schema
+        (models / "deep").mkdir()
+        (models / "deep" / "__init__.py").touch()
+        (models / "deep" / "item.py").write_text(ORDER.replace("Order", "Item").replace("orders", "items"))
+        hear_of("Product", "Order", "Item")
+        shutil.rmtree(models / "deep")
+        (models / "orders.py").unlink()
+        hear_of("Product")
 
 
 @pytest.mark.parametrize("name", ["a.py", "deep/b.py", "__init__.py"])

@@ -2,11 +2,12 @@
 
 import click
 
-from syncflow_pipelines.cli.commands.schemas_syncing import print_reports, tell_dagster
+from syncflow_pipelines.cli.commands.schemas_syncing import no_source, print_reports, tell_dagster
 from syncflow_pipelines.cli.interrupts import call_on_signal
 from syncflow_pipelines.cli.invocation import Invocation, pass_invocation
 from syncflow_pipelines.cli.names import SchemaSourceName
 from syncflow_pipelines.cli.output import print_json
+from syncflow_pipelines.config import choose_sources
 from syncflow_pipelines.schemas.watching import Notice, SchemaWatch
 
 
@@ -40,6 +41,8 @@ def watch_command(invocation: Invocation, names: tuple[str, ...], as_json: bool)
         else:
             invocation.note(f"{name}: works again")
 
+    if not choose_sources(invocation.schemas, names):
+        invocation.note(no_source(invocation))
     watch = SchemaWatch(invocation.settings, tell, names=names)
     invocation.note("Watching the sources of schemas; Ctrl-C ends it.")
     with call_on_signal(watch.stop):
