@@ -23,6 +23,7 @@ _ECHO_S = 0.5
 _AGAIN_S = 0.1
 
 _Signal = Callable[[int], None]
+_Handler = Callable[[int, FrameType | None], object]
 
 
 class Interrupted(KeyboardInterrupt):
@@ -85,6 +86,21 @@ def call_on_signal(end: Callable[[], None]) -> Iterator[None]:
 
 
 @contextmanager
+def pass_on_signals(pass_on: Callable[[int], None]) -> Iterator[None]:
+    """For the block, every signal is given to `pass_on`, and changes nothing else."""
+
+    def give(number: int, _frame: FrameType | None) -> None:
+        pass_on(number)
+
+    before = _take_over(give)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
 def _reacting(react: Callable[[], None]) -> Iterator[None]:
     watchdog = threading.Timer(_PATIENCE_S, lambda: _give_up(code_of_interruption()))
     watchdog.daemon = True
@@ -143,11 +159,13 @@ def _tell() -> None:
         os.write(2, f"{INTERRUPTED}\n".encode())
 
 
-def _take_over() -> dict[int, signal.Handlers | Callable[[int, FrameType | None], object] | int | None]:
-    """Makes every signal come to `_asked`; the handlers of before."""
+def _take_over(
+    handler: _Handler | None = None,
+) -> dict[int, signal.Handlers | _Handler | int | None]:
+    """Makes every signal come to `_asked`, or to another handler; the handlers of before."""
     numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
     heard = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
-    return {number: signal.signal(number, _asked.take) for number in heard}
+    return {number: signal.signal(number, handler or _asked.take) for number in heard}
 
 
 def _ignore_all() -> None:

@@ -5,19 +5,22 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from syncflow_pipelines.config import connectors_file, flags_file, schema_sync_file, services_file
-from syncflow_pipelines.config.auth import Auth, BearerAuth, HeaderAuth, NoAuth
+from syncflow_pipelines.config import connectors_file, events_file, flags_file, schema_sync_file, services_file
+from syncflow_pipelines.config.auth import Auth, BearerAuth, HeaderAuth, NoAuth, SecretSource
 from syncflow_pipelines.config.connectors import ConnectorConfig, EntityOverride
 from syncflow_pipelines.config.connectors_file import load_connectors
+from syncflow_pipelines.config.events import EventsConfig, WebhookConfig
+from syncflow_pipelines.config.events_file import load_events
 from syncflow_pipelines.config.explanations import one_of
 from syncflow_pipelines.config.flags import Flags
 from syncflow_pipelines.config.flags_file import load_flags
 from syncflow_pipelines.config.mistakes import Mistake, path_text, shown
+from syncflow_pipelines.config.oats import oats_file
 from syncflow_pipelines.config.paths import is_file
 from syncflow_pipelines.config.schema_sync import SchemaSourceConfig, SchemaSync
 from syncflow_pipelines.config.schema_sync_file import load_schema_sync
 from syncflow_pipelines.config.services import OperationRule, ServiceConfig, Services
-from syncflow_pipelines.config.services_file import load_services
+from syncflow_pipelines.config.services_file import load_services, services_origin
 from syncflow_pipelines.config.settings import Settings
 from syncflow_pipelines.errors import ConfigurationError
 
@@ -28,6 +31,7 @@ _FILES: Mapping[Callable[[Settings], object], str] = {
     load_services: services_file.FILE_NAME,
     load_schema_sync: schema_sync_file.FILE_NAME,
     load_flags: flags_file.FILE_NAME,
+    load_events: events_file.FILE_NAME,
 }
 
 
@@ -52,12 +56,14 @@ def check_configuration(settings: Settings) -> tuple[ConfigurationFact, ...]:
     services, more = _loaded(load_services, settings)
     flags, wrong_flags = _loaded(load_flags, settings)
     schemas, most = _loaded(load_schema_sync, settings)
+    events, wrong_events = _loaded(load_events, settings)
     return (
         *_environment(settings),
         *(mistakes or _connectors_file(settings, connectors or ())),
         *(more or _services_file(settings, services)),
         *(wrong_flags or _flags_file(settings, flags)),
         *(most or _schemas_file(settings, schemas)),
+        *(wrong_events or _events_file(settings, events)),
         *_lost_services(settings, connectors or (), services),
         *_lost_sources(settings, connectors, services, schemas),
     )
@@ -69,11 +75,13 @@ def load_configuration(settings: Settings) -> tuple[tuple[ConnectorConfig, ...],
     services, wrong_services = _loaded(load_services, settings)
     schemas, wrong_schemas = _loaded(load_schema_sync, settings)
     _, wrong_flags = _loaded(load_flags, settings)
+    _, wrong_events = _loaded(load_events, settings)
     facts = (
         *wrong_connectors,
         *wrong_services,
         *wrong_schemas,
         *wrong_flags,
+        *wrong_events,
         *_lost_services(settings, connectors or (), services),
         *_lost_sources(settings, connectors, services, schemas),
     )
@@ -90,8 +98,15 @@ def _loaded(load: Callable[[Settings], T], settings: Settings) -> tuple[T | None
         return load(settings), ()
     except ConfigurationError as error:
         sentences = error.mistakes or (error.message,)
-        path = str(settings.config_dir / _FILES[load])
+        path = str(_path(load, settings))
         return None, tuple(ConfigurationFact(path, "mistake", sentence) for sentence in sentences)
+
+
+def _path(load: Callable[[Settings], object], settings: Settings) -> Path:
+    """The file that was read, or would be."""
+    usual = settings.config_dir / _FILES[load]
+    oats = oats_file(settings.project_dir) if load is load_services and not usual.exists() else None
+    return oats or usual
 
 
 def _environment(settings: Settings) -> Iterator[ConfigurationFact]:
@@ -111,20 +126,21 @@ def _connectors_file(settings: Settings, connectors: Sequence[ConnectorConfig]) 
         yield ConfigurationFact(str(path), "warning", "not there, so there are no connectors")
     for connector in connectors:
         yield ConfigurationFact(f"connector {connector.name}", "ok", _state(connector.enabled), _details(connector))
-        yield from _secret(connector.name, connector.auth)
+        yield from _secret(connector.name, connector.auth.secret(), connector.auth.headers)
         yield from _certificates(connector.name, connector.ca_file)
 
 
 def _services_file(settings: Settings, services: Services | None) -> Iterator[ConfigurationFact]:
     if services is None:
         return
-    path = settings.config_dir / services_file.FILE_NAME
+    path, notes = (origin := services_origin(settings)).path, origin.notes
     found = f"read, {len(services.services)} services" if is_file(path) else "not there, so there are no services"
     details = {setting.name: str(getattr(services.settings, setting.name)) for setting in fields(services.settings)}
     yield ConfigurationFact(str(path), "ok", found, details)
+    yield from (ConfigurationFact(str(path), "warning", note) for note in notes)
     for service in services.services:
         yield ConfigurationFact(f"service {service.name}", "ok", _state(service.enabled), _service_details(service))
-        yield from _secret(service.name, service.auth)
+        yield from _secret(service.name, service.auth.secret(), service.auth.headers)
         yield from _certificates(service.name, service.ca_file)
 
 
@@ -132,6 +148,18 @@ def _flags_file(settings: Settings, flags: Flags | None) -> Iterator[Configurati
     path = settings.config_dir / flags_file.FILE_NAME
     if flags is not None and is_file(path):
         yield ConfigurationFact(str(path), "ok", f"read, {len(flags.rules)} flags")
+
+
+def _events_file(settings: Settings, events: EventsConfig | None) -> Iterator[ConfigurationFact]:
+    path = settings.config_dir / events_file.FILE_NAME
+    if events is None or not is_file(path):
+        return  # nobody needs one
+    details = {name: str(getattr(events, name)) for name in ("retention_days", "undelivered_retention_days")}
+    yield ConfigurationFact(str(path), "ok", f"read, {len(events.webhooks)} webhooks", details)
+    for webhook in events.webhooks:
+        yield ConfigurationFact(webhook.subscriber, "ok", _state(webhook.enabled), _webhook_details(webhook))
+        yield from _secret(webhook.subscriber, webhook.secret, webhook.secret.read)
+        yield from _certificates(webhook.subscriber, webhook.ca_file)
 
 
 def _lost_services(
@@ -198,13 +226,12 @@ def _state(enabled: bool) -> str:
     return "enabled" if enabled else "disabled"
 
 
-def _secret(name: str, auth: Auth) -> Iterator[ConfigurationFact]:
-    source = auth.secret()
+def _secret(name: str, source: SecretSource | None, read: Callable[[], object]) -> Iterator[ConfigurationFact]:
     if source is None:
         return
     subject = f"secret of {name}"
     try:
-        auth.headers()
+        read()
     except ConfigurationError as error:
         yield ConfigurationFact(subject, "warning", str(error))
     else:
@@ -230,6 +257,7 @@ def _service_details(service: ServiceConfig) -> dict[str, str]:
         "type": service.type,
         "base_url": service.base_url,
         "openapi_paths": ", ".join(service.openapi_paths),
+        "path": str(service.path) if service.spec_files else None,
         "health_path": service.health_path,
         "components": ", ".join(service.components) or "none",
         "auth": _auth(service.auth),
@@ -239,8 +267,20 @@ def _service_details(service: ServiceConfig) -> dict[str, str]:
         "ref_hosts": ", ".join(service.ref_hosts),
         "timeout_s": f"{service.timeout_s:g}",
         "ca_file": str(service.ca_file) if service.ca_file else None,
+        "start_command": service.start_command.command if service.start_command else None,
     }
     return {name: text for name, text in details.items() if text}
+
+
+def _webhook_details(webhook: WebhookConfig) -> dict[str, str]:
+    return {
+        "url": webhook.url,
+        "types": ", ".join(webhook.types) or "all",
+        "secret": f"in {webhook.secret}",
+        "headers": ", ".join(webhook.headers) or "none",
+        "timeout_s": f"{webhook.timeout_s:g}",
+        "max_attempts": str(webhook.max_attempts),
+    }
 
 
 def _rule(rule: OperationRule) -> str:

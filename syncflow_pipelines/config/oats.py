@@ -4,7 +4,7 @@ Its schema is that of @tryloop/oats 2.2: https://www.npmjs.com/package/@tryloop/
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -18,6 +18,8 @@ from syncflow_pipelines.config.js_literal import Unread, exported_literal, json_
 from syncflow_pipelines.config.mistakes import Location, Mistake, path_text, refusal
 from syncflow_pipelines.config.paths import is_file
 from syncflow_pipelines.config.section import FilePath, Text, matching, number, whole
+from syncflow_pipelines.config.services import StartCommand
+from syncflow_pipelines.errors import ConfigurationError
 
 FILE_NAMES: Final = ("oats.config.ts", "oats.config.js", "oats.config.mjs", "oats.config.cjs", "oats.config.json")
 """In the order in which OATS looks for them."""
@@ -30,6 +32,15 @@ _OTHER_PORT: Final = 4000
 """What OATS takes where `port` is not said, by `runtime`."""
 _NEEDED: Final = ("path", "port", "apiSpec")
 _LONGEST_MS: Final = 86_400_000
+_PLACES: Final = {
+    "path": ("path",),
+    "base_url": ("port",),
+    "openapi_path": ("apiSpec", "path"),
+    "debounce_ms": ("debounceMs",),
+    "watch_interval": ("pollingInterval",),
+    "on_change_only": ("strategy",),
+}
+"""Where this file says what `auto_sync_services.yaml` calls by those names."""
 
 
 class OatsSection(BaseModel):
@@ -69,28 +80,30 @@ class OatsFileSection(OatsSection):
 
 
 @dataclass(frozen=True, slots=True)
-class StartCommand:
-    """How a service is started on the developer's machine."""
-
-    command: str
-    """A line for the shell."""
-    folder: Path
-    environment: Mapping[str, str] = field(default_factory=dict, hash=False)
-    """What is set beside the variables that are there."""
-
-
-@dataclass(frozen=True, slots=True)
 class OatsConfig:
     """A file of OATS in the words of `auto_sync_services.yaml`."""
 
-    path: Path
+    document: Document
     data: dict[str, Any]
     """`services` and `settings`."""
     start_commands: Mapping[str, StartCommand]
     """By service; only of services that say one."""
-    ports: Mapping[str, int]
     notes: tuple[str, ...]
     """What was passed over, one sentence each, with the line."""
+
+    def refusal(self, found: Iterable[Explanation]) -> ConfigurationError:
+        """The error for what is wrong with `data`, told by the places of this file."""
+        told = [replace(explanation, location=self._place(explanation.location)) for explanation in found]
+        return refusal(str(self.document.path), map(self.document.mistake, told))
+
+    def _place(self, location: Location) -> Location:
+        match location:
+            case ("services", int(index), *rest):
+                return ("services", self.data["services"][index]["name"], *_PLACES.get(str((rest or [""])[0]), ()))
+            case ("settings", key, *_):
+                return ("sync", *_PLACES.get(str(key), ()))
+            case _:
+                return location
 
 
 def oats_file(folder: Path) -> Path | None:
@@ -104,10 +117,9 @@ def read_oats(path: Path) -> OatsConfig:
     document = Document(path, written.root, _data(written), tuple(_unread_needs(path, written)), _broken(written))
     said = document.validated(OatsFileSection, checks=(_some_service,))
     return OatsConfig(
-        path,
+        document,
         {"services": [_service(*one) for one in said.services.items()], "settings": _settings(said.sync)},
         {name: start for name, one in said.services.items() if (start := _start(one, path.parent))},
-        {name: _port(one) for name, one in said.services.items()},
         tuple(_notes(path, written, said)),
     )
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from syncflow_pipelines.config.auth import Auth, NoAuth
+from syncflow_pipelines.config.paths import absolute
 from syncflow_pipelines.config.variables import LogLevel
 
 Component = Literal["rest", "mcp"]
@@ -57,6 +58,20 @@ class RestOptions:
     mode: Literal["forward", "validate"] = "forward"
     """`validate`: a request is held against the spec before it is passed on."""
     timeout_s: float = 300.0
+    allowed_hosts: tuple[str, ...] = ()
+    """Names that the resolver answers to, beside addresses and `localhost`: `*.example.com` for all below it, `*` for
+    every one."""
+
+
+@dataclass(frozen=True, slots=True)
+class StartCommand:
+    """How a service is started on a developer's machine."""
+
+    command: str
+    """A line for the shell."""
+    folder: Path
+    environment: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """What is set beside the variables that are there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +83,10 @@ class ServiceConfig:
     base_url: str
     """http or https, without a trailing slash."""
     openapi_paths: tuple[str, ...]
-    """Candidates, tried in this order; each begins with a slash and is asked of `base_url`."""
+    """Candidates, tried in this order: with a leading slash an endpoint of `base_url`, without one a file of `path`."""
     components: tuple[Component, ...]
+    path: Path = Path()
+    """The folder of the service's own project. What a spec file refers to is read there, and nowhere else."""
     type: Literal["internal", "external"] = "internal"
     health_path: str = "/health"
     auth: Auth = field(default_factory=NoAuth)
@@ -86,12 +103,26 @@ class ServiceConfig:
     timeout_s: float = 30.0
     """For one request of the spec."""
     ca_file: Path | None = None
+    start_command: StartCommand | None = None
     enabled: bool = True
 
     @property
     def module_name(self) -> str:
         """The name as a Python identifier: `user-service` is `user_service`."""
         return self.name.replace("-", "_")
+
+    @property
+    def candidates(self) -> tuple[str | Path, ...]:
+        """Where the spec may be, in the order of trying: URLs, and absolute paths of files."""
+        return tuple(
+            f"{self.base_url}{path}" if path.startswith("/") else absolute(path, self.path.absolute())
+            for path in self.openapi_paths
+        )
+
+    @property
+    def spec_files(self) -> tuple[Path, ...]:
+        """The candidates that are files."""
+        return tuple(candidate for candidate in self.candidates if isinstance(candidate, Path))
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,17 +136,22 @@ class ServiceSettings:
     auto_regenerate: bool = True
     """Whether a changed spec is generated anew without being asked."""
     watch_mode: bool = False
-    """As `on_startup`, `enable_event_bus` and `log_level`: taken from the file, and changes nothing so far."""
+    """Whether specs are followed closely without being asked: beside Dagster, and after the sync at a start."""
     watch_interval: int = 300
-    """Seconds."""
+    """Seconds between two looks at what is no file."""
+    debounce_ms: int = 500
+    """How long a spec file has to be quiet after a change before it is read."""
     on_startup: bool = True
+    """Whether an application of one's own syncs when it starts."""
     on_change_only: bool = True
     """False: whoever asks for the generation of a service has it, changed or not."""
     enable_connexion: bool = True
     enable_fastmcp: bool = True
     enable_event_bus: bool = True
+    """Whether it is published that a spec changed or that code was generated."""
     health_check_before_sync: bool = False
     log_level: LogLevel = "INFO"
+    """Of what SyncFlow logs in an application of one's own."""
     concurrency: int = 16
     """Requests to all services together at the same time."""
     acknowledged: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
@@ -124,7 +160,7 @@ class ServiceSettings:
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """`auto_sync_services.yaml`."""
+    """`auto_sync_services.yaml`, or a file of OATS in its place."""
 
     services: tuple[ServiceConfig, ...]
     settings: ServiceSettings

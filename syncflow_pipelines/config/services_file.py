@@ -2,10 +2,11 @@
 
 import keyword
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 
 from syncflow_pipelines.config.auth_sections import (
     BearerSection,
@@ -18,8 +19,10 @@ from syncflow_pipelines.config.auth_sections import (
     from_project,
 )
 from syncflow_pipelines.config.document import EACH, read_document, select
-from syncflow_pipelines.config.explanations import Explanation
+from syncflow_pipelines.config.explanations import Explanation, explanations
 from syncflow_pipelines.config.mistakes import Location, path_text
+from syncflow_pipelines.config.oats import FILE_NAMES as OATS_FILES
+from syncflow_pipelines.config.oats import OatsConfig, oats_file, read_oats
 from syncflow_pipelines.config.paths import absolute
 from syncflow_pipelines.config.section import (
     FilePath,
@@ -41,6 +44,7 @@ from syncflow_pipelines.config.services import (
     ServiceConfig,
     Services,
     ServiceSettings,
+    StartCommand,
 )
 from syncflow_pipelines.config.settings import Settings
 from syncflow_pipelines.config.variables import LONGEST_INTERVAL_S, AnyCaseLogLevel
@@ -70,9 +74,17 @@ def _filled(values: list[Any]) -> list[Any]:
     return values
 
 
+_ENDPOINT = r"/[!$-;=?-\[\]_a-z~]*"
 Timeout = Annotated[float, number(0.1, 3600)]
 Bytes = Annotated[int, whole(1, 2**40)]
-SpecPath = Annotated[str, matching(r"/[!$-;=?-\[\]_a-z~]*", "a path such as /openapi.json, percent-encoded")]
+EndpointPath = Annotated[str, matching(_ENDPOINT, "a path such as /openapi.json, percent-encoded")]
+SpecPath = Annotated[
+    str,
+    matching(
+        rf"{_ENDPOINT}|(?![/\s]|\w+:)[^\x00-\x1f\x7f]*[^/\s\x00-\x1f\x7f]",
+        "an endpoint such as /openapi.json, percent-encoded, or a file such as openapi.json or ../backend/openapi.yaml",
+    ),
+]
 OperationPath = Annotated[str, matching(r"[/*][^\x00-\x1f]*", "a path such as /orders/{id} or /orders/**")]
 Method = Annotated[str, BeforeValidator(_method)]
 HostName = Annotated[
@@ -80,6 +92,13 @@ HostName = Annotated[
     matching(
         r"(?:[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?",
         "a host such as specs.example.com or specs.example.com:8443, without https:// and path",
+    ),
+]
+AllowedHost = Annotated[
+    str,
+    matching(
+        r"\*|(?:\*\.)?[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?",
+        "a host such as api.example.com, *.example.com or *, without https:// and port",
     ),
 ]
 Prose = Annotated[str, matching(r"(?s:[^\x00\ud800-\udfff]{0,4000})", "text of 4,000 characters or less")]
@@ -110,6 +129,7 @@ class McpSection(Section):
 class RestSection(Section):
     mode: Literal["forward", "validate"] = "forward"
     timeout_s: Timeout = 300.0
+    allowed_hosts: list[AllowedHost] = Field(default_factory=list)
 
 
 class ServiceSection(Section):
@@ -117,10 +137,11 @@ class ServiceSection(Section):
         str, matching(r"[A-Za-z][A-Za-z0-9_-]{0,62}", "a letter, then letters, digits, _ and -, 63 characters or less")
     ] = Field(description="a name")
     type: Literal["internal", "external"] = "internal"
+    path: FilePath = Path()
     base_url: HttpUrl = Field(description="a URL such as https://api.example.com")
     openapi_path: SpecPath | None = None
     openapi_paths: Annotated[list[SpecPath], AfterValidator(_filled)] | None = None
-    health_path: SpecPath = "/health"
+    health_path: EndpointPath = "/health"
     components: list[Component] = Field(description="a list of rest and mcp")
     auth: Annotated[BearerSection | KeySection | PluginKeySection | NoAuthSection, Field(discriminator="type")] = (
         NoAuthSection(type="none")
@@ -134,6 +155,7 @@ class ServiceSection(Section):
     rest: RestSection = RestSection()
     timeout_s: Timeout = 30.0
     ca_file: FilePath | None = None
+    start_command: Text | None = None
     enabled: Switch = True
 
 
@@ -144,6 +166,7 @@ class SettingsSection(Section):
     auto_regenerate: Switch = True
     watch_mode: Switch = False
     watch_interval: Annotated[int, whole(1, LONGEST_INTERVAL_S)] = 300
+    debounce_ms: Annotated[int, whole(0, 60_000)] = 500
     on_startup: Switch = True
     on_change_only: Switch = True
     enable_connexion: Switch = True
@@ -163,18 +186,60 @@ class ServicesSection(Section):
 def load_services(settings: Settings) -> Services:
     """The services of `auto_sync_services.yaml`, in its order, and their settings; none where there is no such file.
 
+    Where the project has a file of OATS instead, that one counts: `services_origin` says which.
+
     Relative paths in it start at `settings.project_dir`, and `${SYNCFLOW_HOME}` is `settings.home`. Raises
     `ConfigurationError` with every mistake of the file; whether a secret is where the file says is seen only
     when it is needed.
     """
     document = read_document(settings.config_dir / FILE_NAME, settings.environment, settings.document_variables)
-    if document is None:
-        return Services((), _settings(SettingsSection(), settings))
-    section = document.validated(
-        ServicesSection, checks=(_names_once, _no_keywords, _one_of_each, _rules_say_something, _acknowledged_known)
-    )
-    services = tuple(_service(said, settings) for said in section.services)
-    return Services(services, _settings(section.settings, settings))
+    if document is None and (file := oats_file(settings.project_dir)) is not None:
+        return _services_of_oats(read_oats(file), settings)
+    section = ServicesSection() if document is None else document.validated(ServicesSection, checks=CHECKS)
+    return services_of(section, settings)
+
+
+def service_files(settings: Settings) -> tuple[Path, ...]:
+    """The files that decide what `load_services` gives, whether they are there or not."""
+    return (settings.config_dir / FILE_NAME, *(settings.project_dir / name for name in OATS_FILES))
+
+
+@dataclass(frozen=True, slots=True)
+class ServicesOrigin:
+    """Which file says what services there are."""
+
+    path: Path
+    """`auto_sync_services.yaml`, though it may not be there, or a file of OATS."""
+    notes: tuple[str, ...] = ()
+    """What a person should know: parts that were passed over, a file that does not count."""
+
+
+def services_origin(settings: Settings) -> ServicesOrigin:
+    """The file that `load_services` reads. Raises `ConfigurationError` as that does, where it is one of OATS."""
+    own, other = settings.config_dir / FILE_NAME, oats_file(settings.project_dir)
+    if other is None:
+        return ServicesOrigin(own)
+    if own.exists() or own.is_symlink():
+        return ServicesOrigin(own, (f"{other} is not read, because {own} is there; keep one of them",))
+    return ServicesOrigin(other, read_oats(other).notes)
+
+
+def _services_of_oats(oats: OatsConfig, settings: Settings) -> Services:
+    found = [explanation for check in CHECKS for explanation in check(oats.data)]
+    try:
+        said = ServicesSection.model_validate(oats.data)
+    except ValidationError as error:
+        raise oats.refusal([*found, *explanations(error, ServicesSection)]) from None
+    if found:
+        raise oats.refusal(found)
+    services = services_of(said, settings)
+    started = (replace(one, start_command=oats.start_commands.get(one.name)) for one in services.services)
+    return replace(services, services=tuple(started))
+
+
+def services_of(said: ServicesSection, settings: Settings) -> Services:
+    """The services that a file of whatever form says, once `ServicesSection` and `CHECKS` have accepted it."""
+    return Services(tuple(_service(one, settings) for one in said.services), _settings(said.settings, settings))
 
 
 def _service(said: ServiceSection, settings: Settings) -> ServiceConfig:
@@ -184,6 +249,7 @@ def _service(said: ServiceSection, settings: Settings) -> ServiceConfig:
         base_url=said.base_url,
         openapi_paths=tuple(said.openapi_paths or (said.openapi_path or "",)),
         components=tuple(dict.fromkeys(said.components)),
+        path=(path := absolute(said.path, settings.project_dir)),
         type=said.type,
         health_path=said.health_path,
         auth=auth_of(said.auth, settings),
@@ -193,9 +259,10 @@ def _service(said: ServiceSection, settings: Settings) -> ServiceConfig:
         exclude=_rules(said.exclude),
         ref_hosts=tuple(host.lower() for host in said.ref_hosts),
         mcp=McpOptions(**{**dict(said.mcp), "forward_headers": tuple(said.mcp.forward_headers)}),
-        rest=RestOptions(**dict(said.rest)),
+        rest=RestOptions(**{**dict(said.rest), "allowed_hosts": tuple(map(str.lower, said.rest.allowed_hosts))}),
         timeout_s=said.timeout_s,
         ca_file=from_project(said.ca_file, settings),
+        start_command=StartCommand(said.start_command, path) if said.start_command else None,
         enabled=said.enabled,
     )
 
@@ -257,3 +324,7 @@ def _acknowledged_known(data: Any) -> Iterator[Explanation]:
 
 def _folded(name: str) -> str:
     return name.lower().replace("-", "_")
+
+
+CHECKS = (_names_once, _no_keywords, _one_of_each, _rules_say_something, _acknowledged_known)
+"""What no single value of the file can tell."""

@@ -19,10 +19,19 @@ from syncflow_pipelines.errors import (
     UnusableSpec,
 )
 from syncflow_pipelines.openapi.bundling import bundle
+from syncflow_pipelines.openapi.given import DocumentReader
 from syncflow_pipelines.openapi.limits import LIMITS, Limits
 from syncflow_pipelines.openapi.model import Finding, Json
 from syncflow_pipelines.openapi.parsing import Parsed, parse_document
 from syncflow_pipelines.openapi.references import Part, References, hold_whole, is_markup, knowing, part_of
+from syncflow_pipelines.openapi.spec_files import (
+    QUIET_AT_LEAST_S,
+    FileReferences,
+    NoSuchFile,
+    file_part,
+    read_file,
+    unsettled,
+)
 from syncflow_pipelines.transport import (
     NO_BOUND,
     Clock,
@@ -68,6 +77,13 @@ class _Root:
     is_at_home: bool
     parsed: Parsed | None
     """None where it is as it was known to be, and was not looked into."""
+    file: Path | None = None
+    """Absolute; None where it is of a server."""
+
+    @property
+    def location(self) -> str:
+        """From where its references are meant."""
+        return self.part.found_at if self.file is None else str(self.file)
 
 
 def open_client(
@@ -105,7 +121,7 @@ def open_client(
     )
 
 
-def unhealthy(client: DocumentClient, service: ServiceConfig) -> str | None:
+def unhealthy(client: DocumentReader, service: ServiceConfig) -> str | None:
     """Why the service is not healthy, in a sentence; None where `health_path` is answered with less than 500."""
     url = f"{service.base_url}{service.health_path}"
     try:
@@ -118,67 +134,107 @@ def unhealthy(client: DocumentClient, service: ServiceConfig) -> str | None:
 
 
 def fetch(
-    client: DocumentClient, service: ServiceConfig, known: Sequence[Part] = (), limits: Limits = LIMITS
+    client: DocumentReader,
+    service: ServiceConfig,
+    known: Sequence[Part] = (),
+    limits: Limits = LIMITS,
+    *,
+    quiet_s: float = QUIET_AT_LEAST_S,
 ) -> Fetched:
     """The service's spec, bundled; without a document where all its parts are as `known`.
 
-    Candidates are tried in their order, then the fallback. Raises `SourceRefused` at the first 401 or 403;
-    `SourceUnreachable`, `SourceProtocolError`, `UnusableSpec` or `SpecTooLarge` where none gave an OpenAPI document;
-    and one of these where something that the document refers to cannot be read now.
+    Candidates are tried in their order, then the fallback; a file that is there and cannot be used ends that.
+    Raises `SourceRefused` at the first 401 or 403; `SourceUnreachable`, `SourceProtocolError`, `UnusableSpec` or
+    `SpecTooLarge` where none gave an OpenAPI document; and one of these where something that the document refers to
+    cannot be read now. Where files are meant that have not been quiet for `quiet_s`, it is `Unsettled`.
     """
-    root = _find(client, service, known, limits)
+    root = _find(client, service, known, limits, quiet_s)
     if known and root.part.is_same(known[0]):
-        parts = _references(client, service, root, limits).looked_at_again(known[1:])
+        parts = _references(client, service, root, limits, quiet_s).looked_at_again(known[1:])
         if parts is not None:
             return Fetched((root.part, *parts), None)
-        root = _find(client, service, (), limits)
+        root = _find(client, service, (), limits, quiet_s)
     assert root.parsed is not None, "whatever is not known is looked into"
-    references = _references(client, service, root, limits)
-    bundled, findings = bundle(root.parsed.value, root.part.found_at, references.read, references.may_read, limits)
+    references = _references(client, service, root, limits, quiet_s)
+    bundled, findings = bundle(root.parsed.value, root.location, references.read, references.may_read, limits)
     references.refuse_gaps()
     return Fetched((root.part, *references.parts), bundled, (*root.parsed.findings, *findings))
 
 
-def _references(client: DocumentClient, service: ServiceConfig, root: _Root, limits: Limits) -> References:
-    return References(client, root.part, hosts=service.ref_hosts, is_at_home=root.is_at_home, limits=limits)
+def _references(
+    client: DocumentReader, service: ServiceConfig, root: _Root, limits: Limits, quiet_s: float
+) -> References | FileReferences:
+    of_servers = References(client, root.part, hosts=service.ref_hosts, is_at_home=root.is_at_home, limits=limits)
+    if root.file is None:
+        return of_servers
+    return FileReferences(service.path.absolute(), root.file, of_servers, quiet_s, limits)
 
 
-def _find(client: DocumentClient, service: ServiceConfig, known: Sequence[Part], limits: Limits) -> _Root:
+def _find(
+    client: DocumentReader, service: ServiceConfig, known: Sequence[Part], limits: Limits, quiet_s: float
+) -> _Root:
     """The document itself, where the first candidate gives one."""
+    before = known[0] if known else None
 
-    def look(url: str) -> _Root:
-        return _look(client, url, known[0] if known else None, limits)
+    def look(candidate: str | Path) -> _Root:
+        if isinstance(candidate, Path):
+            return _look_into_file(service, candidate, before, limits, quiet_s)
+        return _look(client, candidate, before, limits)
 
     failures: list[tuple[str, SyncflowError]] = []
-    own = [f"{service.base_url}{path}" for path in service.openapi_paths]
-    root = _first(own, look, failures)
+    root = _first(service.candidates, look, failures)
     if root is None and service.fallback is not None:
         try:
             root = _first([service.fallback.url], look, failures)
         except SourceRefused as error:
             failures.append((service.fallback.url, error))
     if root is None:
-        raise _nothing_found(service, failures) from failures[-1][1]
+        nothing = _nothing_found(service, failures)
+        if service.spec_files:
+            # what was deleted may come back at once
+            nothing = unsettled(service.spec_files[-1], nothing, quiet_s)
+        raise nothing from failures[-1][1]
     return root
 
 
 def _first(
-    urls: Sequence[str], look: Callable[[str], _Root], failures: list[tuple[str, SyncflowError]]
+    candidates: Sequence[str | Path], look: Callable[[str | Path], _Root], failures: list[tuple[str, SyncflowError]]
 ) -> _Root | None:
-    """What the first URL with an OpenAPI document holds; None where there is none, the reasons in `failures`."""
-    for url in urls:
+    """What the first place with an OpenAPI document holds; None where there is none, the reasons in `failures`."""
+    waiting = list(candidates)
+    while waiting:
+        candidate = waiting.pop(0)
         try:
-            return look(url)
-        except (ServerFailed, SourceProtocolError, UnusableSpec) as error:
-            failures.append((url, error))
+            return look(candidate)
+        except (ServerFailed, SourceProtocolError, NoSuchFile) as error:
+            failures.append((str(candidate), error))
         except SourceUnreachable as error:
-            # the others are on the same server
-            failures.append((url, error))
-            return None
+            # the other endpoints are on the same server
+            failures.append((str(candidate), error))
+            waiting = [other for other in waiting if isinstance(other, Path)]
+        except UnusableSpec as error:
+            if isinstance(candidate, Path):
+                raise
+            failures.append((candidate, error))
     return None
 
 
-def _look(client: DocumentClient, url: str, known: Part | None, limits: Limits) -> _Root:
+def _look_into_file(service: ServiceConfig, path: Path, known: Part | None, limits: Limits, quiet_s: float) -> _Root:
+    """The document in a file. Raises `NoSuchFile`, `SpecTooLarge`, and `UnusableSpec` or `Unsettled`."""
+    try:
+        content = read_file(path, limits)
+        part = file_part(path, service.path.absolute(), content)
+        if known is not None and part.is_same(known):
+            return _Root(part, False, None, path)
+        return _Root(part, False, _parsed(str(path), content, limits), path)
+    except NoSuchFile:
+        raise
+    except UnusableSpec as error:
+        told = error if str(path) in str(error) else UnusableSpec(f"{path}: {error}")
+        raise unsettled(path, told, quiet_s) from error
+
+
+def _look(client: DocumentReader, url: str, known: Part | None, limits: Limits) -> _Root:
     try:
         document = client.get(url, Visit(knowing(known), check=lambda content: hold_whole(content, limits)))
     except ReplyTooLarge as error:
@@ -203,9 +259,11 @@ def _nothing_found(service: ServiceConfig, failures: Sequence[tuple[str, Syncflo
     kind: type[SyncflowError] = SourceProtocolError
     if any(issubclass(found, SourceUnreachable) for found in kinds):
         kind = SourceUnreachable
-    elif UnusableSpec in kinds:
+    elif UnusableSpec in kinds or NoSuchFile in kinds:
         kind = UnusableSpec
     told = "; ".join(f"{url}: {_reason(error)}" for url, error in failures)
+    if all(issubclass(found, NoSuchFile) for found in kinds):
+        return kind(f"{service.name} has no OpenAPI document ({told}); write it, or mend path and openapi_path")
     if kind is SourceUnreachable:
         return kind(
             f"{service.name} does not answer with its spec ({told}); start or mend the service, or its base_url"
@@ -217,6 +275,8 @@ def _reason(error: SyncflowError) -> str:
     """What went wrong, without the URL, which is told already."""
     if isinstance(error, NotFound):
         return "it answered 404"
+    if isinstance(error, NoSuchFile):
+        return "there is no such file"
     failed = _FAILED.fullmatch(str(error))
     if failed is None:
         return str(error)

@@ -16,9 +16,10 @@ from syncflow_pipelines.errors import (
     SyncCancelled,
     SyncflowError,
 )
+from syncflow_pipelines.openapi.given import DocumentReader
 from syncflow_pipelines.openapi.limits import LIMITS, Limits
 from syncflow_pipelines.openapi.parsing import parse_value
-from syncflow_pipelines.transport import Document, DocumentClient, ReplyTooLarge, Validators, Visit, locate
+from syncflow_pipelines.transport import Document, ReplyTooLarge, Validators, Visit, locate
 
 MAX_SECONDS: Final = 600.0
 """For all that one document refers to."""
@@ -88,7 +89,7 @@ class References:
 
     def __init__(
         self,
-        client: DocumentClient,
+        client: DocumentReader,
         root: Part,
         *,
         hosts: Sequence[str] = (),
@@ -97,7 +98,9 @@ class References:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._client = client
-        self._origin, _ = locate(root.found_at)
+        self._named = root.found_at
+        # a file has none: what it refers to is on hosts that were named
+        self._origin = locate(root.found_at)[0] if "://" in root.found_at else None
         self._hosts = frozenset(hosts)
         self._is_at_home = is_at_home
         self._limits = limits
@@ -116,7 +119,7 @@ class References:
             return False
         if origin == self._origin:
             return True
-        is_safe = origin.scheme == "https" or self._origin.scheme == "http"
+        is_safe = self._origin is None or origin.scheme == "https" or self._origin.scheme == "http"
         return is_safe and bool(self._hosts & {origin.authority, f"{origin.authority}:{origin.port}"})
 
     def read(self, url: str) -> bytes:
@@ -148,7 +151,7 @@ class References:
         try:
             if self._monotonic() > self._ends_at:
                 raise SourceUnreachable(
-                    f"reading what the spec of {self._origin} refers to took longer than {MAX_SECONDS:g} s; "
+                    f"reading what the spec at {self._named} refers to took longer than {MAX_SECONDS:g} s; "
                     "try again later, or bundle it at its source"
                 )
             yield

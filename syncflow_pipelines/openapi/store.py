@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import msgspec
 import orjson
+import xxhash
 
 from syncflow_pipelines.config import ServiceSettings, Settings
 from syncflow_pipelines.errors import ConfigurationError, SpecError, UnusableSpec
@@ -44,6 +45,8 @@ class KeptSpec(msgspec.Struct, frozen=True, omit_defaults=True):
     """The format of the inner form that it was brought into."""
     size: int = 0
     """Bytes of the spec file."""
+    digest: str = ""
+    """XXH3 of its bytes: it is written before the entry, and a process may be killed in between."""
     documents: tuple[Part, ...] = ()
     """What it was made of, its own document first."""
     ids: dict[str, str] = msgspec.field(default_factory=dict)
@@ -93,9 +96,10 @@ class SpecStore:
         return str(path.relative_to(self._project_dir) if path.is_relative_to(self._project_dir) else path)
 
     def is_whole(self, service: str, kept: KeptSpec) -> bool:
-        """Whether the spec file is there, as large as it was written."""
+        """Whether the spec file is there, as it was written."""
+        path = self.spec_file(service)
         try:
-            return self.spec_file(service).stat().st_size == kept.size
+            return path.stat().st_size == kept.size and _digest(path.read_bytes()) == kept.digest
         except OSError:
             return False
 
@@ -151,7 +155,9 @@ class SpecStore:
         content = orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS) + b"\n"
         form = dump_spec(spec)
         path = self.spec_file(service)
-        entry = msgspec.structs.replace(kept, spec_file=self.shown(path), size=len(content), form=FORMAT)
+        entry = msgspec.structs.replace(
+            kept, spec_file=self.shown(path), size=len(content), digest=_digest(content), form=FORMAT
+        )
         with locked(self._lock_file, cancelled):
             replace_file(path, content)
             self._write_form(service, spec, form)
@@ -200,6 +206,10 @@ class SpecStore:
         """To be called under the lock: what other processes have written since is in the file, and stays there."""
         entries = {**self._entries(), service: msgspec.to_builtins(entry)}
         replace_file(self._checksum_file, json.dumps(entries, indent=2, sort_keys=True).encode() + b"\n")
+
+
+def _digest(content: bytes) -> str:
+    return xxhash.xxh3_64_hexdigest(content)
 
 
 def _entry(path: Path, service: str, said: Any) -> KeptSpec | None:

@@ -16,7 +16,7 @@ from syncflow_pipelines.errors import (
 from syncflow_pipelines.transport.clock import Clock
 from syncflow_pipelines.transport.exchange import RawReply
 from syncflow_pipelines.transport.redaction import Redaction
-from syncflow_pipelines.transport.retry import Patience, Trouble, retry_after_s
+from syncflow_pipelines.transport.retry import RETRIES, Patience, Trouble, retry_after_s
 from syncflow_pipelines.transport.wire import POLL_S
 
 T = TypeVar("T")
@@ -48,6 +48,7 @@ class Attempts:
         cancelled: Callable[[], bool],
         clock: Clock,
         failed: type[SourceUnreachable] = SourceUnreachable,
+        retries: int = RETRIES,
     ) -> None:
         self._refused = refused
         self._failed = failed
@@ -55,6 +56,7 @@ class Attempts:
         self._max_retry_after_s = max_retry_after_s
         self._cancelled = cancelled
         self._clock = clock
+        self._retries = retries
         self._held_until = clock.monotonic()
         self._lock = threading.Lock()
 
@@ -63,7 +65,7 @@ class Attempts:
 
         Raises the kind of `SourceError` that the last trouble names, and `SyncCancelled`.
         """
-        patience = Patience(self._clock)
+        patience = Patience(self._clock, self._retries)
         while True:
             self._wait_until(self._held_until)
             try:

@@ -25,7 +25,7 @@ from syncflow_pipelines.transport.exchange import (
     wire_limit,
 )
 from syncflow_pipelines.transport.redaction import Redaction
-from syncflow_pipelines.transport.retry import Trouble
+from syncflow_pipelines.transport.retry import RETRIES, Trouble
 from syncflow_pipelines.transport.tls import tls_context
 from syncflow_pipelines.transport.validators import Validators, validators_of
 from syncflow_pipelines.transport.wire import Limits, Route, proxy_headers
@@ -92,6 +92,7 @@ class DocumentClient:
         slots: AbstractContextManager[object] = NO_BOUND,
         cancelled: Callable[[], bool] = never,
         clock: Clock = SYSTEM,
+        retries: int = RETRIES,
     ) -> None:
         self._home, _ = locate(home)
         self._headers = dict(headers)
@@ -110,6 +111,7 @@ class DocumentClient:
             cancelled=cancelled,
             clock=clock,
             failed=ServerFailed,
+            retries=retries,
         )
         self._lock = threading.Lock()
         self._exchangers: dict[tuple[Origin, bool], Exchanger] = {}

@@ -44,8 +44,9 @@ class Trouble(Exception):
 class Patience:
     """The patience with one request."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, retries: int = RETRIES) -> None:
         self._clock = clock
+        self._retries = retries
         self._failures = 0
         self._waits = 0
 
@@ -66,7 +67,7 @@ class Patience:
             self._waits += 1
             return self._wait_s(trouble.retry_after_s or 0.0) if self._waits <= MAX_WAITS else None
         self._failures += 1
-        return self._backoff_s(self._failures) if self._failures <= RETRIES else None
+        return self._backoff_s(self._failures) if self._failures <= self._retries else None
 
     def _wait_s(self, asked_s: float) -> float:
         # Jitter on top, so that threads that were sent away together do not come back together;

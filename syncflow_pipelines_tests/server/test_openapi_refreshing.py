@@ -176,10 +176,26 @@ def test_force_fetches_and_writes_anew_what_did_not_change(tmp_path: Path) -> No
         services = services_in(tmp_path, host.service())
         only_one(services, tmp_path)
         spec_file = tmp_path / "specs" / "crm-openapi.json"
-        spec_file.write_bytes(b"?" * spec_file.stat().st_size)
+        written = spec_file.stat().st_ino
         assert only_one(services, tmp_path).status == "unchanged"
+        assert spec_file.stat().st_ino == written
         assert only_one(services, tmp_path, force=True).status == "unchanged"
-        assert json.loads(spec_file.read_bytes()) == document()
+        assert spec_file.stat().st_ino != written
+
+
+def test_a_spec_of_the_same_length_that_a_killed_process_left_does_not_stand(tmp_path: Path) -> None:
+    a, b = (document(tags=[{"name": name}]) for name in "ab")
+    with SpecHost({"/openapi.json": json_of(b)}) as host:
+        services = services_in(tmp_path, host.service())
+        only_one(services, tmp_path)
+        spec_file = tmp_path / "specs" / "crm-openapi.json"
+        written_last = spec_file.read_bytes()
+        host.routes["/openapi.json"] = json_of(a)
+        only_one(services, tmp_path)
+        # it was killed before it wrote the entry, and the service went back to what it was
+        spec_file.write_bytes(written_last)
+        assert only_one(services, tmp_path).status == "unchanged"
+    assert json.loads(spec_file.read_bytes()) == a
 
 
 def test_one_broken_service_stops_no_other_and_its_old_state_stands(tmp_path: Path) -> None:

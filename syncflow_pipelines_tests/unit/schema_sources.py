@@ -1,8 +1,12 @@
-"""Sources of schemas, made at random, and one to change by hand."""
+"""Sources of schemas in the inner form: one with all kinds of fields, random ones, and modules made of them."""
 
+import itertools
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import ModuleType
 from typing import Any, get_args
 
-import msgspec
 from hypothesis import strategies as st
 
 from syncflow_pipelines.schemas.model import (
@@ -18,67 +22,153 @@ from syncflow_pipelines.schemas.model import (
     Scalar,
     SchemaSource,
 )
+from syncflow_pipelines.schemas.rendering import render
 
-COLORS = EnumSpec("Color", (("RED", "red"), ("BLUE", "blue")))
+KINDS: tuple[Kind, ...] = get_args(Kind)
+_NUMBERS = itertools.count()
 
-
-def field(name: str, kind: Kind | FieldType, **more: Any) -> FieldSpec:
-    """A field of that kind; limits of a scalar may stand among the rest."""
-    limits = {key: more.pop(key) for key in (*Scalar.__struct_fields__,) if key in more}
-    return FieldSpec(name, Scalar(kind, **limits) if isinstance(kind, str) else kind, **more)
-
-
-def source_of(*fields: FieldSpec, enums: tuple[EnumSpec, ...] = (COLORS,)) -> SchemaSource:
-    """One model `Product` with an id and these fields."""
-    identity = field("id", "int", primary_key=True, generated=True)
-    return SchemaSource((ModelSpec("Product", (identity, *fields)),), enums)
-
-
-NAMES = st.sampled_from(["id", "name", "price", "items", "type", "class", "größe", "a/b", "oneOf"])
-BOUNDS = st.none() | st.integers(-5, 5) | st.floats(-5, 5) | st.just("0.10000000000000000000001")
-SCALARS = st.builds(
-    Scalar,
-    st.sampled_from(get_args(Kind)),
-    min_length=st.none() | st.integers(0, 3),
-    max_length=st.none() | st.integers(1, 9),
-    ge=BOUNDS,
-    lt=BOUNDS,
-    max_digits=st.none() | st.integers(1, 40),
-    decimal_places=st.none() | st.integers(0, 12),
-    pattern=st.none() | st.sampled_from(["^a", "b$"]),
-)
-TYPES = st.recursive(
-    SCALARS | st.builds(EnumOf, st.sampled_from(["Color", "Size"])) | st.builds(ModelOf, st.sampled_from(["A", "B"])),
-    lambda types: st.builds(ListOf, types, st.none() | st.integers(1, 9)),
-    max_leaves=3,
-)
-DEFAULTS = st.none() | st.builds(
-    Default, st.sampled_from(["constant", "factory", "server"]), st.none() | st.integers(0, 3) | st.just("a")
-)
-FIELDS = st.builds(
-    FieldSpec, NAMES, TYPES, st.booleans(), DEFAULTS,
-    primary_key=st.booleans(), generated=st.booleans(), write_only=st.booleans(), relation=st.booleans(),
-)  # fmt: skip
-MODELS = st.lists(FIELDS, max_size=5, unique_by=lambda one: one.name).map(tuple)
-MEMBERS = st.lists(st.sampled_from(["a", "b", 1, 2]), min_size=1, max_size=3, unique=True)
-
-
-def _enum(name: str, values: list[Any]) -> EnumSpec:
-    return EnumSpec(name, tuple((f"V{value}", value) for value in values))
-
-
-SOURCES = st.builds(
-    lambda fields, members: SchemaSource(
-        tuple(ModelSpec(name, fields[name]) for name in fields),
-        tuple(_enum(name, members[name]) for name in sorted(members)),
+every_kind = SchemaSource(
+    models=(
+        ModelSpec(
+            "Product",
+            (
+                FieldSpec("id", Scalar("int"), primary_key=True, generated=True),
+                FieldSpec("name", Scalar("str", min_length=1, max_length=255), description='What it is "called"'),
+                FieldSpec("price", Scalar("decimal", max_digits=12, decimal_places=2, ge=0)),
+                FieldSpec("weight", Scalar("float", gt=0), nullable=True),
+                FieldSpec("stock", Scalar("int", ge=-(2**31), le=2**31 - 1), default=Default("constant", 0)),
+                FieldSpec("huge", Scalar("decimal", ge="-9999999999999999.99"), nullable=True),
+                FieldSpec("sold", Scalar("bool"), default=Default("constant", False)),
+                FieldSpec("status", EnumOf("Status"), default=Default("constant", "new")),
+                FieldSpec("levels", ListOf(EnumOf("Level")), default=Default("constant", [1, 3])),
+                FieldSpec("tags", ListOf(Scalar("str", max_length=20), max_items=5), default=Default("constant", [])),
+                FieldSpec("grid", ListOf(ListOf(Scalar("int"))), nullable=True),
+                FieldSpec("picture", Scalar("bytes", max_length=1000), nullable=True),
+                FieldSpec("icon", Scalar("bytes"), default=Default("constant", "aWNvbg==")),
+                FieldSpec("token", Scalar("uuid"), default=Default("factory")),
+                FieldSpec("kept", Scalar("uuid"), default=Default("constant", "12345678-1234-4234-8234-123456789abc")),
+                FieldSpec("created_at", Scalar("datetime"), generated=True),
+                FieldSpec("seen_at", Scalar("datetime"), default=Default("constant", "2020-01-02T03:04:05+00:00")),
+                FieldSpec("local_at", Scalar("naive_datetime"), default=Default("server")),
+                FieldSpec("date", Scalar("date"), default=Default("constant", "2020-02-29")),
+                FieldSpec("due", Scalar("date"), nullable=True),
+                FieldSpec("opens", Scalar("time"), default=Default("constant", "08:30:00")),
+                FieldSpec("lasts", Scalar("timedelta"), default=Default("constant", "P1DT2H")),
+                FieldSpec("host", Scalar("ip_interface"), default=Default("constant", "10.0.0.1/8")),
+                FieldSpec("net", Scalar("ip_network"), default=Default("constant", "10.0.0.0/8")),
+                FieldSpec("ratio", Scalar("decimal"), default=Default("constant", "0.10")),
+                FieldSpec("factor", Scalar("float"), default=Default("constant", 1.5)),
+                FieldSpec("json", Scalar("json"), nullable=True),
+                FieldSpec("data", Scalar("json_object"), default=Default("constant", {"a": [1, None, "x"]})),
+                FieldSpec("items", Scalar("json_array"), default=Default("constant", [])),
+                FieldSpec("shape", Scalar("any"), note="geometry is a type that is not known"),
+                FieldSpec("sku", Scalar("str", pattern=r"^(?=[A-Z])\w+$")),
+                FieldSpec("note", Scalar("str"), nullable=True, default=Default("server")),
+                FieldSpec("secret", Scalar("str"), write_only=True),
+                FieldSpec("class", Scalar("str"), nullable=True),
+                FieldSpec("model_year", Scalar("int"), nullable=True),
+                FieldSpec("Order Date", Scalar("date"), nullable=True),
+                FieldSpec("category_id", Scalar("int"), references="Category.id", nullable=True),
+                FieldSpec("category", ModelOf("Category"), relation=True, nullable=True),
+            ),
+            description="Everything that is sold. Also what was.",
+            table="public.product",
+        ),
+        ModelSpec(
+            "Category",
+            (
+                FieldSpec("code", Scalar("str", max_length=3), primary_key=True),
+                FieldSpec("products", ListOf(ModelOf("Product")), relation=True),
+            ),
+        ),
+        ModelSpec("Empty", ()),
     ),
-    st.dictionaries(st.sampled_from("ABC"), MODELS, max_size=3),
-    st.fixed_dictionaries({"Color": MEMBERS, "Size": MEMBERS}),
+    enums=(
+        EnumSpec("Status", (("new", "new"), ("title", "title"), ("OLD", "old")), "How far it is."),
+        EnumSpec("Level", (("LOW", 1), ("HIGH", 3))),
+        EnumSpec("Mixed", (("one", 1), ("two", "2"))),
+    ),
+)
+
+anything = st.text(max_size=20) | st.sampled_from((
+    "", "class", "_id", "__init__", "model_config", "json", "copy", "None", "1st", "a b", "a-b", "a_b", "ª", "ﬁ", "fi",
+    "date", "_dt", "int", "str", "Decimal", "Field", "Any", "Omittable", "self", "cls", "\ud800", "\x00", "'", '"',
+    "\\", '"""\nimport os\nos._exit(3)\n"""', "x: int\n    y", "a\nb", "#", "{{ 7*7 }}", "{% raw %}", "\\N{BULLET}",
+    "\u2028",
+))  # fmt: skip
+"""Names and descriptions that somebody might think of."""
+
+
+def scalars(kinds: tuple[Kind, ...] = KINDS) -> st.SearchStrategy[Scalar]:
+    """Kinds with bounds that leave room."""
+    lengths = st.none() | st.integers(1, 50)
+    return st.one_of(
+        st.sampled_from(kinds).map(Scalar),
+        st.builds(Scalar, st.just("str"), max_length=lengths),
+        st.builds(Scalar, st.just("int"), ge=st.none() | st.integers(-100, 0), le=st.none() | st.integers(1, 100)),
+        st.integers(1, 30).flatmap(
+            lambda digits: st.builds(
+                Scalar, st.just("decimal"), max_digits=st.just(digits), decimal_places=st.integers(0, digits)
+            )
+        ),
+    )
+
+
+def _types() -> st.SearchStrategy[FieldType]:
+    names = st.sampled_from(("Color", "Size", "Gone", "int"))
+    leaves = scalars() | names.map(EnumOf) | names.map(ModelOf)
+    return st.recursive(leaves, lambda inner: st.builds(ListOf, inner, st.none() | st.integers(1, 5)), max_leaves=3)
+
+
+json_values: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.floats(allow_nan=False) | anything,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+_defaults = (
+    st.none()
+    | st.builds(Default, st.sampled_from(("factory", "server")))
+    | st.builds(Default, st.just("constant"), json_values)
+)
+_fields = st.builds(
+    FieldSpec,
+    name=anything,
+    type=_types(),
+    nullable=st.booleans(),
+    default=_defaults,
+    description=anything,
+    primary_key=st.booleans(),
+    generated=st.booleans(),
+    write_only=st.booleans(),
+    relation=st.booleans(),
+    note=anything,
+)
+_models = st.builds(
+    ModelSpec, name=anything | st.just("Color"), fields=st.lists(_fields, max_size=6).map(tuple), description=anything
+)
+_enums = st.builds(
+    EnumSpec,
+    name=anything | st.sampled_from(("Color", "Size")),
+    members=st.lists(st.tuples(anything, st.integers() | st.text(max_size=5)), max_size=4).map(tuple),
+    description=anything,
+)
+hostile_sources: st.SearchStrategy[SchemaSource] = st.builds(
+    SchemaSource, st.lists(_models, max_size=3).map(tuple), st.lists(_enums, max_size=3).map(tuple)
 )
 
 
-def reversed_source(source: SchemaSource) -> SchemaSource:
-    """The same models, fields, enumerations and members, the other way round."""
-    models = [msgspec.structs.replace(model, fields=model.fields[::-1]) for model in source.models]
-    enums = [msgspec.structs.replace(enum, members=enum.members[::-1]) for enum in source.enums]
-    return msgspec.structs.replace(source, models=tuple(models[::-1]), enums=tuple(enums[::-1]))
+def rendered(source: SchemaSource, **options: Any) -> str:
+    """The text of its module."""
+    return render(source, name="shop", digest="d1g35t", **options).text
+
+
+@contextmanager
+def imported(text: str) -> Iterator[ModuleType]:
+    """The module of that text, for as long as it is wanted."""
+    module = ModuleType(f"schemas_of_a_test_{next(_NUMBERS)}")
+    sys.modules[module.__name__] = module
+    try:
+        exec(compile(text, "schemas.py", "exec", dont_inherit=True), module.__dict__)
+        yield module
+    finally:
+        del sys.modules[module.__name__]

@@ -100,7 +100,6 @@ def test_clients_and_front_ends_are_told_to_be_left_out_and_their_options_are_pa
 def test_a_port_that_is_not_said_is_the_one_that_oats_takes(said: dict[str, object], port: int, tmp_path: Path) -> None:
     read = config(tmp_path, backend(**said), "oats.config.json")
     assert read.data["services"][0]["base_url"] == f"http://127.0.0.1:{port}"
-    assert read.ports == {"backend": port}
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """`auto_sync_services.yaml` as the requirement writes it, and everything that it may say besides."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -113,8 +114,9 @@ def test_the_file_of_the_requirement_is_read_as_it_stands(project: Project) -> N
     read = project.services(REQUIREMENT)
     main_app, external, gateway, legacy, public = read.services
     assert main_app == ServiceConfig(
-        "main_app", "http://localhost:8000", ("/openapi.json",), ("rest", "mcp"), description="Main FastAPI application"
-    )
+        "main_app", "http://localhost:8000", ("/openapi.json",), ("rest", "mcp"), project.folder,
+        description="Main FastAPI application",
+    )  # fmt: skip
     assert (external.type, external.auth) == ("external", BearerAuth("EXTERNAL_API_TOKEN"))
     assert gateway.auth == HeaderAuth("X-Plugin-API-Key", "PLUGIN_SYSTEM_API_KEY")
     assert legacy.openapi_paths == ("/openapi.json", "/swagger.json", "/api/docs/openapi.json")
@@ -135,7 +137,7 @@ def test_an_empty_file_says_as_much_as_none(project: Project, text: str) -> None
 
 def test_the_shortest_service_has_every_default(project: Project) -> None:
     service = project.service("services: [{name: a-b, base_url: 'http://a', openapi_path: /o.json, components: [mcp]}]")
-    assert service == ServiceConfig("a-b", "http://a", ("/o.json",), ("mcp",))
+    assert service == ServiceConfig("a-b", "http://a", ("/o.json",), ("mcp",), project.folder)
     assert service.module_name == "a_b"
     assert service.auth == NoAuth()
 
@@ -148,12 +150,13 @@ def test_everything_else_that_can_be_said_of_a_service(project: Project) -> None
             base_url: http://crm
             openapi_path: /api/schema/?format=json
             components: [mcp, mcp]
+            path: ../crm
             include: [{tags: [orders, a b], paths: ['/orders/{id}', '**'], methods: [GET, post]}]
             exclude: [{paths: [/internal/**]}, {methods: [query]}]
             ref_hosts: [Schemas.Example.com, 'x:8443', '[::1]:80']
             mcp: {mode: search, size_budget_bytes: 5, read_only: true, validate_output: true, timeout_s: 1,
                   max_answer_bytes: 6, forward_headers: [X-Tenant]}
-            rest: {mode: validate, timeout_s: 2}
+            rest: {mode: validate, timeout_s: 2, allowed_hosts: [API.example.com, '*.lan']}
             timeout_s: 3.5
             ca_file: certs/ca.pem
             enabled: false
@@ -164,15 +167,52 @@ def test_everything_else_that_can_be_said_of_a_service(project: Project) -> None
         base_url="http://crm",
         openapi_paths=("/api/schema/?format=json",),
         components=("mcp",),
+        path=project.folder.parent / "crm",
         include=(OperationRule(("orders", "a b"), ("/orders/{id}", "**"), ("get", "post")),),
         exclude=(OperationRule(paths=("/internal/**",)), OperationRule(methods=("query",))),
         ref_hosts=("schemas.example.com", "x:8443", "[::1]:80"),
         mcp=McpOptions("search", 5, True, True, 1.0, 6, ("X-Tenant",)),
-        rest=RestOptions("validate", 2.0),
+        rest=RestOptions("validate", 2.0, ("api.example.com", "*.lan")),
         timeout_s=3.5,
         ca_file=project.folder / "certs" / "ca.pem",
         enabled=False,
     )
+
+
+@pytest.mark.parametrize(
+    ("said", "place"),
+    [
+        ("openapi.json", "openapi.json"),
+        ("../backend/openapi.yaml", "../backend/openapi.yaml"),
+        ("./docs/my spec.json", "docs/my spec.json"),
+    ],
+)
+def test_a_path_without_a_leading_slash_is_a_file_of_the_services_project(
+    project: Project, said: str, place: str
+) -> None:
+    text = f"services: [{{name: a, base_url: 'http://a', openapi_path: {said}, components: []}}]"
+    [found] = project.service(text).candidates
+    assert found == Path(os.path.normpath(project.folder / place))
+    elsewhere = project.service(text.replace("name: a", "name: a, path: services/a"))
+    assert elsewhere.spec_files == (Path(os.path.normpath(project.folder / "services" / "a" / place)),)
+
+
+def test_files_and_endpoints_may_be_mixed_and_are_told_apart_by_the_slash(project: Project) -> None:
+    paths = "[openapi.json, /openapi.json]"
+    service = project.service(
+        f"services: [{{name: a, base_url: 'http://a/b', openapi_paths: {paths}, components: []}}]"
+    )
+    assert service.candidates == (project.folder / "openapi.json", "http://a/b/openapi.json")
+    assert service.spec_files == (project.folder / "openapi.json",)
+    assert (
+        project.service("services: [{name: a, base_url: 'http://a', openapi_path: /o, components: []}]").spec_files
+        == ()
+    )
+
+
+def test_the_debounce_of_files_can_be_said(project: Project) -> None:
+    assert project.services("settings: {debounce_ms: 0}").settings.debounce_ms == 0
+    assert project.services("").settings.debounce_ms == 500
 
 
 @pytest.mark.parametrize(

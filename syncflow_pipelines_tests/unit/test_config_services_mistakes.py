@@ -15,6 +15,8 @@ from syncflow_pipelines_tests.unit.test_config_services import REQUIREMENT
 
 SECRETS = "key_env, key_file, value_env and value_file"
 
+A_NAME = "a host such as api.example.com, *.example.com or *, without https:// and port"
+
 
 def service(line: str) -> str:
     """A file whose sixth line is the given one."""
@@ -31,6 +33,7 @@ def service(line: str) -> str:
         ("openapi_paths: [/a]", ": found both, expected exactly one of openapi_path and openapi_paths"),
         ("health_path: health", "health_path: found 'health', expected a path such as /openapi.json, percent-encoded"),
         ("health_path: /a b", "health_path: found '/a b', expected a path such as /openapi.json, percent-encoded"),
+        ("path: ''", "path: found '', expected a path"),
         ("auth: {type: oauth}", "auth.type: found 'oauth', expected one of bearer, header, plugin_api_key, none"),
         ("auth: {type: bearer}", "auth: found neither, expected exactly one of token_env and token_file"),
         ("auth: {type: header, header: X-K}", f"auth: found none of them, expected exactly one of {SECRETS}"),
@@ -91,6 +94,7 @@ def service(line: str) -> str:
             "mcp.size_budget_bytes: found 0, expected a whole number from 1 to 1,099,511,627,776",
         ),
         ("rest: {mode: check}", "rest.mode: found 'check', expected one of forward, validate"),
+        ("rest: {allowed_hosts: ['https://x']}", f"rest.allowed_hosts[0]: found 'https://x', expected {A_NAME}"),
         ("rest: {timeout_s: 0}", "rest.timeout_s: found 0, expected a number from 0.1 to 3600"),
         ("timeout_s: long", "timeout_s: found 'long', expected a number from 0.1 to 3600"),
         ("ca_file: ''", "ca_file: found '', expected a path"),
@@ -142,11 +146,25 @@ def test_what_has_to_be_said_of_a_service_is_told(project: Project) -> None:
     ]
 
 
-@pytest.mark.parametrize("paths", ["[]", "[openapi.json]", "/openapi.json", "[/a#b]"])
+@pytest.mark.parametrize("paths", ["[]", "[openapi.json/]", "/openapi.json", "[/a#b]", "['']", "[' a']"])
 def test_candidates_are_a_list_of_paths(project: Project, paths: str) -> None:
     text = f"services: [{{name: a, base_url: 'http://a', components: [], openapi_paths: {paths}}}]"
     [mistake] = project.service_mistakes(text)
     assert mistake.startswith("auto_sync_services.yaml:1: services[0].openapi_paths")
+
+
+@pytest.mark.parametrize("path", ["https://a/openapi.json", "file:openapi.json", "docs/", "' '"])
+def test_what_is_neither_an_endpoint_nor_a_file_is_told_what_either_looks_like(project: Project, path: str) -> None:
+    text = f"services: [{{name: a, base_url: 'http://a', components: [], openapi_path: {path}}}]"
+    [mistake] = project.service_mistakes(text)
+    assert "expected an endpoint such as /openapi.json, percent-encoded, or a file such as openapi.json or" in mistake
+
+
+@pytest.mark.parametrize("value", ["-1", "60001", "0.5", "soon"])
+def test_the_debounce_is_told_its_range(project: Project, value: str) -> None:
+    [mistake] = project.service_mistakes(f"settings: {{debounce_ms: {value}}}")
+    assert "settings.debounce_ms: found " in mistake
+    assert mistake.endswith("expected a whole number from 0 to 60,000")
 
 
 def test_an_unknown_component_is_told(project: Project) -> None:
@@ -186,7 +204,7 @@ def test_every_mistake_is_told_at_once_in_the_order_of_lines(project: Project) -
         services:
           - name: crm
             base_url: ftp://crm
-            openapi_path: openapi.json
+            openapi_path: https://crm/openapi.json
             components: [rest, soap]
             auth: {type: bearer}
           - nothing

@@ -158,9 +158,11 @@ def test_a_spec_file_that_was_damaged_is_told(store: SpecStore, settings: Settin
         store.spec("crm")
 
 
-def test_a_spec_file_of_another_size_is_not_whole(store: SpecStore) -> None:
+def test_a_spec_file_with_other_bytes_is_not_whole_also_where_they_are_as_many(store: SpecStore) -> None:
     kept = keep(store)
     assert store.is_whole("crm", kept)
+    store.spec_file("crm").write_bytes(store.content("crm").replace(b'"T"', b'"U"'))
+    assert not store.is_whole("crm", kept)
     store.spec_file("crm").write_text("{}")
     assert not store.is_whole("crm", kept)
     store.spec_file("crm").unlink()

@@ -7,6 +7,7 @@ from rich.text import Text
 
 from syncflow_pipelines.cli.commands.schemas_backups import backup_command
 from syncflow_pipelines.cli.commands.schemas_syncing import no_source, sync_command, validate_command
+from syncflow_pipelines.cli.commands.schemas_watching import watch_command
 from syncflow_pipelines.cli.groups import DefaultGroup
 from syncflow_pipelines.cli.invocation import Invocation, pass_invocation
 from syncflow_pipelines.cli.names import SchemaSourceName
@@ -36,6 +37,7 @@ def command() -> None:
 
 command.add_command(sync_command)
 command.add_command(validate_command)
+command.add_command(watch_command)
 command.add_command(backup_command)
 
 

@@ -7,6 +7,7 @@ import click
 from rich.text import Text
 
 from syncflow_pipelines.cli.account import user_name
+from syncflow_pipelines.cli.commands.specs_exporting import export_command, run_command
 from syncflow_pipelines.cli.commands.specs_looking import fetch_command
 from syncflow_pipelines.cli.commands.specs_watching import watch_command
 from syncflow_pipelines.cli.groups import DefaultGroup
@@ -39,11 +40,15 @@ def command() -> None:
       syncflow specs diff warehouse --from 3 --to 7 --format markdown
       syncflow specs ack warehouse              callers can live with the breaking change
       syncflow specs watch --interval 60        look again and again, and generate what changed
+      syncflow specs export main:app            write the document of an app of your own to a file
+      syncflow specs run -- uvicorn main:app    start a backend, and write its document as it changes
     """
 
 
 command.add_command(fetch_command)
 command.add_command(watch_command)
+command.add_command(export_command)
+command.add_command(run_command)
 
 
 @command.command("status")

@@ -18,7 +18,9 @@ from syncflow_pipelines.errors import SpecError
 from syncflow_pipelines.openapi.history import selected
 from syncflow_pipelines.openapi.refreshing import Refreshed, refresh
 
-_STYLES = {"changed": "green", "unchanged": "", "failed": "bold red", "unhealthy": "bold red"}
+_STYLES = {
+    "changed": "green", "unchanged": "", "failed": "bold red", "unhealthy": "bold red", "unsettled": "yellow"
+}  # fmt: skip
 
 
 @click.command("fetch")
