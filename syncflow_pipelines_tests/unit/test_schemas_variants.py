@@ -11,9 +11,11 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+import sqlalchemy as sa
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from pydantic import BaseModel, ValidationError, field_validator
+from tortoise.fields import CharEnumField
 
 from syncflow_pipelines.schemas.model import Default, FieldSpec, ListOf, ModelOf, ModelSpec, Scalar, SchemaSource
 from syncflow_pipelines_tests.unit.schema_worlds import every_kind, imported, rendered
@@ -169,6 +171,24 @@ def test_response_in_json_can_be_read_again(shop: ModuleType) -> None:
     assert again.model_dump_json() == text
     assert json.loads(text)["picture"] == "/w=="
     assert (again.picture, again.factor) == (b"\xff", float("inf"))
+
+
+def test_orms_take_the_enumerations_of_the_schemas(shop: ModuleType) -> None:
+    class Theirs(str, Enum):  # noqa: UP042 - as most models have it
+        OLD = "old"
+
+    class Plain(Enum):
+        OLD = "old"
+
+    table = sa.Table("things", sa.MetaData(), sa.Column("status", sa.Enum(Theirs)))
+    engine = sa.create_engine("sqlite://")
+    with engine.begin() as connection:
+        table.metadata.create_all(connection)
+        connection.execute(table.insert().values(status=shop.Status.OLD))
+        assert connection.execute(table.select()).scalar() is Theirs.OLD
+    engine.dispose()
+    for enum in (Theirs, Plain):
+        assert CharEnumField(enum).to_db_value(shop.Status.OLD, None) == "old"  # type: ignore[arg-type]
 
 
 class Collection:
