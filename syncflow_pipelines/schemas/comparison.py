@@ -122,7 +122,7 @@ def _parsed(path: Path) -> ast.Module:
         raise ModelsError(f"{path} cannot be read ({error.strerror}); mend manual_schema_path") from error
     except SyntaxError as error:
         raise ModelsError(
-            f"{path}, line {error.lineno}: {error.msg}; mend it, or leave manual_schema_path out"
+            f"{path}, line {error.lineno or 1}: {error.msg}; mend it, or leave manual_schema_path out"
         ) from error
     except (ValueError, RecursionError, MemoryError) as error:
         raise ModelsError(f"{path} is not Python ({error}); mend it, or leave manual_schema_path out") from error

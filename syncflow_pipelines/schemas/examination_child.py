@@ -10,6 +10,7 @@ import os
 import select
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -30,6 +31,8 @@ _JOBS: Final[Mapping[str, Callable[..., Json]]] = {
 }
 _CHUNK: Final = 1 << 16
 _REASON_LENGTH: Final = 2_000
+_LOOK_S: Final = 0.2
+"""How often it is looked whether the supervisor is still there."""
 
 
 def main() -> None:
@@ -39,7 +42,7 @@ def main() -> None:
     _warm_up()
     while line := sys.stdin.buffer.readline():
         task = json.loads(line)
-        print(json.dumps(_supervise(task, task.pop("timeout_s"))), file=answers, flush=True)
+        print(json.dumps(_supervise(task, task.pop("timeout_s"), answers.fileno())), file=answers, flush=True)
 
 
 def _warm_up() -> None:
@@ -49,11 +52,12 @@ def _warm_up() -> None:
     gc.freeze()
 
 
-def _supervise(task: Json, timeout_s: float) -> Json:
+def _supervise(task: Json, timeout_s: float, answers: int) -> Json:
     readable, writable = os.pipe()
     process = os.fork()
     if process == 0:
         os.close(readable)
+        os.close(answers)  # its end tells that the supervisor has ended
         _work(task, writable, timeout_s)
     os.close(writable)
     try:
@@ -73,8 +77,10 @@ def _supervise(task: Json, timeout_s: float) -> Json:
 
 
 def _work(task: Json, writable: int, timeout_s: float) -> None:
+    supervisor = os.getppid()
     os.setsid()
-    # should the supervisor be killed, nobody else would end it
+    # should the supervisor be killed, nobody else would end it; the alarm is for code that lets no thread run
+    threading.Thread(target=_end_without, args=(supervisor,), daemon=True).start()
     signal.alarm(int(timeout_s) + 5)
     gc.disable()  # it would look at the classes time and again, and they stay to the end
     nothing = os.open(os.devnull, os.O_RDONLY)
@@ -88,6 +94,12 @@ def _work(task: Json, writable: int, timeout_s: float) -> None:
         while content:
             content = content[os.write(writable, content) :]
     os._exit(0)
+
+
+def _end_without(supervisor: int) -> None:
+    while os.getppid() == supervisor:
+        time.sleep(_LOOK_S)
+    os.killpg(0, signal.SIGKILL)
 
 
 def _receive(readable: int, timeout_s: float) -> tuple[bytes, bool]:

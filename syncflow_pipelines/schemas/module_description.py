@@ -81,14 +81,14 @@ class _Facts:
             inner, *more = get_args(annotation)
             return self.read(inner, more)
         if get_origin(annotation) in (Union, UnionType):
-            members = [member for member in get_args(annotation) if not _is_null(member)]
+            members = [member for member in get_args(annotation) if member is not NoneType]
             self.is_nullable = self.is_nullable or len(members) < len(get_args(annotation))
             return " | ".join(self.read(member) for member in members)
         return shown(annotation)
 
     def _note(self, metadata: Any) -> None:
-        if getattr(getattr(metadata, "func", None), "__name__", "") == "_refuse_null":
-            self.refuses_null = True
+        # what generated modules say it with
+        self.refuses_null = self.refuses_null or type(metadata).__name__ == "_LeftOut"
         for each in metadata.metadata if isinstance(metadata, FieldInfo) else (metadata,):
             for name in _CONSTRAINTS:
                 if (value := getattr(each, name, None)) is not None:
@@ -120,7 +120,3 @@ def _generic(annotation: Any) -> str:
     if name == "Literal":
         return f"enum of {', '.join(map(repr, get_args(annotation)))}"
     return f"{name}[{', '.join(arguments)}]"
-
-
-def _is_null(member: Any) -> bool:
-    return member is NoneType or (get_origin(member) is Annotated and get_args(member)[0] is NoneType)

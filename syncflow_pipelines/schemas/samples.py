@@ -3,13 +3,15 @@
 import math
 from base64 import b64encode
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from pydantic import ValidationError
 
 Json = Any
+_Number = TypeVar("_Number", int, float)
 
 _DEEPEST: Final = 12
+_LITTLE: Final = 1e-9
 _OF_FORMAT: Final[Mapping[str, str]] = {
     "base64url": "YQ==",
     "date": "2001-02-03",
@@ -79,9 +81,9 @@ class Samples:
             case "string":
                 return _text(schema)
             case "integer":
-                return math.ceil(_number(schema, 1))
+                return _integer(schema)
             case "number":
-                return _number(schema, 0.5)
+                return _number(schema)
             case "boolean":
                 return True
             case "null":
@@ -131,12 +133,27 @@ def _text(schema: Json) -> str:
     return "a" * length
 
 
-def _number(schema: Json, step: float) -> float:
-    """One within the bounds, near the lower one, or near the upper one where there is no other."""
-    low, high = schema.get("minimum"), schema.get("maximum")
-    above, below = schema.get("exclusiveMinimum"), schema.get("exclusiveMaximum")
-    if low is not None or above is not None:
-        return max(low if low is not None else -math.inf, above + step if above is not None else -math.inf)
-    if high is not None or below is not None:
-        return min(high if high is not None else math.inf, below - step if below is not None else math.inf)
-    return 1
+def _integer(schema: Json) -> int:
+    low, high = _bounds(schema, 1)
+    return _within(schema, (1, 0, math.ceil(low) if low > -math.inf else 0, math.floor(high) if high < math.inf else 0))
+
+
+def _number(schema: Json) -> float:
+    low, high = _bounds(schema, 0)
+    middle = (low + high) / 2 if low > -math.inf and high < math.inf else 0
+    # a little within a bound, which may be more exact than a float
+    return _within(schema, (1, 0, middle, low + abs(low) * _LITTLE + 1, high - abs(high) * _LITTLE - 1, low, high))
+
+
+def _bounds(schema: Json, step: int) -> tuple[float, float]:
+    lows = [schema.get("minimum", -math.inf), schema.get("exclusiveMinimum", -math.inf) + step]
+    highs = [schema.get("maximum", math.inf), schema.get("exclusiveMaximum", math.inf) - step]
+    return max(lows), min(highs)
+
+
+def _within(schema: Json, candidates: tuple[_Number, ...]) -> _Number:
+    for each in candidates:
+        is_above = each >= schema.get("minimum", -math.inf) and each > schema.get("exclusiveMinimum", -math.inf)
+        if is_above and each <= schema.get("maximum", math.inf) and each < schema.get("exclusiveMaximum", math.inf):
+            return each
+    raise NoSample

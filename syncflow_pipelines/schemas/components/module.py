@@ -57,10 +57,11 @@ class Module:
 def taken_apart(text: str, names: Iterable[str]) -> Module:
     """The module with the components' classes under their own names, and every other class under a free one."""
     finals = set(names)
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
     tree = ast.parse(text)
     renamed = _renamed(tree, finals)
     body_at = next((node.lineno for node in tree.body if not isinstance(node, ast.Import | ast.ImportFrom)), None)
-    lines = text.splitlines(keepends=True)
+    lines = _lines(text)
     split = len(lines) if body_at is None else body_at - 1
     body = _with_names("".join(lines[split:]), {**renamed, "BaseModel": "Component"})
     body = _with_own_members(_without_hiding(body))
@@ -68,11 +69,16 @@ def taken_apart(text: str, names: Iterable[str]) -> Module:
     return Module(imports, body, _classes(ast.parse(body)))
 
 
+def _lines(text: str) -> list[str]:
+    """As Python counts them: `splitlines` knows more ends of lines."""
+    return [f"{line}\n" for line in text.split("\n")]
+
+
 def _without_hiding(body: str) -> str:
     """The source where no field has the name of a class that a field beside it holds: it would hide the class."""
     tree = ast.parse(body)
     names = {node.name for node in tree.body if isinstance(node, ast.ClassDef)}
-    lines = body.splitlines(keepends=True)
+    lines = _lines(body)
     for node in reversed([node for node in tree.body if isinstance(node, ast.ClassDef)]):
         statements = [each for each in node.body if isinstance(each, ast.AnnAssign)]
         held = {found.id for each in statements for found in ast.walk(each.annotation) if isinstance(found, ast.Name)}
@@ -86,7 +92,7 @@ def _without_hiding(body: str) -> str:
 
 def _with_own_members(body: str) -> str:
     """The source where no member of an enumeration has the name of something that every text has, such as `title`."""
-    lines = body.splitlines(keepends=True)
+    lines = _lines(body)
     hiding: list[tuple[str, str]] = []
     for node in ast.parse(body).body:
         if not isinstance(node, ast.ClassDef) or not {ast.unparse(base) for base in node.bases} & _ENUMS:
@@ -153,7 +159,7 @@ def _free_with_variants(wanted: str, taken: set[str]) -> str:
 
 def _with_names(text: str, renamed: Mapping[str, str]) -> str:
     """The source with other names."""
-    lines = text.splitlines(keepends=True)
+    lines = _lines(text)
     for token in reversed(list(tokenize.generate_tokens(io.StringIO(text).readline))):
         row, begin = token.start
         new = renamed.get(token.string, "") if token.type == tokenize.NAME else _quoted(token, renamed)
