@@ -14,6 +14,11 @@ from syncflow_pipelines.openapi.limits import LIMITS
 from syncflow_pipelines.transport.redaction import Redaction
 
 
+def is_endpoint(path: str) -> bool:
+    """Whether it is asked of the application; other candidates are files."""
+    return path.startswith("/")
+
+
 async def own_document(app: Application, service: ServiceConfig) -> GivenSpec:
     """What the application answers to the first of the service's `openapi_paths` that it knows.
 
@@ -23,7 +28,7 @@ async def own_document(app: Application, service: ServiceConfig) -> GivenSpec:
     """
     answers: list[str] = []
     headers = service.auth.headers()
-    for path in service.openapi_paths:
+    for path in filter(is_endpoint, service.openapi_paths):
         try:
             async with asyncio.timeout(service.timeout_s):
                 status, body = await _get(app, f"{service.base_url}{path}", headers)

@@ -1,12 +1,12 @@
 """Fetching specs and generating code from them while an application starts, or at any time in it."""
 
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from syncflow_pipelines.asgi.application import Application
-from syncflow_pipelines.asgi.own_document import own_document
+from syncflow_pipelines.asgi.own_document import is_endpoint, own_document
 from syncflow_pipelines.asgi.receivers import EventBus, emit, register
 from syncflow_pipelines.asgi.report import Report
 from syncflow_pipelines.asgi.threads import Cancellation, in_thread
@@ -96,8 +96,9 @@ class AppSync:
         if plan.skipped_because is not None:
             report.skipped_because = plan.skipped_because
             return
-        given = await self._own_documents(plan, report)
-        names = [one.name for one in plan.chosen if one.name not in self.own_services or one.name in given]
+        own = [one for one in plan.chosen if one.name in self.own_services and is_endpoint(one.openapi_paths[0])]
+        given = await self._own_documents(own, report)
+        names = [one.name for one in plan.chosen if one not in own or one.name in given]
         report.take_looks(await in_thread(lambda: self._look(plan, names, given, cancellation), cancellation))
         await self._tell_bus(plan, report)
         if self.is_forced or plan.should_generate:
@@ -127,14 +128,13 @@ class AppSync:
             return Plan(settings, services, skipped_because=overall.reason("no spec is fetched"))
         return Plan(settings, services, on)
 
-    async def _own_documents(self, plan: Plan, report: Report) -> dict[str, GivenSpec]:
+    async def _own_documents(self, own: Sequence[ServiceConfig], report: Report) -> dict[str, GivenSpec]:
         found: dict[str, GivenSpec] = {}
-        for service in plan.chosen:
-            if service.name in self.own_services:
-                try:
-                    found[service.name] = await own_document(self.app, service)
-                except SyncflowError as error:
-                    report.add_error(service.name, str(error))
+        for service in own:
+            try:
+                found[service.name] = await own_document(self.app, service)
+            except SyncflowError as error:
+                report.add_error(service.name, str(error))
         return found
 
     def _look(
@@ -151,7 +151,12 @@ class AppSync:
             return ()
         try:
             return generate_kept(
-                plan.services, plan.settings, only=names, force=self.is_forced, cancelled=cancelled
+                plan.services,
+                plan.settings,
+                only=names,
+                force=self.is_forced,
+                cancelled=cancelled,
+                database=self.database,
             ).services
         except SyncCancelled:
             _LOG.info("the generation was stopped with the application; what was there stands")

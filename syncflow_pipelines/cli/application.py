@@ -35,7 +35,7 @@ SUMMARIES = {
     "specs": "Fetch the OpenAPI documents of services, and see what changed.",
     "generate": "Generate MCP servers and resolvers from the specs that were fetched.",
     "schemas": "Generate Pydantic schemas from models, entities and OpenAPI components.",
-    "events": "List what happened, follow it, and post it to webhooks.",
+    "events": "List what happened, follow it, and see who was told of it.",
     "config": "Check the configuration, and show which parts are switched on.",
     "db": "Start, stop, migrate and find the database.",
 }

@@ -278,7 +278,7 @@ class Event(Model):
 
     __tablename__ = "events"
     __table_args__ = (
-        UniqueConstraint("event_id", "source"),
+        # None on event_id: it would cost every event more than the rare look for one.
         Index("events_seq_idx", "seq", unique=True),
         Index("events_without_seq_idx", "id", postgresql_where=text("seq IS NULL")),
     )

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from uuid import uuid4
 
 import dagster as dg
@@ -19,6 +20,7 @@ from syncflow_pipelines.defs.names import catalogue_key, entity_key
 from syncflow_pipelines.defs.record import open_instance
 from syncflow_pipelines.defs.world import load_world
 from syncflow_pipelines.demo.erp import ROWS
+from syncflow_pipelines.demo.happenings import last_place, look_at_events
 from syncflow_pipelines.demo.mutate import EntityMutation, mutate
 from syncflow_pipelines.demo.schemas import SchemasJob, SchemasReport
 from syncflow_pipelines.demo.services.job import ServicesJob, ServicesReport, begin_anew
@@ -60,6 +62,8 @@ class DemoReport:
     """None where auto_sync_services.yaml follows no demo services."""
     schemas: SchemasReport | None = None
     """None where schema_sync.yaml names neither the demo's connector nor its services."""
+    events: Mapping[str, int] = field(default_factory=dict)
+    """How many events of each type were published meanwhile."""
 
     @property
     def failed(self) -> tuple[SyncRun, ...]:
@@ -98,6 +102,7 @@ class _MainJob:
     clock: "_Clock"
 
     def run(self) -> DemoReport:
+        since, place = datetime.now(UTC), last_place(self.database)
         entities = self._discover()
         first = self._sync(entities, "first sync")
         changes = {f"{self.connector}/{one.entity}": one for one in mutate(self.settings.home)}
@@ -108,9 +113,12 @@ class _MainJob:
         self.clock.tell("The tables were compared with the source")
         services = self._services()
         schemas = self._schemas(services)
-        parts = (mistake for part in (services, schemas) if part is not None for mistake in part.mistakes)
+        events = look_at_events(self.database, since, place, (*first, *second), services)
+        self.clock.tell(f"{sum(events.counts.values())} events tell of all that")
+        parts = (mistake for part in (services, schemas, events) if part is not None for mistake in part.mistakes)
         mistakes = (*find_mistakes(first, second, changes, counts), *parts)
-        return DemoReport(first, changes, second, counts, mistakes, self.clock.seconds, services, schemas)
+        seconds = self.clock.seconds
+        return DemoReport(first, changes, second, counts, mistakes, seconds, services, schemas, events.counts)
 
     def _services(self) -> ServicesReport | None:
         begin_anew(self.settings)

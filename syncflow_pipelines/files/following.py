@@ -4,7 +4,7 @@ import os
 import stat
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from pathlib import Path
 from typing import Final
 
@@ -37,6 +37,10 @@ class Followed:
             given = {key: look for key, look in (self._looks or {}).items() if key in kept}
             new = {key: look_at(target) for key, target in targets.items() if key not in kept}
             self._targets, self._looks = dict(targets), {**given, **new}
+
+    def keys(self) -> Set[str]:
+        """Of the targets as they were given last: changes of others, seen meanwhile, are nobody's."""
+        return self._targets.keys()
 
     @property
     def is_given(self) -> bool:

@@ -56,7 +56,9 @@ def _wait(descriptor: int, path: Path, cancelled: Callable[[], bool], patience_s
             raise SyncCancelled(f"stopped while another process held {path}")
         waited_s = time.monotonic() - started_at
         if waited_s > patience_s:
-            raise SyncflowError(f"{_holder(descriptor)} has held {path} for {patience_s:g} s; end it, or try later")
+            raise SyncflowError(
+                f"{_holder(descriptor)} has held {path} for {patience_s:g} s; end it, or try again later"
+            )
         if waited_s > _SILENT_S and not is_told:
             _LOG.info("waiting for %s, which holds %s", _holder(descriptor), path)
             is_told = True

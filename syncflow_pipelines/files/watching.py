@@ -63,7 +63,7 @@ class Watcher:
         while not self._is_over:
             if self._fault is not None:
                 raise self._fault
-            settled = self._settling.take()
+            settled = self._settling.take() & self._followed.keys()
             if settled or (ends_at is not None and time.monotonic() >= ends_at):
                 return settled
             self._settling.sleep(ends_at)

@@ -44,6 +44,17 @@ def test_the_demo_prints_a_page_and_ends_well(first_demo: subprocess.CompletedPr
     assert [line for line in first_demo.stdout.splitlines() if len(line) > 125] == []
 
 
+def test_what_the_demo_did_was_published(first_demo: subprocess.CompletedProcess[str]) -> None:
+    (line,) = (line for line in first_demo.stdout.splitlines() if line.startswith("Published: "))
+    counted = [told.split() for told in line.removeprefix("Published: ").split(", ")]
+    assert {kind: int(number) for number, kind in counted} == {
+        "code_generated": 3,
+        "entity_discovered": 10,
+        "openapi_spec_changed": 3,
+        "sync_finished": 20,
+    }
+
+
 def test_where_port_8007_is_taken_the_source_gets_another(first_demo: subprocess.CompletedProcess[str]) -> None:
     assert "The demo source answers at http://127.0.0.1:" in first_demo.stderr
     assert "http://127.0.0.1:8007" not in first_demo.stderr
@@ -101,7 +112,7 @@ def test_the_demo_works_again_on_what_an_earlier_one_left(
     assert (verdict["services"]["changed"], verdict["services"]["generated"]) == (["warehouse"], ["warehouse"])
     assert all(answer["is_right"] for answer in verdict["services"]["answers"])
     assert [one["source"] for one in verdict["schemas"]] == ["erp", "warehouse", "parcels"]
-    assert len(runs) == 2 * len(verdict["live_rows"])
+    assert len(runs) == 2 * len(verdict["live_rows"]) == verdict["events"]["sync_finished"]
     assert shared_project.processes() == []
 
 

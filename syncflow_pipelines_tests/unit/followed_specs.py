@@ -18,7 +18,8 @@ services:
   - {{name: crm, path: backend, base_url: 'http://127.0.0.1:9', openapi_path: openapi.json, components: [{components}]}}
 {more}
 settings:
-  {{output_dir: specs, generated_dir: generated, watch_interval: 3600, debounce_ms: {debounce_ms}, enable_connexion: false}}
+  {{output_dir: specs, generated_dir: generated, watch_interval: 3600, debounce_ms: {debounce_ms},
+    enable_connexion: false}}
 """
 
 

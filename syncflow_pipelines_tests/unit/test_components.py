@@ -1,6 +1,7 @@
 """What becomes of the components of an OpenAPI document."""
 
 import importlib.util
+import json
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -191,8 +192,26 @@ def test_a_component_keeps_its_name_from_variants_and_from_what_is_inside_others
 
 def test_defaults_that_no_type_checker_takes_are_left_out_and_reported(pets: Rendered) -> None:
     assert [found.reason for found in pets.findings if found.where == "Pet.properties.tags"] == [
-        "its default is an object or a list, and left out"
+        "its default is no plain value of Python, and left out"
     ]
+
+
+def test_texts_come_out_as_they_went_in(tmp_path: Path) -> None:
+    said = {
+        "uri": "http://x.org",
+        "email": "no mail",
+        "password": "pw",
+        "hostname": "_",
+        "byte": "aGk=",
+        "date": "2026-01-02",
+    }
+    formats = {name: {**STRING, "format": name} for name in said}
+    made = rendered(
+        {"All": of_objects(**formats), "Late": of_objects(on={**STRING, "format": "date", "default": "2026-01-02"})}
+    )
+    assert [found.where for found in made.findings] == ["Late.properties.on"]
+    with imported(made, tmp_path, "formats_schemas") as module:
+        assert module.All.model_validate_json(json.dumps(said)).model_dump(mode="json") == said
 
 
 def test_the_same_components_give_the_same_text_in_any_order(pets: Rendered) -> None:
@@ -206,6 +225,20 @@ def test_the_module_passes_a_strict_type_checker(pets: Rendered, tmp_path: Path)
     command = [sys.executable, "-m", "mypy", "--strict", "--config-file=", "--cache-dir=cache", "pets.py"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
+
+
+def test_variants_and_secrets_may_be_chosen(tmp_path: Path) -> None:
+    made = render_components(
+        spec_of({name: COMPONENTS[name] for name in ("Pet", "Owner", "Kind")}),
+        name="pets",
+        digest="",
+        variants=["update"],
+        write_only=["na*"],
+    )
+    assert made.exports == ("Kind", "Owner", "OwnerUpdate", "Pet", "PetUpdate")
+    with imported(made, tmp_path, "chosen_schemas") as module:
+        assert module.PetUpdate(parent={"name": "Rex", "owner": {"login": "me", "password": "pw"}}).parent.name == "Rex"
+        assert set(module.Pet.model_fields) - set(module.PetResponse.model_fields) == {"name"}
 
 
 def test_a_spec_without_components_gives_an_empty_module() -> None:

@@ -2,6 +2,8 @@
 
 import os
 import pickle
+import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -22,6 +24,12 @@ GOOD = (
         id: Mapped[int] = mapped_column(primary_key=True)
 """
 )
+ASKING = """
+import sys
+from pathlib import Path
+from syncflow_pipelines.schemas.introspection.running import introspect
+introspect("sqlalchemy", Path(sys.argv[1]), timeout_s=600)
+"""
 
 
 @pytest.fixture
@@ -160,6 +168,24 @@ def test_the_process_is_started_anew_after_it_was_killed(hasty: Introspector, tm
     with pytest.raises(ModelsError, match="did not answer"):
         hasty.read(folder)
     assert hasty.read(folder).source.models
+
+
+@pytest.mark.parametrize("victim", ["the one that asks", "the one that holds the ORM"])
+def test_nothing_outlives_a_process_that_is_killed(tmp_path: Path, victim: str) -> None:
+    hanging = f"""
+        import os, time
+        with open({str(tmp_path / "pids")!r}, "w") as file:
+            print(os.getppid(), os.getpid(), file=file)
+        time.sleep(600)
+    """
+    folder = write(tmp_path / "models", __init__=hanging)
+    command = [sys.executable, "-c", ASKING, str(folder)]
+    with subprocess.Popen(command, cwd=Path(__file__).parents[2], stderr=subprocess.DEVNULL) as asker:
+        _wait(lambda: (tmp_path / "pids").exists() and (tmp_path / "pids").read_text().endswith("\n"))
+        pids = [int(pid) for pid in (tmp_path / "pids").read_text().split()]
+        os.kill(asker.pid if victim == "the one that asks" else pids[0], signal.SIGKILL)
+    assert len(pids) == 2
+    _wait(lambda: not any(_is_alive(pid) for pid in pids))
 
 
 def test_another_interpreter_reads_them(tmp_path: Path) -> None:

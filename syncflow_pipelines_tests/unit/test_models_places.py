@@ -47,8 +47,10 @@ def test_imports_say_that_the_root_is_further_up(tmp_path: Path) -> None:
 
 
 def test_imports_of_others_do_not_move_the_root(tmp_path: Path) -> None:
-    write(tmp_path / "sqlalchemy" / "models", __init__="", user="from sqlalchemy.orm import Mapped\nimport os.path\n")
-    assert models_place(tmp_path / "sqlalchemy" / "models").root == tmp_path / "sqlalchemy"
+    imports = "from tortoise.models import Model\nimport os.path\nfrom os.models import x\n"
+    for name in ("tortoise", "elsewhere"):
+        write(tmp_path / name / "models", __init__="", user=imports)
+        assert models_place(tmp_path / name / "models").root == tmp_path / name
 
 
 def test_a_given_path_is_the_root(tmp_path: Path) -> None:

@@ -177,6 +177,7 @@ def _print(report: "DemoReport") -> None:
         _print_services(report.services)
     if report.schemas is not None:
         _print_schemas(report.schemas)
+    click.echo(f"\nPublished: {', '.join(f'{number} {kind}' for kind, number in report.events.items())}")
     click.echo(f"\n{_verdict(report)}\n")
     if report.is_right:
         click.echo(_what_next())
@@ -210,6 +211,7 @@ def _what_next() -> str:
         f"{syncflow} runs erp/orders": "what the syncs of an entity did",
         f"{syncflow} specs": "how the OpenAPI documents of the services stand",
         f"{syncflow} schemas": "how the Pydantic schemas stand",
+        f"{syncflow} events tail --follow": "what happens, as it happens",
         f"{syncflow} mcp --list": "the tools for MCP clients, those of the services among them",
         f"{syncflow} demo source": "only the source, in a terminal of its own",
         f"{dagster} dev": "the same UI; its syncs fail without the source",
@@ -277,6 +279,7 @@ def _print_json(report: "DemoReport") -> None:
             "changes": [_change_record(change) for change in report.changes.values()],
             "services": _services_record(report.services) if report.services else None,
             "schemas": [asdict(figures) for figures in report.schemas.figures] if report.schemas else None,
+            "events": report.events,
             "seconds": round(report.seconds, 1),
         }
     )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from syncflow_pipelines.schemas.model import Finding
+from syncflow_pipelines.schemas.secrets import is_secret
 
 Json = Any
 
@@ -16,7 +17,11 @@ MARK: Final = "Zq9"
 PREFIX: Final = "#/components/schemas/"
 
 _LEFT_OUT: Final = frozenset({"examples", "example", "xml", "externalDocs", "$comment", "deprecated"})
-_HOLDERS: Final = frozenset({"properties", "patternProperties", "$defs", "dependentSchemas"})
+_CLASSES: Final = frozenset({"date", "date-time", "time", "duration", "uuid", "ipv4", "ipv6", "decimal"})
+_FORMATS: Final = _CLASSES | {"byte", "binary"}
+"""Of texts, those that become classes. What Pydantic makes of others is not what it was given (`uri`, `password`), or
+needs what may not be installed (`email`)."""
+_HOLDERS: Final = frozenset({"patternProperties", "$defs", "dependentSchemas"})
 _VALUES: Final = frozenset({"const", "enum", "default", "required"})
 _RESERVED: Final = frozenset(dir(builtins)) | frozenset(keyword.kwlist) | {
     "Annotated", "AnyUrl", "AwareDatetime", "BaseModel", "ByteSize", "Component", "ConfigDict", "Decimal", "EmailStr",
@@ -35,10 +40,13 @@ class ComponentsDocument:
     findings: tuple[Finding, ...] = ()
 
 
-def components_document(components: Mapping[str, Json]) -> ComponentsDocument:
-    """The document of those components alone, in the order of their names."""
+def components_document(components: Mapping[str, Json], write_only: Collection[str] = ()) -> ComponentsDocument:
+    """The document of those components alone, in the order of their names.
+
+    Properties whose names match a pattern of `write_only` are so, whatever the document says.
+    """
     names = class_names(components)
-    writing = _Writing({PREFIX + name: f"{PREFIX}{MARK}{made}" for name, made in names.items()})
+    writing = _Writing({PREFIX + name: f"{PREFIX}{MARK}{made}" for name, made in names.items()}, write_only)
     schemas = {f"{MARK}{names[name]}": writing.schema(components[name], name) for name in sorted(components)}
     document = {
         "openapi": "3.1.0",
@@ -77,24 +85,25 @@ def free_name(wanted: str, taken: Collection[str]) -> str:
 
 
 class _Writing:
-    def __init__(self, references: Mapping[str, str]) -> None:
+    def __init__(self, references: Mapping[str, str], write_only: Collection[str]) -> None:
         self.findings: list[Finding] = []
         self._references = references
+        self._write_only = write_only
 
     def schema(self, schema: Json, where: str) -> Json:
         """The schema with the components' new names."""
         if not isinstance(schema, dict):
             return schema
-        return {
-            key: self._word(key, value, f"{where}.{key}")
-            for key, value in schema.items()
-            if self._kept(key, value, where)
-        }
+        kept = (key for key in schema if self._kept(key, schema, where))
+        return {key: self._word(key, schema[key], f"{where}.{key}") for key in kept}
 
-    def _kept(self, key: str, value: Json, where: str) -> bool:
-        if key == "default" and isinstance(value, dict | list) and value:
+    def _kept(self, key: str, schema: dict[str, Json], where: str) -> bool:
+        value = schema[key]
+        if key == "format":
+            return not isinstance(value, str) or value in _FORMATS or schema.get("type") in ("integer", "number")
+        if key == "default" and ((isinstance(value, dict | list) and value) or schema.get("format") in _CLASSES):
             # a literal that no type checker takes for the class that it is to become
-            self.findings.append(Finding(where, "its default is an object or a list, and left out"))
+            self.findings.append(Finding(where, "its default is no plain value of Python, and left out"))
             return False
         return key not in _LEFT_OUT and not key.startswith("x-")
 
@@ -103,6 +112,8 @@ class _Writing:
             return self._references.get(value, value)
         if key in _VALUES:
             return value
+        if key == "properties" and isinstance(value, dict):
+            return {name: self._property(name, each, f"{where}.{name}") for name, each in value.items()}
         if key in _HOLDERS and isinstance(value, dict):
             return {name: self.schema(each, f"{where}.{name}") for name, each in value.items()}
         if key == "mapping" and isinstance(value, dict):
@@ -110,3 +121,9 @@ class _Writing:
         if isinstance(value, list):
             return [self.schema(each, where) for each in value]
         return self.schema(value, where)
+
+    def _property(self, name: str, schema: Json, where: str) -> Json:
+        written = self.schema(schema, where)
+        if isinstance(written, dict) and is_secret(name, self._write_only):
+            return {**written, "writeOnly": True}
+        return written

@@ -5,8 +5,9 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
 from os import killpg
 from pathlib import Path
 from typing import Any, Final
@@ -46,34 +47,43 @@ main()
 """
 
 
-def render_components(spec: Spec, *, name: str, digest: str, timeout_s: float = TIMEOUT_S) -> Rendered:
+def render_components(
+    spec: Spec,
+    *,
+    name: str,
+    digest: str,
+    variants: Collection[str] = ("create", "update", "response"),
+    write_only: Collection[str] = (),
+    timeout_s: float = TIMEOUT_S,
+) -> Rendered:
     """A class for every component of the spec, and for those that are objects, Create, Update and Response.
 
-    `digest` is the source's and goes into the module's first lines. The same spec always gives the same text. Raises
-    `ConfigurationError` where the generator is not installed, and `GenerationFailed` where it makes nothing of them, or
-    not in time.
+    `digest` is the source's and goes into the module's first lines. Response leaves out what the document calls
+    `writeOnly`, and properties whose names match a pattern of `write_only`. The same spec always gives the same text.
+
+    Raises `ConfigurationError` where the generator is not installed, and `GenerationFailed` where it makes nothing of
+    them, or not in time.
     """
-    document = components_document(spec.document.get("components", {}).get("schemas", {}))
+    document = components_document(spec.document.get("components", {}).get("schemas", {}), write_only)
     text, warnings = _generated(document.document, name, timeout_s) if document.names else ("", [])
     module = taken_apart(text, document.names.values())
-    variants = ComponentVariants(module.classes, frozenset(document.names.values()))
-    exports = tuple(sorted({*document.names.values(), *variants.exports}))
+    chosen = frozenset(variant.capitalize() for variant in variants)
+    made = ComponentVariants(module.classes, frozenset(document.names.values()), chosen)
+    exports = tuple(sorted({*document.names.values(), *made.exports}))
     lines = (
         docstring(f"Schemas of the components of {name}.", _MADE_BY, f"Source: {digest}"),
         _imports(module.imports, module.body),
         f"__all__ = [{', '.join(map(literal, exports))}]",
         _COMPONENT if document.names else "",
         module.body,
-        variants.source(),
+        made.source(),
     )
-    findings = (*document.findings, *_findings(name, variants.hidden, warnings))
+    findings = (*document.findings, *_findings(name, made.hidden, warnings))
     return Rendered(formatted("\n\n".join(lines), name), exports, findings)
 
 
 def generator_version() -> str:
     """Another one whenever the generator may write the same components otherwise; empty where it is not installed."""
-    from importlib.metadata import PackageNotFoundError, version
-
     try:
         return version("datamodel-code-generator")
     except PackageNotFoundError:

@@ -29,6 +29,8 @@ class ComponentVariants:
     classes: Mapping[str, ClassSource]
     components: frozenset[str]
     """Those of the classes that are components, by name."""
+    chosen: frozenset[str] = frozenset(_ORDER)
+    """Of the others, there are those that fields of the chosen ones hold."""
 
     def source(self) -> str:
         """All of them, as source."""
@@ -38,20 +40,24 @@ class ComponentVariants:
     def exports(self) -> tuple[str, ...]:
         """The names of those that belong to components."""
         objects = [name for name in self.classes if name in self.components]
-        return tuple(name + each for name in objects for each in _ORDER if self._is_made(name, each))
+        return tuple(name + each for name in objects for each in self._chosen if self._is_made(name, each))
 
     @cached_property
     def hidden(self) -> tuple[str, ...]:
         """Names that variants would have, were they not those of components."""
         objects = [name for name in self.classes if name in self.components and not self.classes[name].is_root]
-        return tuple(name + each for name in objects for each in _ORDER if name + each in self.components)
+        return tuple(name + each for name in objects for each in self._chosen if name + each in self.components)
+
+    @property
+    def _chosen(self) -> tuple[Variant, ...]:
+        return tuple(variant for variant in _ORDER if variant in self.chosen)
 
     def _is_made(self, name: str, variant: Variant) -> bool:
         is_object = name in self.components and not self.classes[name].is_root
         return name + variant not in self.components and (is_object or self._differs(name, variant))
 
     def _written(self, name: str, variant: Variant) -> str:
-        if not self._is_made(name, variant):
+        if not self._is_made(name, variant) or not (variant in self.chosen or self._differs(name, variant)):
             return ""
         if variant != "Update" and not self._differs(name, variant):
             return f"{name}{variant} = {name}"

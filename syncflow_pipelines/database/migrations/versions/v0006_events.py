@@ -22,7 +22,6 @@ def upgrade() -> None:
         sa.Column("time", sa.DateTime(timezone=True), nullable=False),
         sa.Column("data", postgresql.JSONB(), nullable=False),
         sa.Column("recorded_at", sa.DateTime(timezone=True), server_default=sa.func.now(), nullable=False),
-        sa.UniqueConstraint("event_id", "source", name=op.f("events_event_id_source_key")),
     )
     op.create_index("events_seq_idx", "events", ["seq"], unique=True)
     op.create_index("events_without_seq_idx", "events", ["id"], postgresql_where=sa.text("seq IS NULL"))
