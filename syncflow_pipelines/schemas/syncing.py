@@ -202,12 +202,14 @@ class _Run:
         files = known.files if known else ()
         if made.files != files:
             inputs = self._inputs_afterwards(source, files, made, inputs)
+        sha256 = digest_of(draft.content)
+        was_so = known is not None and known.sha256 == sha256
         draft.state = SourceState(
             inputs=inputs,
             digest=made.digest,
-            sha256=digest_of(draft.content),
+            sha256=sha256,
             schemas=len(made.rendered.exports),
-            generated_at=datetime.now(UTC),
+            generated_at=known.generated_at if known is not None and was_so else datetime.now(UTC),
             files=made.files,
             findings=made.rendered.findings,
         )

@@ -14,7 +14,7 @@ from syncflow_pipelines.openapi.normalising import normalise
 from syncflow_pipelines.openapi.store import KeptSpec, SpecStore
 from syncflow_pipelines.schemas.making import Made
 from syncflow_pipelines.schemas.workshop import WarmWorkshop, models_kind
-from syncflow_pipelines.sync.state import EntityState, StateColumn, write_catalogue_state
+from syncflow_pipelines.sync.state import EntityState, StateColumn, state_path, write_catalogue_state
 from syncflow_pipelines_tests.unit.model_package import ModelPackage
 
 ORDER = """
@@ -60,7 +60,7 @@ class Shop:
                 if isinstance(each, ast.AnnAssign) and isinstance(each.target, ast.Name)
             ]
             for node in tree.body
-            if isinstance(node, ast.ClassDef)
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
         }
 
     def inputs(self, **said: Any) -> str:
@@ -165,6 +165,14 @@ def test_the_orm_is_told_by_what_models_import(tmp_path: Path, text: str, kind: 
         return
     with pytest.raises(ConfigurationError, match=r"say in schema_sync.yaml which `type` the models of shop are"):
         models_kind(source)
+
+
+def test_a_catalogue_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    package = ModelPackage(tmp_path)
+    state_path(package.settings.home, "erp").mkdir(parents=True)
+    source = SchemaSourceConfig("erp", "connector", tmp_path / "erp.py", connector="erp")
+    with WarmWorkshop(package.settings) as workshop, pytest.raises(SchemasNotGenerated, match="erp cannot be read"):
+        workshop.inputs(source, ())
 
 
 def test_entities_of_a_connector_are_made_from_the_catalogue(tmp_path: Path) -> None:
