@@ -128,7 +128,8 @@ class Introspector:
 
     def _ask(self, place: ModelsPlace, paths: Sequence[Path], shown: Path) -> _Answer:
         roots = list(dict.fromkeys(str(path) for path in paths))
-        request = {"modules": place.modules, "paths": roots, "roots": roots, **self._limits}
+        files = dict(zip(place.modules, map(str, place.files), strict=True))
+        request = {"modules": files, "paths": roots, "roots": roots, **self._limits}
         if self._child is None:
             self._child = _Child(self._program())
         try:
