@@ -86,7 +86,13 @@ class WarmWorkshop:
         chosen = dict(select_components(parts.get("schemas", {}), source.include, source.exclude))
         digest = _sha256(msgspec.json.encode(chosen, order="sorted"))
         document = {**spec.document, "components": {**parts, "schemas": chosen}}
-        rendered = render_components(replace(spec, document=document), name=source.name, digest=digest)
+        rendered = render_components(
+            replace(spec, document=document),
+            name=source.name,
+            digest=digest,
+            variants=source.variants,
+            write_only=source.write_only or (),
+        )
         return Made(rendered, digest, components=chosen)
 
     def _specs(self) -> SpecStore:

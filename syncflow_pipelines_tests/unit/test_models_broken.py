@@ -207,17 +207,22 @@ def test_nothing_outlives_a_process_that_is_killed(tmp_path: Path, victim: str) 
     _wait(lambda: not any(_is_alive(pid) for pid in pids))
 
 
-def test_another_interpreter_reads_them(tmp_path: Path) -> None:
+def test_another_interpreter_reads_them_whatever_it_prints(tmp_path: Path) -> None:
     folder = write(tmp_path / "models", __init__=GOOD)
-    source = introspect("sqlalchemy", folder, python=Path(sys.executable))
+    source = introspect("sqlalchemy", folder, python=_interpreter(tmp_path, 'echo welcome; echo you >&2; exec {} "$@"'))
     assert [model.name for model in source.models] == ["Good"]
+
+
+def _interpreter(folder: Path, script: str) -> Path:
+    file = folder / "bare"
+    file.write_text(f"#!/bin/sh\n{script.format(sys.executable)}\n")
+    file.chmod(0o755)
+    return file
 
 
 def test_an_interpreter_without_the_orm_is_named(tmp_path: Path) -> None:
     folder = write(tmp_path / "models", __init__=GOOD)
-    bare = tmp_path / "bare"
-    bare.write_text(f'#!/bin/sh\nexec {sys.executable} -S "$@"\n')
-    bare.chmod(0o755)
+    bare = _interpreter(tmp_path, 'exec {} -S "$@"')
     with pytest.raises(ConfigurationError, match=r"bare cannot import sqlalchemy .*; install it there"):
         introspect("sqlalchemy", folder, python=bare)
     with pytest.raises(ConfigurationError, match="nowhere does not exist"):

@@ -222,6 +222,9 @@ def test_components_of_a_service_are_made_from_the_spec_that_is_kept(tmp_path: P
         assert (made.components or {}).keys() == {"Pet", "Owner"}
         workshop.examine(source, made.rendered.text.encode())
         assert workshop.inputs(source, ()) == before != workshop.inputs(replace(source, include=()), ())
+        some = workshop.make(replace(source, variants=("response",), write_only=("name",))).rendered
+        assert some.exports == ("Owner", "OwnerResponse", "Pet", "PetResponse")
+        assert "class OwnerResponse(" in some.text
 
 
 def entity(slug: str, pg_type: str) -> EntityState:
