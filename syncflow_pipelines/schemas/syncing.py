@@ -197,6 +197,10 @@ class _Run:
     def _make(self, draft: _Draft, known: SourceState | None, inputs: str) -> None:
         source = draft.source
         made = self.workshop.make(source)
+        if not made.rendered.exports and known is not None and known.schemas and not self.is_forced:
+            raise SchemasNotGenerated(
+                f"{source.name} has no models any more; the old schemas stand: take the source out, or use --force"
+            )
         draft.made = made
         draft.content = seal(made.rendered.text)
         files = known.files if known else ()

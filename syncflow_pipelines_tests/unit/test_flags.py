@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from openfeature import api
@@ -202,3 +203,12 @@ def test_a_registry_that_somebody_clears_is_filled_again(settings: Settings, say
     assert not is_enabled(Flag.MCP, settings)
     api.shutdown()
     assert not is_enabled(Flag.MCP, settings)
+
+
+def test_each_installation_of_a_process_has_flags_of_its_own(tmp_path: Path) -> None:
+    installations = []
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        installations.append(Project(tmp_path / name))
+    (tmp_path / "a" / "config" / "flags.yaml").write_text("flags: {mcp: false}")
+    assert [is_enabled(Flag.MCP, one.settings()) for one in (*installations, *installations)] == [False, True] * 2
