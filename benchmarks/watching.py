@@ -9,11 +9,10 @@ import random
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 import psutil
 
@@ -34,6 +33,8 @@ IDLE_S = 60.0
 P95_LIMIT_S, IDLE_LIMIT_PERCENT = 1.0, 1.0
 
 _LIMIT_S = 120.0
+_FIRST_LOOK_LIMIT_S = 900.0
+"""At a thousand services: each is recorded for itself, on the disk and in the database."""
 _LOOK_S = 0.002
 _NAME = "crm"
 
@@ -101,13 +102,17 @@ def _idle(folder: Path, url: str, files: int, seconds: float) -> float:
         lines.append(_service(f"path: services/s{at}, openapi_path: openapi.json", name=f"s{at}", components=""))
     _configure(folder, "\n".join(lines))
     with _watching(folder, url, "3600") as process:
-        _wait_until(lambda: _kept(folder) >= files and _is_quiet(process), "all files were looked at")
+        _wait_until(
+            lambda: _kept(folder) >= files and _is_quiet(process), "all files were looked at", _FIRST_LOOK_LIMIT_S
+        )
         before, began = _cpu_s(process), time.perf_counter()
         time.sleep(seconds)
         return 100 * (_cpu_s(process) - before) / (time.perf_counter() - began)
 
 
 def _kept(folder: Path) -> int:
+    """How many specs are kept; asked seldom, as the process that is measured has to do with the same disk."""
+    time.sleep(1.0)
     file = folder / ".openapi_checksums.json"
     return len(json.loads(file.read_bytes())) if file.exists() else 0
 
@@ -165,11 +170,11 @@ def _specs_of(module: Path) -> Sequence[Path]:
     return [spec for spec in module.parent.glob(f"{_NAME}_spec_*.json") if spec.name in text]
 
 
-def _wait_until(holds: Any, what: str) -> None:
-    ends_at = time.monotonic() + _LIMIT_S
+def _wait_until(holds: Callable[[], bool], what: str, limit_s: float = _LIMIT_S) -> None:
+    ends_at = time.monotonic() + limit_s
     while not holds():
         if time.monotonic() > ends_at:
-            raise ChildFailed(f"not within {_LIMIT_S:g} s: {what}")
+            raise ChildFailed(f"not within {limit_s:g} s: {what}")
         time.sleep(_LOOK_S)
 
 

@@ -83,7 +83,7 @@ class SpecFollower:
         with ExitStack() as stack:
             stack.enter_context(self._verifier)
             stack.enter_context(self._watcher)
-            if self._services.settings.auto_regenerate:
+            if self._services.settings.auto_regenerate and self._generated_services():
                 self._verifier.warm_up()
             self._resources = stack.pop_all()
         self._begin()
@@ -116,11 +116,14 @@ class SpecFollower:
         self._agenda.keep(names)
         self._agenda.due |= names
         self._agenda.at_intervals = set(names)
-        self._left = {service.name for service in chosen if components_of(service, self._services.settings)}
+        self._left = self._generated_services()
         self._watcher.follow(self._targets(), debounce_ms=self._services.settings.debounce_ms)
 
     def _chosen(self) -> Sequence[ServiceConfig]:
         return choose_services(self._services, self._names)
+
+    def _generated_services(self) -> set[str]:
+        return {service.name for service in self._chosen() if components_of(service, self._services.settings)}
 
     def _targets(self) -> dict[str, Target]:
         followed = {_CONFIGURATION: service_files(self._settings), **self._files}

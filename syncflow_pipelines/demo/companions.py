@@ -29,10 +29,11 @@ class Companion:
     name: str
     """As a person would type it, without `syncflow`."""
     is_needed: Callable[[Settings], bool]
+    start: tuple[str, ...] = START
 
     @property
     def command(self) -> tuple[str, ...]:
-        return (*START, *self.name.split())
+        return (*self.start, *self.name.split())
 
 
 def follows_specs(settings: Settings) -> bool:

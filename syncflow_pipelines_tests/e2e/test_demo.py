@@ -67,6 +67,7 @@ def test_the_services_part_generates_calls_and_follows_the_one_that_changed(
     out, err = first_demo.stdout, first_demo.stderr
     assert "The demo services answer at http://127.0.0.1:" in err
     assert "2 services were fetched and generated: 12 tools" in err
+    assert "A spec that is a file was followed: " in err
     assert "What changed in warehouse: 1 other change in 1 operation" in out
     assert "operation-added" in out
     assert 'get_site_capacity(site="AMS")' in out
@@ -111,6 +112,7 @@ def test_the_demo_works_again_on_what_an_earlier_one_left(
     assert {run["status"] for run in runs} == {"success"}
     assert (verdict["services"]["changed"], verdict["services"]["generated"]) == (["warehouse"], ["warehouse"])
     assert all(answer["is_right"] for answer in verdict["services"]["answers"])
+    assert verdict["services"]["followed_s"] > 0
     assert [one["source"] for one in verdict["schemas"]] == ["erp", "warehouse", "parcels"]
     assert len(runs) == 2 * len(verdict["live_rows"]) == verdict["events"]["sync_finished"]
     assert shared_project.processes() == []

@@ -54,7 +54,7 @@ def test_a_failed_sync_is_told_by_itself_and_not_again_by_its_counts() -> None:
 
 def test_what_no_event_tells_of_is_a_mistake() -> None:
     told = [sync_finished("erp/items", {"run": str(FIRST.uid)}), code_generated("warehouse", None, [])]
-    services = ServicesReport((), (), SpecDiff(), ("warehouse",), ("warehouse",), ())
+    services = ServicesReport((), (), SpecDiff(), ("warehouse",), ("warehouse",), None, ())
     assert list(untold(told, 0, [FIRST], None)) == []
     assert list(untold(told, 2, [FIRST, SECOND], services)) == [
         f"no event tells of the run {SECOND.uid} of erp/items",

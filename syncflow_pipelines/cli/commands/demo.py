@@ -292,6 +292,7 @@ def _services_record(report: "ServicesReport") -> dict[str, object]:
         "generated": report.generated,
         "diff": report.diff.summary(),
         "answers": [asdict(answer) for answer in report.answers],
+        "followed_s": report.followed_s,
     }
 
 
