@@ -46,8 +46,8 @@ def auto_sync_lifespan(
         async with own_lifespan(lifespan, app) as state:
             sync = AppSync(
                 app,
-                event_bus or state_of(app, "event_bus"),
-                endpoint_manager or state_of(app, "gateway_endpoint_manager"),
+                state_of(app, "event_bus") if event_bus is None else event_bus,
+                state_of(app, "gateway_endpoint_manager") if endpoint_manager is None else endpoint_manager,
                 force_regenerate,
                 names_of(own_service),
                 settings,
@@ -89,8 +89,10 @@ async def _beside(sync: AppSync, startup_timeout_s: float) -> AsyncIterator[None
 
 
 async def _sync_and_watch(sync: AppSync, started: asyncio.Event) -> None:
-    report = await sync.run()
-    report.tell()
-    sync.keep(report)
-    started.set()
+    try:
+        report = await sync.run()
+        report.tell()
+        sync.keep(report)
+    finally:
+        started.set()
     await watch(sync, report)

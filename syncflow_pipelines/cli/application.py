@@ -88,6 +88,11 @@ def application(
       syncflow generate                 make MCP servers and resolvers of it
       syncflow mcp --list               which tools are there?
 
+    \b
+    Your own schemas, once config/schema_sync.yaml names what they are made from:
+      syncflow schemas sync --dry-run   what would they be?
+      syncflow schemas sync             generate them
+
     Tables go to stdout and everything else to stderr; --json prints one object a line.
     Exit codes: 0 done, 1 something failed, 2 usage or configuration; 130 and 143 ended by a signal.
     """

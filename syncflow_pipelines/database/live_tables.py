@@ -16,6 +16,12 @@ CONNECT_TIMEOUT_S: Final = 10
 LOOK_TIMEOUT_S: Final = 10.0
 """For reading through a table."""
 
+_UNREADABLE: Final = (
+    psycopg.errors.QueryCanceled,
+    psycopg.errors.InsufficientPrivilege,
+    psycopg.errors.UndefinedTable,  # somebody was quicker
+    psycopg.errors.UndefinedColumn,
+)
 _URL_SCHEMES: Final = ("postgresql://", "postgres://")
 
 # A name without a schema is looked up as the role would; a domain counts as what it rests on.
@@ -78,14 +84,14 @@ class TableLook:
     def with_null(
         self, table: TableName, columns: Collection[str], timeout_s: float = LOOK_TIMEOUT_S
     ) -> frozenset[str] | None:
-        """Those of the columns in which some row has NULL; None where the table could not be read through in time."""
+        """Those of the columns in which some row has NULL; None where the table cannot be read, or not in time."""
         looks = [_HOLDS_NULL.format(column=sql.Identifier(column)) for column in columns]
         query = _NULLS.format(looks=sql.SQL(", ").join(looks), table=sql.Identifier(*filter(None, table)))
         try:
             with self.connection.transaction():
                 self.connection.execute(_TIMEOUT, (f"{timeout_s * 1000:.0f}",))
                 row = self.connection.execute(query).fetchone()
-        except (psycopg.errors.QueryCanceled, psycopg.errors.InsufficientPrivilege):
+        except _UNREADABLE:
             return None
         finally:
             self.connection.execute(_TIMEOUT, ("0",))

@@ -6,7 +6,7 @@ from typing import Any
 import dagster as dg
 from dagster import AssetCheckSeverity
 
-from syncflow_pipelines.config import SchemaSourceConfig, Settings, load_schema_sync
+from syncflow_pipelines.config import SchemaSourceConfig, Settings, choose_sources, load_schema_sync
 from syncflow_pipelines.database import Database, open_database
 from syncflow_pipelines.defs.names import identifiers, schemas_key
 from syncflow_pipelines.defs.schema_results import code, table
@@ -47,13 +47,13 @@ def checks_of(source: SchemaSourceConfig) -> dict[str, str]:
 
 def evaluate(database: Database, settings: Settings, name: str, check: str) -> dg.AssetCheckResult:
     """One check of that source, as things stand now."""
-    (source,) = (one for one in load_schema_sync(settings).sources if one.name == name)
     try:
+        (source,) = choose_sources(load_schema_sync(settings), [name])
         if check == COMPATIBLE:
             return _compatible(settings, source)
         return _valid(settings, source) if check == VALID else _matches_table(database, settings, source)
     except SyncflowError as error:
-        return _result(source, check, False, str(error), AssetCheckSeverity.WARN)
+        return _result(name, check, False, str(error), AssetCheckSeverity.WARN)
 
 
 def _checks(settings: Settings, source: SchemaSourceConfig, identifier: str) -> dg.AssetChecksDefinition:
@@ -77,7 +77,7 @@ def _compatible(settings: Settings, source: SchemaSourceConfig) -> dg.AssetCheck
     """A warning where something breaks: whoever changes models means to, and nobody can take it back for them."""
     versions = read_versions(settings.home, source.name)
     if versions is None or versions.previous is None:
-        return _result(source, COMPATIBLE, True, "there is no previous version to compare with")
+        return _result(source.name, COMPATIBLE, True, "there is no previous version to compare with")
     found = versions.compatibility()
     tables = {
         side: dg.MetadataValue.md(_changes(changes))
@@ -88,7 +88,7 @@ def _compatible(settings: Settings, source: SchemaSourceConfig) -> dg.AssetCheck
     since = f"{versions.previous.at:%Y-%m-%d %H:%M:%S} UTC"
     told = f"{found.summary()}, since the version of {since}"
     return _result(
-        source, COMPATIBLE, not found.is_breaking, told, AssetCheckSeverity.WARN,
+        source.name, COMPATIBLE, not found.is_breaking, told, AssetCheckSeverity.WARN,
         breaking=breaking, changes=len(found.changes), since=since, **tables,
     )  # fmt: skip
 
@@ -97,14 +97,14 @@ def _matches_table(database: Database, settings: Settings, source: SchemaSourceC
     versions = read_versions(settings.home, source.name)
     if versions is None or versions.current.form is None:
         told = f"nothing is known of what the schemas were made from; syncflow schemas sync {source.name} --force"
-        return _result(source, MATCHES_TABLE, False, told, AssetCheckSeverity.WARN)
+        return _result(source.name, MATCHES_TABLE, False, told, AssetCheckSeverity.WARN)
     differences = live_differences(database, settings, source, versions.current.form)
     harmful = [one for one in differences if not one.is_harmless]
     told = "; ".join(_told(one) for one in harmful[:_SHOWN]) or "every table is as its schemas say"
     more = f"; and {len(harmful) - _SHOWN} more" if len(harmful) > _SHOWN else ""
     listed = {"differences": dg.MetadataValue.md(_differences(differences))} if differences else {}
     return _result(
-        source, MATCHES_TABLE, not harmful, told + more, AssetCheckSeverity.ERROR,
+        source.name, MATCHES_TABLE, not harmful, told + more, AssetCheckSeverity.ERROR,
         count=len(harmful), harmless=len(differences) - len(harmful), **listed,
     )  # fmt: skip
 
@@ -112,13 +112,13 @@ def _matches_table(database: Database, settings: Settings, source: SchemaSourceC
 def _valid(settings: Settings, source: SchemaSourceConfig) -> dg.AssetCheckResult:
     with WarmWorkshop(settings) as workshop:
         error = validity(source, workshop).error
-    return _result(source, VALID, error is None, str(error) if error else "the module works")
+    return _result(source.name, VALID, error is None, str(error) if error else "the module works")
 
 
 def _changes(changes: tuple[Change, ...]) -> str:
     rows = [
         (
-            change.severity, code(change.where), change.message, code(change.rule),
+            change.severity, code(change.where), code(change.message), code(change.rule),
             *("" if value is None else code(value_text(value)) for value in (change.before, change.after)),
         )
         for change in changes
@@ -140,11 +140,11 @@ def _told(one: Difference) -> str:
 
 
 def _result(
-    source: SchemaSourceConfig, check: str, passed: bool, told: str,
+    source: str, check: str, passed: bool, told: str,
     severity: AssetCheckSeverity = AssetCheckSeverity.ERROR, **metadata: Any,
 ) -> dg.AssetCheckResult:  # fmt: skip
     return dg.AssetCheckResult(
-        asset_key=schemas_key(source.name),
+        asset_key=schemas_key(source),
         check_name=check,
         passed=passed,
         severity=severity,

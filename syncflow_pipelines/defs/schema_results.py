@@ -51,6 +51,9 @@ def schemas_metadata(settings: Settings, report: SourceReport, text: str) -> dic
     before = report.before.decode("utf-8", "replace") if report.before is not None else text
     if before != text:
         metadata["diff"] = dg.MetadataValue.md(unified_diff(before, text, report.output.name))
+    if report.comparison is not None:
+        told = report.comparison.as_text()[:DIFF_CHARACTERS].replace("````", "` ` ` `")
+        metadata["manual_schemas"] = dg.MetadataValue.md(f"````text\n{told}\n````")
     if report.findings:
         metadata["finding_list"] = dg.MetadataValue.md(_findings(report.findings))
     return metadata

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from syncflow_pipelines.config import Settings, load_schema_sync, load_services
+from syncflow_pipelines.config import Settings, load_events, load_schema_sync, load_services
 
 Tell = Callable[[str], None]
 
@@ -50,7 +50,16 @@ def follows_models(settings: Settings) -> bool:
     return has_models and schemas.settings.should_watch_files()
 
 
-COMPANIONS: Final = (Companion("specs watch", follows_specs), Companion("schemas watch", follows_models))
+def posts_events(settings: Settings) -> bool:
+    """Whether there is a webhook to post events to."""
+    return any(webhook.enabled for webhook in load_events(settings).webhooks)
+
+
+COMPANIONS: Final = (
+    Companion("specs watch", follows_specs),
+    Companion("schemas watch", follows_models),
+    Companion("events deliver", posts_events),
+)
 
 
 @contextmanager

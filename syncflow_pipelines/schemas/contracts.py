@@ -27,6 +27,7 @@ from syncflow_pipelines.schemas.model import (
 )
 from syncflow_pipelines.schemas.naming import Names, name_all
 
+_MOST_DIGITS: Final = 300
 PREFIX: Final = "#/components/schemas/"
 
 _KINDS: Final[Mapping[Kind, dict[str, Json]]] = {
@@ -163,6 +164,8 @@ def _number(limit: float | str | None) -> int | float | None:
 def _digits(scalar: Scalar) -> dict[str, Json]:
     """Precision and scale as what they mean: the size of the number, and its smallest step."""
     found: dict[str, Json] = {}
+    if any(abs(digits or 0) > _MOST_DIGITS for digits in (scalar.max_digits, scalar.decimal_places)):
+        return found  # no database has such numbers, and nobody need count them
     if scalar.max_digits is not None:
         largest = 10 ** max(scalar.max_digits - (scalar.decimal_places or 0), 0)
         edges = {"exclusiveMaximum": (scalar.lt, min), "exclusiveMinimum": (scalar.gt, max)}

@@ -7,6 +7,7 @@ and when whoever asked is gone.
 import gc
 import json
 import os
+import resource
 import select
 import signal
 import sys
@@ -31,6 +32,7 @@ _JOBS: Final[Mapping[str, Callable[..., Json]]] = {
 }
 _CHUNK: Final = 1 << 16
 _REASON_LENGTH: Final = 2_000
+_MEMORY_BYTES: Final = 4 << 30
 _LOOK_S: Final = 0.2
 """How often it is looked whether the supervisor is still there."""
 
@@ -83,6 +85,8 @@ def _work(task: Json, writable: int, timeout_s: float) -> None:
     threading.Thread(target=_end_without, args=(supervisor,), daemon=True).start()
     signal.alarm(int(timeout_s) + 5)
     gc.disable()  # it would look at the classes time and again, and they stay to the end
+    with suppress(ValueError, OSError):  # not every system has this limit
+        resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     try:

@@ -197,17 +197,23 @@ class _Run:
     def _make(self, draft: _Draft, known: SourceState | None, inputs: str) -> None:
         source = draft.source
         made = self.workshop.make(source)
+        if not made.rendered.exports and known is not None and known.schemas and not self.is_forced:
+            raise SchemasNotGenerated(
+                f"{source.name} has no models any more; the old schemas stand: take the source out, or use --force"
+            )
         draft.made = made
         draft.content = seal(made.rendered.text)
         files = known.files if known else ()
         if made.files != files:
             inputs = self._inputs_afterwards(source, files, made, inputs)
+        sha256 = digest_of(draft.content)
+        was_so = known is not None and known.sha256 == sha256
         draft.state = SourceState(
             inputs=inputs,
             digest=made.digest,
-            sha256=digest_of(draft.content),
+            sha256=sha256,
             schemas=len(made.rendered.exports),
-            generated_at=datetime.now(UTC),
+            generated_at=known.generated_at if known is not None and was_so else datetime.now(UTC),
             files=made.files,
             findings=made.rendered.findings,
         )

@@ -86,7 +86,13 @@ class WarmWorkshop:
         chosen = dict(select_components(parts.get("schemas", {}), source.include, source.exclude))
         digest = _sha256(msgspec.json.encode(chosen, order="sorted"))
         document = {**spec.document, "components": {**parts, "schemas": chosen}}
-        rendered = render_components(replace(spec, document=document), name=source.name, digest=digest)
+        rendered = render_components(
+            replace(spec, document=document),
+            name=source.name,
+            digest=digest,
+            variants=source.variants,
+            write_only=source.write_only or (),
+        )
         return Made(rendered, digest, components=chosen)
 
     def _specs(self) -> SpecStore:
@@ -125,6 +131,9 @@ class WarmWorkshop:
             return _sha256(state_path(self._settings.home, connector).read_bytes())
         except FileNotFoundError:
             raise SchemasNotGenerated(undiscovered(connector)) from None
+        except OSError as error:
+            told = f"what was discovered of {connector} cannot be read ({error.strerror}); mend that, and try again"
+            raise SchemasNotGenerated(told) from error
 
     def _read(self, source: SchemaSourceConfig) -> tuple[SchemaSource, tuple[str, ...]]:
         secrets = SECRET_NAMES if source.write_only is None else source.write_only
@@ -150,8 +159,7 @@ def models_kind(source: SchemaSourceConfig) -> ModelsKind:
         return source.type
     assert source.models_path is not None
     place = models_place(source.models_path, source.python_path)
-    texts = (file.read_text("utf-8", "replace") for file in place.files)
-    found = {name for text in texts for name in _ORM.findall(text)}
+    found = {name for file in place.files for name in _ORM.findall(_written(file))}
     if found == {"tortoise"}:
         return "tortoise"
     if found == {"sqlalchemy"}:
@@ -160,6 +168,14 @@ def models_kind(source: SchemaSourceConfig) -> ModelsKind:
     raise ConfigurationError(
         f"{source.models_path} imports {what}; say in schema_sync.yaml which `type` the models of {source.name} are"
     )
+
+
+def _written(file: Path) -> str:
+    """What is in the file; nothing where that cannot be seen, which is told when it is imported."""
+    try:
+        return file.read_text("utf-8", "replace")
+    except OSError:
+        return ""
 
 
 def form_digest(form: SchemaSource) -> str:

@@ -5,8 +5,10 @@ from collections.abc import Sequence
 import dagster as dg
 import pytest
 
+from syncflow_pipelines.config import load_schema_sync
 from syncflow_pipelines.defs.names import catalogue_key, schemas_key
 from syncflow_pipelines.defs.schema_changes import AGAIN_AFTER_S, AskedSync, what_to_sync
+from syncflow_pipelines.schemas.syncing import sync_schemas
 from syncflow_pipelines_tests.dagster.project import Project
 from syncflow_pipelines_tests.dagster.schemas_project import SchemasProject
 
@@ -78,6 +80,17 @@ def test_production_follows_where_that_is_allowed(
     monkeypatch.setenv("SCHEMA_SYNC_ENABLE_IN_PRODUCTION", "true")
 
     assert requested(tick(schemas_project, instance)) == {"shop": [schemas_key("shop")]}
+
+
+def test_schemas_of_which_dagster_never_heard_get_a_run(
+    schemas_project: SchemasProject, instance: dg.DagsterInstance
+) -> None:
+    settings = schemas_project.settings
+    assert not sync_schemas(settings, load_schema_sync(settings)).has_failed
+    result = tick(schemas_project, instance)
+
+    assert requested(result) == {"shop": [schemas_key("shop")]}
+    assert requested(tick(schemas_project, instance, result.cursor)) == {}
 
 
 def test_a_source_that_cannot_be_looked_at_is_told(project: Project, instance: dg.DagsterInstance) -> None:

@@ -13,6 +13,7 @@ from syncflow_pipelines.defs.schema_record import report_schemas
 from syncflow_pipelines.schemas.syncing import sync_schemas
 from syncflow_pipelines_tests.dagster.project import Project, failure_text
 from syncflow_pipelines_tests.dagster.schemas_project import SchemasProject, checks_of, metadata_of
+from syncflow_pipelines_tests.dagster.services_project import GENERATE_NOTHING, ServicesProject
 
 SHOP = schemas_key("shop")
 
@@ -185,3 +186,22 @@ def test_the_schemas_of_a_service_follow_its_spec(schemas_project: SchemasProjec
     assert graph.get(schemas_key("api")).parent_keys == {spec_key("shop-api")}
     job = schemas_project.definitions().resolve_job_def("openapi_specs")
     assert schemas_key("api") in job.asset_layer.selected_asset_keys
+
+
+@pytest.mark.slow
+def test_a_spec_that_breaks_its_callers_fails_the_check_of_its_schemas(
+    services_project: ServicesProject, instance: dg.DagsterInstance
+) -> None:
+    services_project.say(GENERATE_NOTHING)
+    (services_project.path / "config" / "schema_sync.yaml").write_text("sources:\n  - {name: parcels, type: openapi}\n")
+    keys = [("openapi", "parcels"), ("schemas", "parcels")]
+    first = services_project.run(instance, keys)
+    services_project.evolve("parcels")
+    second = services_project.run(instance, keys)
+
+    assert first.success
+    assert second.success
+    assert checks_of(first)[COMPATIBLE].passed
+    assert not checks_of(second)[COMPATIBLE].passed
+    assert checks_of(second)[VALID].passed
+    assert MATCHES_TABLE not in checks_of(second)

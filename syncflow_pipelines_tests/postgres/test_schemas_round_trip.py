@@ -1,8 +1,7 @@
 """A row goes in through Create, is changed through Update, and comes out of PostgreSQL through Response as it was."""
 
-import enum
-import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -19,14 +18,8 @@ from syncflow_pipelines.schemas.model import Default, FieldSpec, ModelSpec, Scal
 from syncflow_pipelines_tests.unit.schema_columns import ENUMS, Attribute, all_same, changes, models, rows
 from syncflow_pipelines_tests.unit.schema_worlds import imported, rendered
 
-
-class Status(enum.StrEnum):
-    NEW = "new"
-    title = "title"
-
-
 PHASES = (Phase.explicit, Phase.reuse, Phase.generate)  # every attempt makes a table: a smaller one takes minutes
-TYPES = {**vars(postgresql), **vars(sa), "Status": Status, "Enum": lambda _, name: sa.Enum("new", "title", name=name)}
+TYPES = {**vars(postgresql), **vars(sa), "Status": None, "Enum": lambda _, name: sa.Enum("new", "title", name=name)}
 HEADER = """\
 import enum
 from sqlalchemy import *
@@ -83,8 +76,9 @@ def check(schemas: ModuleType, thing: Any, engine: sa.Engine, row: dict[str, Any
             create = schemas.ThingCreate.model_validate(row)
             again = schemas.ThingCreate.model_validate_json(create.model_dump_json(exclude_unset=True))
             assert again.model_dump_json() == create.model_dump_json()
-            stored = thing(**create.model_dump(exclude_unset=True))
-            session.add(stored)
+            # not by session.add, which takes null for nothing where the server has a default
+            insert = sa.insert(thing.__table__).values(create.model_dump(exclude_unset=True)).returning(thing.id)
+            stored = session.get(thing, session.scalar(insert))
             before = come_out(schemas, session, stored)
             assert all_same(row, before)
             for name, value in schemas.ThingUpdate.model_validate(change).model_dump(exclude_unset=True).items():
@@ -106,7 +100,7 @@ def come_out(schemas: ModuleType, session: Session, stored: Any) -> dict[str, An
 
 
 def test_a_random_row_of_a_random_source_comes_out_as_it_went_in(engine: sa.Engine) -> None:
-    @settings(max_examples=60, deadline=None, phases=PHASES)
+    @settings(max_examples=40, deadline=None, phases=PHASES)
     @given(st.data())
     def round_trip(data: st.DataObject) -> None:
         model = data.draw(models)
@@ -123,23 +117,18 @@ def test_a_random_row_of_a_random_source_comes_out_as_it_went_in(engine: sa.Engi
 def test_a_random_row_of_random_models_of_sqlalchemy_comes_out_as_it_went_in(engine: sa.Engine, tmp_path: Path) -> None:
     file = tmp_path / "models_of_a_test.py"
 
-    @settings(max_examples=20, deadline=None, phases=PHASES)
+    @settings(max_examples=12, deadline=None, phases=PHASES)
     @given(st.data())
     def round_trip(data: st.DataObject) -> None:
-        model = data.draw(models)
+        model = [replace(each, name=f"a_{each.name}") for each in data.draw(models)]
         row, change = data.draw(rows(model)), data.draw(changes(model))
         text = HEADER + "".join(map(declared, model))
         file.write_text(text)
-        namespace: dict[str, Any] = {"__name__": file.stem}
-        sys.modules[file.stem] = ModuleType(file.stem)
-        exec(text, sys.modules[file.stem].__dict__)
-        namespace = sys.modules[file.stem].__dict__
         try:
-            with imported(rendered(introspector.read(file).source)) as schemas:
-                check(schemas, namespace["Thing"], engine, row, change)
+            with imported(text) as orm, imported(rendered(introspector.read(file).source)) as schemas:
+                check(schemas, orm.Thing, engine, row, change)
         finally:
             clear_mappers()
-            del sys.modules[file.stem]
 
     with Introspector("sqlalchemy") as introspector:
         round_trip()
@@ -147,7 +136,6 @@ def test_a_random_row_of_random_models_of_sqlalchemy_comes_out_as_it_went_in(eng
 
 def declared(attribute: Attribute) -> str:
     """The attribute as declarative models have it."""
-    python = f"a_{attribute.name}"
     default = f", server_default=text({attribute.column.server_default!r})" if attribute.is_left_to_the_server else ""
     kind = attribute.column.sqlalchemy
-    return f"    {python} = mapped_column({attribute.name!r}, {kind}, nullable={attribute.is_nullable}{default})\n"
+    return f"    {attribute.name} = mapped_column({kind}, nullable={attribute.is_nullable}{default})\n"

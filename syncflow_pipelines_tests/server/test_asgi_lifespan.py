@@ -1,6 +1,7 @@
 """A sync beside an application's own lifespan: order, state, errors, patience, and an end that hangs on nothing."""
 
 import asyncio
+import json
 import logging
 import threading
 import time
@@ -221,6 +222,25 @@ def test_watch_mode_follows_services_until_the_application_ends(project: AsgiPro
         wait_for_threads_to_end()
         assert len(host.requests) == asked
     assert bus.services == ["crm", "crm"]
+
+
+def test_watch_mode_follows_files_and_the_configuration_without_waiting_for_the_interval(project: AsgiProject) -> None:
+    bus = Bus()
+
+    async def work(_: Life) -> None:
+        await until(lambda: bus.services == ["crm"])
+        (project.folder / "openapi.json").write_text(json.dumps(document(servers=[{"url": "/v2"}])))
+        await until(lambda: bus.services == ["crm", "crm"])
+        project.add("erp", "http://127.0.0.1:9", "openapi_path: erp.json")
+        project.write("watch_mode: true", "watch_interval: 3600", "debounce_ms: 50")
+        await until(lambda: bus.services == ["crm", "crm", "erp"])
+
+    for name in ("openapi", "erp"):
+        (project.folder / f"{name}.json").write_text(json.dumps(document()))
+    project.add("crm", "http://127.0.0.1:9", "openapi_path: openapi.json")
+    project.write("watch_mode: true", "watch_interval: 3600", "debounce_ms: 50")
+    lived(app_of(project, event_bus=bus), work)
+    wait_for_threads_to_end()
 
 
 def test_while_watching_what_fails_is_told_once_and_a_switched_flag_holds(

@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from syncflow_pipelines import run_startup_auto_sync
+from syncflow_pipelines.asgi.receivers import emit
 from syncflow_pipelines_tests.server.asgi_project import AsgiProject, Bus
 from syncflow_pipelines_tests.server.raw_server import reply
 from syncflow_pipelines_tests.server.spec_host import SpecHost, document, json_of
@@ -182,6 +183,15 @@ def test_a_bus_and_a_manager_that_fail_are_errors_and_stop_nothing(project: Asgi
         "crm: the endpoint manager failed: LookupError",
     ]
     assert report["generated_files"]
+
+
+def test_a_bus_that_hangs_is_not_waited_for_without_end() -> None:
+    class Hanging:
+        async def emit(self, kind: str, data: Mapping[str, Any]) -> None:
+            await asyncio.Event().wait()
+
+    with pytest.raises(TimeoutError):
+        asyncio.run(emit(Hanging(), "openapi_spec_changed", {}, patience_s=0.01))
 
 
 def test_the_endpoint_manager_is_given_every_service_that_was_fetched(project: AsgiProject) -> None:

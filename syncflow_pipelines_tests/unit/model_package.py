@@ -47,10 +47,11 @@ class ModelPackage:
         }
 
     def write(self, module: str, text: str) -> Path:
-        """A module of models."""
+        """A module of models, replaced as a whole: whoever follows it never sees half of it."""
         path = self.folder / "app" / "models" / f"{module}.py"
-        path.write_text(dedent(text))
-        return path
+        draft = path.with_name(f".{module}.draft")
+        draft.write_text(dedent(text))
+        return draft.rename(path)
 
     @property
     def output(self) -> Path:

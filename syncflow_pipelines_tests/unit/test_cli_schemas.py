@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.shell_completion import ShellComplete
 
-from syncflow_pipelines.cli.application import run
+from syncflow_pipelines.cli.application import application, run
 from syncflow_pipelines_tests.unit.model_package import PRODUCT, ModelPackage
 
 WITH_PRICE = PRODUCT + "    price: Mapped[int]\n"
@@ -140,6 +141,18 @@ def test_backups_are_listed_restored_undone_and_deleted(syncflow: Syncflow) -> N
     assert restored["files"] == [str(syncflow.package.output)]
     assert syncflow("backup", "delete", "--name", name) == f"{name} was deleted\n"
     assert name not in [one["backup"] for one in syncflow.objects("backup")]
+
+
+def test_the_shell_completes_sources_and_backups(syncflow: Syncflow) -> None:
+    def completions(*words: str) -> list[str]:
+        completer = ShellComplete(application, {}, "syncflow", "_SYNCFLOW_COMPLETE")
+        return [item.value for item in completer.get_completions(list(words[:-1]), words[-1])]
+
+    assert completions("schemas", "sync", "mo") == ["models"]
+    syncflow("sync")
+    syncflow.package.write("product", WITH_PRICE)
+    [report] = syncflow.objects("sync")
+    assert completions("schemas", "backup", "restore", "--name", "schema_") == [report["backup"]]
 
 
 def test_without_sources_a_person_is_told_why(syncflow: Syncflow, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from syncflow_pipelines.config import EventsConfig, load_events
 from syncflow_pipelines.config.auth import SecretSource
+from syncflow_pipelines.demo.companions import COMPANIONS, posts_events
 from syncflow_pipelines_tests.unit.config_project import Project
 
 WEBHOOK = "webhooks:\n- name: chat\n  url: https://example.com/hook/\n  secret_env: S\n"
@@ -51,6 +52,15 @@ def test_neither_secrets_nor_headers_are_in_what_is_printed_of_a_webhook(project
     [webhook] = project.events(f"{WEBHOOK}  headers: {{X-A: '${{S}}'}}\n").webhooks
     assert webhook.headers == {"X-A": "s3cret"}
     assert "s3cret" not in repr(webhook)
+
+
+def test_syncflow_dev_posts_events_where_a_webhook_is_enabled(project: Project) -> None:
+    assert not posts_events(project.settings())
+    project.events(f"{WEBHOOK}  enabled: false\n")
+    assert not posts_events(project.settings())
+    project.events(WEBHOOK)
+    assert posts_events(project.settings())
+    assert [one.is_needed for one in COMPANIONS if one.name == "events deliver"] == [posts_events]
 
 
 @pytest.mark.parametrize(

@@ -82,6 +82,25 @@ def test_two_models_of_one_name_are_named_with_both_places(sqlalchemy_models: In
         sqlalchemy_models.read(folder)
 
 
+def test_a_model_that_is_imported_under_two_names_is_called_that(tortoise_models: Introspector, tmp_path: Path) -> None:
+    other = """
+        import sys
+        sys.path.insert(0, __file__.rpartition("/models/")[0])
+        from models.user import User as Other
+    """
+    user = "from tortoise.models import Model\nclass User(Model): pass\n"
+    write(tmp_path / "app", __init__="")
+    folder = write(tmp_path / "app" / "models", __init__="", other=other, user=user)
+    with pytest.raises(ModelsError, match=r"user\.py:2: User is imported twice, as .*; say in python_path"):
+        tortoise_models.read(folder)
+
+
+def test_a_module_that_another_one_hides_is_named(sqlalchemy_models: Introspector, tmp_path: Path) -> None:
+    (tmp_path / "types.py").write_text("x = 1\n")
+    with pytest.raises(ModelsError, match=r"types\.py:1: `import types` finds .*types\.py instead of this file"):
+        sqlalchemy_models.read(tmp_path / "types.py")
+
+
 def test_an_import_that_takes_too_long_is_ended(hasty: Introspector, tmp_path: Path) -> None:
     folder = write(tmp_path / "models", __init__="while True: pass")
     with pytest.raises(ModelsError, match=r"models cannot be read: it took longer than 1 s"):
@@ -188,17 +207,22 @@ def test_nothing_outlives_a_process_that_is_killed(tmp_path: Path, victim: str) 
     _wait(lambda: not any(_is_alive(pid) for pid in pids))
 
 
-def test_another_interpreter_reads_them(tmp_path: Path) -> None:
+def test_another_interpreter_reads_them_whatever_it_prints(tmp_path: Path) -> None:
     folder = write(tmp_path / "models", __init__=GOOD)
-    source = introspect("sqlalchemy", folder, python=Path(sys.executable))
+    source = introspect("sqlalchemy", folder, python=_interpreter(tmp_path, 'echo welcome; echo you >&2; exec {} "$@"'))
     assert [model.name for model in source.models] == ["Good"]
+
+
+def _interpreter(folder: Path, script: str) -> Path:
+    file = folder / "bare"
+    file.write_text(f"#!/bin/sh\n{script.format(sys.executable)}\n")
+    file.chmod(0o755)
+    return file
 
 
 def test_an_interpreter_without_the_orm_is_named(tmp_path: Path) -> None:
     folder = write(tmp_path / "models", __init__=GOOD)
-    bare = tmp_path / "bare"
-    bare.write_text(f'#!/bin/sh\nexec {sys.executable} -S "$@"\n')
-    bare.chmod(0o755)
+    bare = _interpreter(tmp_path, 'exec {} -S "$@"')
     with pytest.raises(ConfigurationError, match=r"bare cannot import sqlalchemy .*; install it there"):
         introspect("sqlalchemy", folder, python=bare)
     with pytest.raises(ConfigurationError, match="nowhere does not exist"):

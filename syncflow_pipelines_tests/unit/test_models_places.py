@@ -1,11 +1,13 @@
 """Where models are looked for, from where they are imported, and when they count as changed."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 from syncflow_pipelines.errors import ConfigurationError
 from syncflow_pipelines.schemas.introspection.places import models_place, source_digest
+from syncflow_pipelines.schemas.introspection.reader.failure import is_below
 from syncflow_pipelines.schemas.introspection.running import Introspector
 from syncflow_pipelines_tests.unit.model_projects import TORTOISE, write
 
@@ -82,6 +84,13 @@ def test_models_of_a_folder_below_src_find_what_they_import(tortoise_models: Int
     reading = tortoise_models.read(models)
     assert [model.name for model in reading.source.models] == ["User"]
     assert [file.name for file in reading.files] == ["base.py", "user.py"]
+
+
+def test_what_python_brings_is_nobodys_own_even_below_a_root_of_all() -> None:
+    assert is_below("/app/models.py", ["/"])
+    assert not is_below(str(os.__file__), ["/"])
+    assert not is_below("/app/.venv/lib/python3.12/site-packages/sqlalchemy/__init__.py", ["/app"])
+    assert not is_below("/application/models.py", ["/app"])
 
 
 def test_the_digest_changes_with_whatever_is_read(tmp_path: Path) -> None:

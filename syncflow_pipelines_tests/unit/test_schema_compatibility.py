@@ -271,6 +271,13 @@ def test_only_what_the_module_exports_is_promised() -> None:
     assert (contract.readers, contract.writers) == ((), ("ProductCreate",))
 
 
+def test_absurd_numbers_of_digits_are_not_counted() -> None:
+    old = source_of(field("price", "decimal", max_digits=10**12, decimal_places=10**12))
+    new = source_of(field("price", "decimal", max_digits=10, decimal_places=2))
+
+    assert "writers-bound-narrowed" in {one.rule for one in compared(old, new).writers}
+
+
 def test_programs_and_people_are_told_the_same() -> None:
     compatibility = compared(source_of(NAME, PRICE), source_of(field("name", "str", max_length=5)))
     record = json.loads(json.dumps(as_json(compatibility)))

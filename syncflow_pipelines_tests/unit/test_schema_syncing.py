@@ -183,6 +183,20 @@ def test_models_that_cannot_be_used_leave_the_old_file_and_the_other_sources_go_
     assert syncer.sync(text_project.schemas).sources[0].status == "unchanged"
 
 
+def test_models_that_are_all_gone_take_their_schemas_along_only_when_that_is_forced(
+    syncer: SchemaSyncer, text_project: TextProject
+) -> None:
+    source = text_project.source("shop", "A")
+    one(syncer, text_project)
+    text_project.source("shop", "")
+    report = one(syncer, text_project)
+    assert "shop has no models any more; the old schemas stand: take the source out" in str(report.error)
+    assert b"class A" in source.output.read_bytes()
+    assert one(syncer, text_project, force=True).schemas == 0
+    assert b"class A" not in source.output.read_bytes()
+    assert one(syncer, text_project).status == "unchanged"
+
+
 def test_a_dry_run_writes_nothing_and_shows_the_difference(syncer: SchemaSyncer, text_project: TextProject) -> None:
     manual = text_project.folder / "manual.py"
     manual.write_text("KEPT = 1\n")

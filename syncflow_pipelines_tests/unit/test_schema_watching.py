@@ -41,7 +41,9 @@ class Watched:
         file.with_name("new").rename(file)
 
     def say(self, name: str, text: str) -> None:
-        (self.folder / f"{name}.txt").write_text(text)
+        draft = self.folder / f"{name}.draft"
+        draft.write_text(text)
+        draft.rename(self.folder / f"{name}.txt")
 
     def output(self, name: str) -> Path:
         return self.folder / "out" / f"{name}_schemas.py"

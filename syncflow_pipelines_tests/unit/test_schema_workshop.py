@@ -14,7 +14,7 @@ from syncflow_pipelines.openapi.normalising import normalise
 from syncflow_pipelines.openapi.store import KeptSpec, SpecStore
 from syncflow_pipelines.schemas.making import Made
 from syncflow_pipelines.schemas.workshop import WarmWorkshop, models_kind
-from syncflow_pipelines.sync.state import EntityState, StateColumn, write_catalogue_state
+from syncflow_pipelines.sync.state import EntityState, StateColumn, state_path, write_catalogue_state
 from syncflow_pipelines_tests.unit.model_package import ModelPackage
 
 ORDER = """
@@ -60,7 +60,7 @@ class Shop:
                 if isinstance(each, ast.AnnAssign) and isinstance(each.target, ast.Name)
             ]
             for node in tree.body
-            if isinstance(node, ast.ClassDef)
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
         }
 
     def inputs(self, **said: Any) -> str:
@@ -167,6 +167,14 @@ def test_the_orm_is_told_by_what_models_import(tmp_path: Path, text: str, kind: 
         models_kind(source)
 
 
+def test_a_catalogue_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    package = ModelPackage(tmp_path)
+    state_path(package.settings.home, "erp").mkdir(parents=True)
+    source = SchemaSourceConfig("erp", "connector", tmp_path / "erp.py", connector="erp")
+    with WarmWorkshop(package.settings) as workshop, pytest.raises(SchemasNotGenerated, match="erp cannot be read"):
+        workshop.inputs(source, ())
+
+
 def test_entities_of_a_connector_are_made_from_the_catalogue(tmp_path: Path) -> None:
     package = ModelPackage(tmp_path)
     source = SchemaSourceConfig("erp", "connector", tmp_path / "erp.py", connector="erp")
@@ -214,6 +222,9 @@ def test_components_of_a_service_are_made_from_the_spec_that_is_kept(tmp_path: P
         assert (made.components or {}).keys() == {"Pet", "Owner"}
         workshop.examine(source, made.rendered.text.encode())
         assert workshop.inputs(source, ()) == before != workshop.inputs(replace(source, include=()), ())
+        some = workshop.make(replace(source, variants=("response",), write_only=("name",))).rendered
+        assert some.exports == ("Owner", "OwnerResponse", "Pet", "PetResponse")
+        assert "class OwnerResponse(" in some.text
 
 
 def entity(slug: str, pg_type: str) -> EntityState:

@@ -83,7 +83,7 @@ def test_the_tables_of_settings_have_all_of_them_with_their_defaults(folder: Pat
 
 def test_every_option_that_the_guide_names_is_one(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows = re.findall(r"^\| `syncflow (schemas [a-z ]+?)(?: \[SOURCE\].*?)?` \| (.*) \|$", GUIDE, re.MULTILINE)
-    assert len(rows) == 7
+    assert len(rows) == 8
     for command, text in rows:
         assert run([*command.split(), "--help"]) == 0
         helped = capsys.readouterr().out

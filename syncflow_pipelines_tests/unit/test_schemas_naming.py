@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, create_model
 
 from syncflow_pipelines.schemas.model import EnumOf, EnumSpec, FieldSpec, ModelSpec, Scalar, SchemaSource
-from syncflow_pipelines.schemas.naming import MODEL_ATTRIBUTES, name_all, name_members, words
-from syncflow_pipelines_tests.unit.schema_worlds import anything
+from syncflow_pipelines.schemas.naming import MODEL_ATTRIBUTES, MODULE_NAMES, name_all, name_members, words
+from syncflow_pipelines_tests.unit.schema_worlds import anything, every_kind, imported, rendered
 
 
 def field_names(*names: str) -> dict[str, str]:
@@ -104,6 +104,12 @@ def test_words_of_a_name() -> None:
 
 def test_all_that_models_of_pydantic_have_is_known() -> None:
     assert {name for name in dir(BaseModel) if not name.startswith("_")} - MODEL_ATTRIBUTES == set()
+
+
+def test_no_field_hides_what_a_module_imports_or_defines() -> None:
+    with imported(rendered(every_kind, with_relations=True)) as module:
+        public = {name for name in vars(module) if not name.startswith("_")}
+        assert public - set(module.__all__) <= MODULE_NAMES
 
 
 @given(st.lists(anything, max_size=12, unique=True))

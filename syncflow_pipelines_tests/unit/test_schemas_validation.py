@@ -54,6 +54,7 @@ def test_whatever_is_rendered_is_sound(examiner: Examiner, source: SchemaSource)
         ("def f():\n    raise SystemExit(1)\nf()", "imports: line 2: SystemExit: 1"),
         ("import os\nos._exit(3)", r"imports: it ended the process that imported it \(exit status 3\)"),
         ("import os\nos.abort()", r"imports: it ended the process that imported it \(signal 6\)"),
+        ("x = bytes(1 << 40)", "imports: line 1: MemoryError:"),
         ("__all__ = ['A']", "structure: A: it is in __all__ and nowhere else"),
         (
             "from pydantic import BaseModel\nclass A(BaseModel):\n    b: 'B'",

@@ -11,9 +11,11 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+import sqlalchemy as sa
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from pydantic import BaseModel, ValidationError, field_validator
+from tortoise.fields import CharEnumField
 
 from syncflow_pipelines.schemas.model import Default, FieldSpec, ListOf, ModelOf, ModelSpec, Scalar, SchemaSource
 from syncflow_pipelines_tests.unit.schema_worlds import every_kind, imported, rendered
@@ -171,6 +173,24 @@ def test_response_in_json_can_be_read_again(shop: ModuleType) -> None:
     assert (again.picture, again.factor) == (b"\xff", float("inf"))
 
 
+def test_orms_take_the_enumerations_of_the_schemas(shop: ModuleType) -> None:
+    class Theirs(str, Enum):  # noqa: UP042 - as most models have it
+        OLD = "old"
+
+    class Plain(Enum):
+        OLD = "old"
+
+    table = sa.Table("things", sa.MetaData(), sa.Column("status", sa.Enum(Theirs)))
+    engine = sa.create_engine("sqlite://")
+    with engine.begin() as connection:
+        table.metadata.create_all(connection)
+        connection.execute(table.insert().values(status=shop.Status.OLD))
+        assert connection.execute(table.select()).scalar() is Theirs.OLD
+    engine.dispose()
+    for enum in (Theirs, Plain):
+        assert CharEnumField(enum).to_db_value(shop.Status.OLD, None) == "old"  # type: ignore[arg-type]
+
+
 class Collection:
     """What an ORM has for a relation: neither a list nor a sequence."""
 
@@ -228,12 +248,40 @@ def test_a_field_goes_by_its_own_name_and_by_the_one_in_python(shop: ModuleType)
         (ListOf(Scalar("int")), {}),
         (Scalar("str"), None),
         (Scalar("json"), {"a": "\ud800"}),
+        (Scalar("int", ge=1), 0),
+        (Scalar("int", lt=1), 1),
+        (Scalar("float", gt=0), 0.0),
+        (Scalar("str", min_length=1), ""),
+        (Scalar("str", max_length=2), "abc"),
+        (Scalar("str", pattern="^a"), "b"),
+        (Scalar("bytes", max_length=1), "YWE="),
+        (Scalar("decimal", max_digits=3, decimal_places=1), "100.0"),
+        (Scalar("decimal", max_digits=3, decimal_places=1), "1.05"),
+        (Scalar("decimal", ge="0.1"), "0"),
+        (Scalar("decimal"), "NaN"),
     ],
 )
-def test_a_default_of_another_type_is_left_to_the_database(kind: Any, value: Any) -> None:
+def test_a_default_that_does_not_fit_is_left_to_the_database(kind: Any, value: Any) -> None:
     text = rendered(source_of(FieldSpec("x", kind, default=Default("constant", value))))
     with imported(text) as module:
         assert module.ThingCreate().model_dump() == {}
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        (Scalar("int", ge=1, le=1), 1),
+        (Scalar("float"), "Infinity"),
+        (Scalar("decimal", max_digits=3, decimal_places=1), "99.90"),
+        (Scalar("decimal", max_digits=2, decimal_places=2), "0.05"),
+        (Scalar("str", min_length=1, max_length=1, pattern="^a"), "a"),
+    ],
+)
+def test_a_default_that_fits_is_one_that_can_be_sent(kind: Scalar, value: Any) -> None:
+    with imported(rendered(source_of(FieldSpec("x", kind, default=Default("constant", value))))) as module:
+        created = module.ThingCreate()
+        assert module.ThingCreate.model_validate_json(created.model_dump_json()) == created
+        assert "x" in created.model_dump()
 
 
 def test_a_default_that_is_nested_too_deeply_is_left_to_the_database() -> None:

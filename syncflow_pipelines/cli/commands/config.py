@@ -16,6 +16,7 @@ from syncflow_pipelines.config import (
     WebhookConfig,
     load_configuration,
     load_events,
+    load_flags,
     services_origin,
 )
 from syncflow_pipelines.errors import ConfigurationError
@@ -53,6 +54,7 @@ def check(invocation: Invocation, as_json: bool) -> int:
     warnings += [told for told in map(_missing_webhook_secret, events.webhooks) if told]
     warnings += overrides_not_servable(settings.home, connectors)
     warnings += overrides_of_nobody(settings.home, connectors)
+    warnings += load_flags(settings).names_of_nobody([one.name for one in named])
     origin = services_origin(settings)
     warnings += origin.notes
     if not any(path.exists() for path in (origin.path, *(settings.config_dir / name for name in FILES))):

@@ -4,7 +4,7 @@ import ast
 import io
 import re
 import tokenize
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -12,6 +12,8 @@ from syncflow_pipelines.schemas.components.document import MARK, class_name, fre
 
 _ENUMS: Final = frozenset({"Enum", "IntEnum", "StrEnum"})
 _OF_TEXTS: Final = frozenset({*dir(str), "name", "value", "mro"})
+_CLASS: Final = re.compile(r"^class (\w+)", re.MULTILINE)
+_BASE: Final = re.compile(r"^(class \w+\([^)]*?)\bBaseModel\b", re.MULTILINE)
 _MARKED: Final = re.compile(rf"\b{MARK}\w+")
 VARIANTS: Final = ("Create", "Update", "Response")
 
@@ -56,59 +58,65 @@ class Module:
 
 def taken_apart(text: str, names: Iterable[str]) -> Module:
     """The module with the components' classes under their own names, and every other class under a free one."""
-    finals = set(names)
     text = text.replace("\r\n", "\n").replace("\r", "\n")
-    tree = ast.parse(text)
-    renamed = _renamed(tree, finals)
-    body_at = next((node.lineno for node in tree.body if not isinstance(node, ast.Import | ast.ImportFrom)), None)
-    lines = _lines(text)
-    split = len(lines) if body_at is None else body_at - 1
-    body = _with_names("".join(lines[split:]), {**renamed, "BaseModel": "Component"})
-    body = _with_own_members(_without_hiding(body))
-    imports = "".join(line for line in lines[:split] if not line.startswith("#"))
-    return Module(imports, body, _classes(ast.parse(body)))
-
-
-def _lines(text: str) -> list[str]:
-    """As Python counts them: `splitlines` knows more ends of lines."""
-    return [f"{line}\n" for line in text.split("\n")]
-
-
-def _without_hiding(body: str) -> str:
-    """The source where no field has the name of a class that a field beside it holds: it would hide the class."""
+    first = _CLASS.search(text)
+    split = len(text) if first is None else first.start()
+    head = ast.parse(text[:split])
+    imports = "\n".join(ast.unparse(node) for node in head.body if isinstance(node, ast.Import | ast.ImportFrom))
+    imported = {
+        alias.asname or alias.name for node in head.body if isinstance(node, ast.ImportFrom) for alias in node.names
+    }
+    body = _with_names(text[split:], _renamed(_CLASS.findall(text), set(names), imported))
     tree = ast.parse(body)
-    names = {node.name for node in tree.body if isinstance(node, ast.ClassDef)}
-    lines = _lines(body)
-    for node in reversed([node for node in tree.body if isinstance(node, ast.ClassDef)]):
-        statements = [each for each in node.body if isinstance(each, ast.AnnAssign)]
-        held = {found.id for each in statements for found in ast.walk(each.annotation) if isinstance(found, ast.Name)}
-        taken = {ast.unparse(each.target) for each in statements}
-        for each in reversed(statements):
-            if isinstance(each.target, ast.Name) and each.target.id in held & names:
-                assert each.end_lineno is not None
-                lines[each.lineno - 1 : each.end_lineno] = [f"    {ast.unparse(_aliased(each, taken))}\n"]
-    return "".join(lines)
+    return Module(imports, _mended(body, tree), _classes(tree))
 
 
-def _with_own_members(body: str) -> str:
-    """The source where no member of an enumeration has the name of something that every text has, such as `title`."""
-    lines = _lines(body)
-    hiding: list[tuple[str, str]] = []
-    for node in ast.parse(body).body:
-        if not isinstance(node, ast.ClassDef) or not {ast.unparse(base) for base in node.bases} & _ENUMS:
-            continue
-        for each in node.body:
-            target = each.targets[0] if isinstance(each, ast.Assign) else None
-            if isinstance(target, ast.Name) and target.id in _OF_TEXTS:
-                line, end = lines[target.lineno - 1], target.end_col_offset or 0
-                lines[target.lineno - 1] = f"{line[:end]}_{line[end:]}"
-                hiding.append((node.name, target.id))
-    return _with_renamed_members("".join(lines), hiding)
+def _mended(body: str, tree: ast.Module) -> str:
+    """The source, and the tree with it, where nothing hides anything else.
+
+    A field may not have the name of a class that a field beside it holds, and a member of an enumeration not that of
+    something that every text has, such as `title`.
+    """
+    nodes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
+    lines = [f"{line}\n" for line in body.split("\n")]  # as Python counts them: `splitlines` knows more ends of lines
+    names = {node.name for node in nodes}
+    members = [member for node in nodes for member in _unhidden_members(node, lines)]
+    for node in reversed(nodes):
+        for statement in reversed(_unhidden_fields(node, names)):
+            assert statement.end_lineno is not None
+            lines[statement.lineno - 1 : statement.end_lineno] = [f"    {ast.unparse(statement)}\n"]
+    return _with_members("".join(lines), tree, members)
 
 
-def _with_renamed_members(body: str, members: list[tuple[str, str]]) -> str:
+def _unhidden_fields(node: ast.ClassDef, names: set[str]) -> list[ast.AnnAssign]:
+    """The fields that have been given another name, in their order."""
+    statements = [each for each in node.body if isinstance(each, ast.AnnAssign) and isinstance(each.target, ast.Name)]
+    taken = {ast.unparse(each.target) for each in statements}
+    if taken.isdisjoint(names):
+        return []
+    held = {found.id for each in statements for found in ast.walk(each.annotation) if isinstance(found, ast.Name)}
+    return [_aliased(each, taken) for each in statements if ast.unparse(each.target) in held & names]
+
+
+def _unhidden_members(node: ast.ClassDef, lines: list[str]) -> Iterator[tuple[str, str]]:
+    """The enumeration and the member for each that has been given another name in those lines."""
+    if not {base.id for base in node.bases if isinstance(base, ast.Name)} & _ENUMS:
+        return
+    for each in node.body:
+        target = each.targets[0] if isinstance(each, ast.Assign) else None
+        if isinstance(target, ast.Name) and target.id in _OF_TEXTS:
+            line, end = lines[target.lineno - 1], target.end_col_offset or 0
+            lines[target.lineno - 1] = f"{line[:end]}_{line[end:]}"
+            yield node.name, target.id
+
+
+def _with_members(body: str, tree: ast.Module, members: Collection[tuple[str, str]]) -> str:
+    """The source, and the tree with it, in which those members go by their other names."""
     if not members:
         return body
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and (ast.unparse(node.value), node.attr) in members:
+            node.attr += "_"
     written = re.compile("|".join(rf"\b{enum}\.{member}\b" for enum, member in members))
     return written.sub(lambda found: f"{found[0]}_", body)
 
@@ -129,22 +137,17 @@ def _aliased(statement: ast.AnnAssign, taken: set[str]) -> ast.AnnAssign:
     return statement
 
 
-def _renamed(tree: ast.Module, finals: set[str]) -> dict[str, str]:
+def _renamed(classes: Iterable[str], finals: set[str], imported: set[str]) -> dict[str, str]:
     """New names by those that the generator gave."""
-    taken = finals | {name + variant for name in finals for variant in VARIANTS}
-    taken |= {
-        alias.asname or alias.name for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names
-    }
+    taken = imported | finals | {name + variant for name in finals for variant in VARIANTS}
     renamed: dict[str, str] = {}
-    for node in tree.body:
-        if not isinstance(node, ast.ClassDef):
+    for name in classes:
+        plain = name.removeprefix(MARK)
+        if name.startswith(MARK) and plain in finals:
+            renamed[name] = plain
             continue
-        plain = node.name.removeprefix(MARK)
-        if node.name.startswith(MARK) and plain in finals and plain not in renamed.values():
-            renamed[node.name] = plain
-            continue
-        renamed[node.name] = _free_with_variants(class_name(node.name.replace(MARK, "")), taken)
-        taken |= {renamed[node.name] + variant for variant in ("", *VARIANTS)}
+        renamed[name] = _free_with_variants(class_name(name.replace(MARK, "")), taken)
+        taken |= {renamed[name] + variant for variant in ("", *VARIANTS)}
     return renamed
 
 
@@ -158,22 +161,23 @@ def _free_with_variants(wanted: str, taken: set[str]) -> str:
 
 
 def _with_names(text: str, renamed: Mapping[str, str]) -> str:
-    """The source with other names."""
-    lines = _lines(text)
+    """The source with other names, also where a class that is not there yet is named in quotes."""
+    others = {old: new for old, new in renamed.items() if old != new and not old.startswith(MARK)}
+    if others:
+        text = _with_plain_names(text, others)
+    text = _MARKED.sub(lambda found: renamed.get(found[0], found[0]), text)
+    return _BASE.sub(r"\1Component", text)
+
+
+def _with_plain_names(text: str, renamed: Mapping[str, str]) -> str:
+    """The source with other names for names that may be words of texts, too."""
+    lines = [f"{line}\n" for line in text.split("\n")]
     for token in reversed(list(tokenize.generate_tokens(io.StringIO(text).readline))):
-        row, begin = token.start
-        new = renamed.get(token.string, "") if token.type == tokenize.NAME else _quoted(token, renamed)
-        if new:
+        if token.type == tokenize.NAME and token.string in renamed:
+            row, begin = token.start
             line = lines[row - 1]
-            lines[row - 1] = line[:begin] + new + line[token.end[1] :]
+            lines[row - 1] = line[:begin] + renamed[token.string] + line[token.end[1] :]
     return "".join(lines)
-
-
-def _quoted(token: tokenize.TokenInfo, renamed: Mapping[str, str]) -> str:
-    """A text on one line that names classes before they are there; empty for any other."""
-    if token.type != tokenize.STRING or MARK not in token.string or token.start[0] != token.end[0]:
-        return ""
-    return _MARKED.sub(lambda found: renamed.get(found[0], found[0]), token.string)
 
 
 def _classes(tree: ast.Module) -> dict[str, ClassSource]:

@@ -1,5 +1,5 @@
 """The process that reads models: it holds the ORM, and forks for each request, so that nothing of one is left for the
-next. One line of JSON in, one out; the user's own output goes to standard error."""
+next. One line of JSON in, one out; the user's own output goes elsewhere."""
 
 import importlib
 import json
@@ -34,12 +34,12 @@ _PARENT_DEATH_SIGNAL = 1
 _CHILD_SUBREAPER = 36
 
 
-def main(kind: str) -> None:
-    """Answers until its input ends."""
-    requests, answers = os.dup(0), os.dup(1)
+def main(kind: str, answers: int) -> None:
+    """Answers until its input ends, through that descriptor."""
+    os.set_inheritable(answers, False)
+    requests = os.dup(0)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
-    os.dup2(2, 1)
     # what the user's code starts and leaves stays below this process, where it is found and ended
     _prctl(_CHILD_SUBREAPER, 1)
     reader, problem = _load(kind)

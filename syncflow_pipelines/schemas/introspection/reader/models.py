@@ -14,8 +14,14 @@ def refuse_namesakes(classes: Sequence[type[Any]]) -> None:
     for cls in classes:
         other = places.setdefault(cls.__name__, cls)
         if other is not cls:
-            message = f"two models are called {cls.__name__}: the other one is at {place_of(other)}"
-            raise ModelsFailure(message, place_of(cls))
+            raise ModelsFailure(_namesakes(other, cls), place_of(cls))
+
+
+def _namesakes(one: type[Any], other: type[Any]) -> str:
+    if place_of(one) != place_of(other):
+        return f"two models are called {one.__name__}: the other one is at {place_of(one)}"
+    names = f"{one.__module__} and {other.__module__}"
+    return f"{one.__name__} is imported twice, as {names}; say in python_path from which folder all import"
 
 
 def description_of(cls: type[Any], otherwise: str | None) -> str:
