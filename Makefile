@@ -8,6 +8,8 @@ PYTHON ?= python3
 TEST_WORKERS ?= 2
 # What to measure and how: make bench BENCH="--help"
 BENCH ?=
+# Seconds between two looks at what is no file; empty: settings.watch_interval
+INTERVAL ?= 300
 # A folder of OpenAPI documents: make specs-report SPECS=folder
 SPECS ?= ../shared/specs
 
@@ -54,7 +56,7 @@ auto-sync-all: setup ## both; a service that cannot be fetched does not keep the
 	@status=0; $(BIN)/syncflow specs fetch || status=$$?; $(BIN)/syncflow generate || status=$$?; exit $$status
 
 auto-sync-watch: setup ## fetch and generate whenever a spec changes, until Ctrl-C
-	@$(BIN)/syncflow specs watch --interval 300
+	@$(BIN)/syncflow specs watch $(if $(INTERVAL),--interval $(INTERVAL))
 
 auto-sync-dry-run: setup ## what would be generated
 	@$(BIN)/syncflow generate --dry-run

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
+from benchmarks.events import EVENTS
 from benchmarks.figures import FULL_ROWS, QUICK_ROWS, Benchmark, Options, Outcome
 from benchmarks.history import HISTORY
 from benchmarks.latency import LATENCY
@@ -20,11 +21,15 @@ from benchmarks.many import MANY
 from benchmarks.memory import MEMORY
 from benchmarks.processes import ChildFailed
 from benchmarks.rich import RICH
+from benchmarks.schemas import SCHEMAS
 from benchmarks.specs import SPECS
 from benchmarks.sync import SYNC
 from benchmarks.verification import RowsDiffer
+from benchmarks.watching import WATCH
 
-BENCHMARKS: tuple[Benchmark, ...] = (SYNC, MEMORY, LATENCY, MANY, RICH, HISTORY, LOAD, SPECS)
+BENCHMARKS: tuple[Benchmark, ...] = (
+    SYNC, MEMORY, LATENCY, MANY, RICH, HISTORY, LOAD, SPECS, EVENTS, WATCH, SCHEMAS,
+)  # fmt: skip
 RESULTS = Path(__file__).parent / "results"
 _ROUNDS = 3
 _ENDING = (signal.SIGINT, signal.SIGTERM)

@@ -89,7 +89,7 @@ def _large(home: Path, document: bytes) -> dict[str, Measured]:
 
 def _hundred(home: Path) -> dict[str, Measured]:
     specs = Specs()
-    specs.bodies = {f"service{at}": _document(12, f"Service {at}") for at in range(SERVICES)}
+    specs.bodies = {f"service{at}": specs_document(12, f"Service {at}") for at in range(SERVICES)}
     with specs.served() as url:
         _follow(home, url, list(specs.bodies), {"changed"}, generate=False)
         return {"hundred": _follow(home, url, list(specs.bodies), {"unchanged"}, generate=False)}
@@ -114,10 +114,13 @@ def _with_one_more(document: bytes) -> bytes:
 def _large_document(options: Options) -> bytes:
     if options.is_full and LARGE.exists():
         return LARGE.read_bytes()
-    return _document(options.scaled(OPERATIONS), "A large service", words="what this is for, told at length. " * 200)
+    return specs_document(
+        options.scaled(OPERATIONS), "A large service", words="what this is for, told at length. " * 200
+    )
 
 
-def _document(operations: int, title: str, words: str = "") -> bytes:
+def specs_document(operations: int, title: str, words: str = "") -> bytes:
+    """A document with so many operations; `words` stand wherever something is described."""
     schema = {"type": "object", "properties": {f"p{at}": {"type": "string", "description": words} for at in range(20)}}
     answer = {
         "200": {"description": "", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Row"}}}}

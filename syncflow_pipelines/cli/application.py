@@ -13,6 +13,7 @@ from syncflow_pipelines import __version__
 from syncflow_pipelines.cli.groups import LazyGroup
 from syncflow_pipelines.cli.interrupts import code_of_interruption
 from syncflow_pipelines.cli.invocation import Invocation
+from syncflow_pipelines.cli.parent import end_with_parent
 from syncflow_pipelines.errors import ConfigurationError, SyncflowError
 
 FAILED = 1
@@ -34,6 +35,7 @@ SUMMARIES = {
     "specs": "Fetch the OpenAPI documents of services, and see what changed.",
     "generate": "Generate MCP servers and resolvers from the specs that were fetched.",
     "schemas": "Generate Pydantic schemas from models, entities and OpenAPI components.",
+    "events": "List what happened, follow it, and see who was told of it.",
     "config": "Check the configuration, and show which parts are switched on.",
     "db": "Start, stop, migrate and find the database.",
 }
@@ -53,10 +55,17 @@ SUMMARIES = {
 @click.option("-v", "--verbose", count=True, help="Log to stderr what happens; -vv logs everything.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress and no notes on stderr, only errors.")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.option("--companion", is_flag=True, hidden=True, help="End when standard input does.")
 @click.version_option(__version__, "-V", "--version", prog_name="syncflow")
 @click.pass_obj
 def application(
-    invocation: Invocation, config_dir: Path | None, home: Path | None, verbose: int, quiet: bool, debug: bool
+    invocation: Invocation,
+    config_dir: Path | None,
+    home: Path | None,
+    verbose: int,
+    quiet: bool,
+    debug: bool,
+    companion: bool,
 ) -> None:
     """Keep PostgreSQL tables and code in step with the APIs that they come from.
 
@@ -79,11 +88,18 @@ def application(
       syncflow generate                 make MCP servers and resolvers of it
       syncflow mcp --list               which tools are there?
 
+    \b
+    Your own schemas, once config/schema_sync.yaml names what they are made from:
+      syncflow schemas sync --dry-run   what would they be?
+      syncflow schemas sync             generate them
+
     Tables go to stdout and everything else to stderr; --json prints one object a line.
     Exit codes: 0 done, 1 something failed, 2 usage or configuration; 130 and 143 ended by a signal.
     """
     invocation.verbosity = -1 if quiet else verbose
     invocation.debug = debug
+    if companion:
+        end_with_parent()
     # Children (the demo source, Dagster) find the same folders, because they read the environment.
     for variable, folder in (("SYNCFLOW_CONFIG_DIR", config_dir), ("SYNCFLOW_HOME", home)):
         if folder is not None:

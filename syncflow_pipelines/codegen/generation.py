@@ -6,7 +6,7 @@ a child process before they replace the old ones; where that fails the old ones 
 
 import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from syncflow_pipelines.codegen import package
 from syncflow_pipelines.codegen.building import ServiceBuild, with_measured
 from syncflow_pipelines.codegen.manifest import Entry, Manifest, OwnedFile, ToolSizes, read_manifest
 from syncflow_pipelines.codegen.reports import GenerationReport, ServiceReport
-from syncflow_pipelines.codegen.verification import Verifier
+from syncflow_pipelines.codegen.verification import Verifier, never
 from syncflow_pipelines.config.services import Component, ServiceConfig, Services, ServiceSettings
 from syncflow_pipelines.errors import GenerationFailed, SpecError
 from syncflow_pipelines.openapi.model import Spec
@@ -30,7 +30,8 @@ def generate(
     only: Collection[str] = (),
     force: bool = False,
     dry_run: bool = False,
-    verifier: Callable[[], Verifier] = Verifier,
+    cancelled: Callable[[], bool] = never,
+    verifier: Callable[[], AbstractContextManager[Verifier]] | None = None,
 ) -> GenerationReport:
     """Brings the generated package in step with the specs, which are named by their services.
 
@@ -39,10 +40,14 @@ def generate(
     `force` generates what has not changed and overwrites what people have edited. A dry run writes nothing, and reports
     what would be.
 
-    Raises `GenerationFailed` where the folder cannot be written to, or its `__init__.py` or manifest is not ours.
+    Raises `GenerationFailed` where the folder cannot be written to, or its `__init__.py` or manifest is not ours, and
+    `SyncCancelled` once `cancelled()` says so.
     """
     folder = services.settings.generated_dir
-    with nullcontext() if dry_run else package.locked(folder), verifier() as examining:
+    with (
+        nullcontext() if dry_run else package.locked(folder, cancelled),
+        verifier() if verifier else Verifier(cancelled=cancelled) as examining,
+    ):
         manifest = read_manifest(folder)
         if not force and package.touched(folder, [package.INIT]):
             raise GenerationFailed(f"{folder / package.INIT} is not what was generated; move it away, or use --force")

@@ -1,10 +1,12 @@
 """Code from the specs that are kept: what the commands, Dagster's assets and the demo call."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
+from contextlib import AbstractContextManager
 
 from syncflow_pipelines.codegen.generation import generate
 from syncflow_pipelines.codegen.reports import GenerationReport, ServiceReport
 from syncflow_pipelines.codegen.telling import tell_generated
+from syncflow_pipelines.codegen.verification import Verifier, never
 from syncflow_pipelines.config import (
     Component,
     ServiceConfig,
@@ -27,6 +29,8 @@ def generate_kept(
     force: bool = False,
     dry_run: bool = False,
     database: Database | None = None,
+    cancelled: Callable[[], bool] = never,
+    verifier: Callable[[], AbstractContextManager[Verifier]] | None = None,
 ) -> GenerationReport:
     """As `generate`, from the specs that were fetched; with a database, what was generated is published there.
 
@@ -46,7 +50,10 @@ def generate_kept(
             failed.append(ServiceReport(service.name, "failed", error=_cause(error)))
     generated: tuple[ServiceReport, ...] = ()
     if specs or services.settings.generated_dir.exists():  # a folder is made only for something that goes into it
-        generated = generate(services, specs, only=only, force=force, dry_run=dry_run).services
+        report = generate(
+            services, specs, only=only, force=force, dry_run=dry_run, cancelled=cancelled, verifier=verifier
+        )
+        generated = report.services
     if database is not None and services.settings.enable_event_bus and not dry_run:
         current = {one.service for one in generated if one.status in ("generated", "unchanged")}
         checksums = {name: spec.checksum for name, spec in specs.items() if name in current}

@@ -1,35 +1,39 @@
 """The folder of generated modules: what is written into it, and what is not overwritten."""
 
-import fcntl
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Final
 
 from syncflow_pipelines.codegen.manifest import NAME, Entry, Manifest, dump_manifest
 from syncflow_pipelines.codegen.rendering import render
 from syncflow_pipelines.codegen.seal import SPEC_NAME, is_untouched
+from syncflow_pipelines.codegen.verification import never
 from syncflow_pipelines.errors import GenerationFailed
+from syncflow_pipelines.files import locking
 from syncflow_pipelines.files.sealing import seal
 
 _TEMPORARY = ".syncflow-"
 INIT = "__init__.py"
+PATIENCE_S: Final = 600.0
+"""How long others may generate into the folder; hundreds of services take minutes."""
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """The folder, made if need be, while no other process generates into it."""
+def locked(folder: Path, cancelled: Callable[[], bool] = never) -> Iterator[None]:
+    """The folder, made if need be, while no other process or thread generates into it.
+
+    Raises `GenerationFailed` where it cannot be written to, `SyncflowError` where another one has been generating for
+    longer than the largest spec takes, and `SyncCancelled`.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(folder, os.O_RDONLY)
     except OSError as error:
         raise GenerationFailed(f"{folder} cannot be written to ({error.strerror}); mend `generated_dir`") from error
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    with locking.locked(folder, cancelled, PATIENCE_S):
         yield
-    finally:
-        os.close(descriptor)
 
 
 def tidy(folder: Path, manifest: Manifest) -> None:

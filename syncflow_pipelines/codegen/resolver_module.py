@@ -31,6 +31,7 @@ def render_resolver(
         spec_digest=spec_digest,
         mode=service.rest.mode,
         timeout_s=float(service.rest.timeout_s),
+        allowed_hosts=tuple(service.rest.allowed_hosts),
         auth=None if auth is None else dict(auth),
         dotenv_files=tuple(dotenv_files),
         ca_file=ca_file,

@@ -5,13 +5,16 @@ import queue
 import subprocess
 import sys
 import threading
+import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
-from syncflow_pipelines.errors import GenerationFailed
+from syncflow_pipelines.codegen.verification_child import WARM
+from syncflow_pipelines.errors import GenerationFailed, SyncCancelled
 
 Json = Any
 
@@ -25,14 +28,37 @@ from syncflow_pipelines.codegen.verification_child import main
 main()
 """
 _SHOWN_LINES = 5
+_LOOK_S = 0.2
+"""How long a wait goes on without a look at whether it was cancelled."""
+
+
+def never() -> bool:
+    """Nobody cancels."""
+    return False
 
 
 class Verifier:
     """The child process, started when it is needed, and anew after it was killed."""
 
-    def __init__(self, timeout_s: float = TIMEOUT_S) -> None:
+    def __init__(self, timeout_s: float = TIMEOUT_S, cancelled: Callable[[], bool] = never) -> None:
         self._timeout_s = timeout_s
+        self._cancelled = cancelled
         self._child: _Child | None = None
+
+    def warm_up(self) -> None:
+        """Starts the child, which imports by itself what modules need, so that the next examination is quick."""
+        if self._child is None or not self._child.is_alive:
+            self._end()
+            self._child = _Child(is_warm=True)
+
+    def kept(self) -> AbstractContextManager["Verifier"]:
+        """Itself, for a generation that leaves the child running for the next one."""
+        return nullcontext(self)
+
+    @property
+    def child_pid(self) -> int | None:
+        """The child's process; None where it has not been needed."""
+        return self._child.pid if self._child is not None else None
 
     def __enter__(self) -> Self:
         return self
@@ -45,13 +71,14 @@ class Verifier:
     def examine(self, parent: Path, package: str, mcp: str | None, resolver: str | None) -> Mapping[str, Json]:
         """`tools` and `list_bytes` of the MCP server, if there is one.
 
-        Raises `GenerationFailed` where a module cannot be imported or used, or takes too long.
+        Raises `GenerationFailed` where a module cannot be imported or used, or takes too long, and `SyncCancelled`.
         """
         task = {"parent": str(parent), "package": package, "mcp": mcp, "resolver": resolver}
-        if self._child is None:
+        if self._child is None or not self._child.is_alive:
+            self._end()
             self._child = _Child()
         try:
-            answer = self._child.ask(task, self._timeout_s)
+            answer = self._child.ask(task, self._timeout_s, self._cancelled)
         except queue.Empty:
             self._end()
             raise GenerationFailed(
@@ -72,9 +99,9 @@ class Verifier:
 
 
 class _Child:
-    def __init__(self) -> None:
+    def __init__(self, *, is_warm: bool = False) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-c", _START, str(_ROOT)],
+            [sys.executable, "-P", "-c", _START, str(_ROOT), *([WARM] if is_warm else [])],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -93,16 +120,37 @@ class _Child:
         for reader in self._readers:
             reader.start()
 
-    def ask(self, task: Json, timeout_s: float) -> Json:
-        """The answer; None where the process has ended. Raises `queue.Empty` where none comes in time."""
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def is_alive(self) -> bool:
+        return self._process.poll() is None
+
+    def ask(self, task: Json, timeout_s: float, cancelled: Callable[[], bool]) -> Json:
+        """The answer; None where the process has ended.
+
+        Raises `queue.Empty` where none comes in time, and `SyncCancelled`.
+        """
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(json.dumps(task) + "\n")
             self._process.stdin.flush()
         except OSError:
             return None
-        line = self._answers.get(timeout=timeout_s)
+        line = self._answer(time.monotonic() + timeout_s, cancelled)
         return None if line is None else json.loads(line)
+
+    def _answer(self, ends_at: float, cancelled: Callable[[], bool]) -> str | None:
+        while True:
+            try:
+                return self._answers.get(timeout=_LOOK_S)
+            except queue.Empty:
+                if cancelled():
+                    raise SyncCancelled("stopped while generated modules were tried; the old ones stand") from None
+                if time.monotonic() > ends_at:
+                    raise
 
     def last_words(self) -> str:
         """The end of what it wrote to standard error."""

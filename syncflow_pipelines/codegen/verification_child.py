@@ -8,18 +8,35 @@ import gc
 import json
 import os
 import sys
+from contextlib import suppress
 from importlib import import_module, invalidate_caches
-from typing import Any, TextIO
+from typing import Any, Final, TextIO
 
 Json = Any
+
+WARM: Final = "warm"
+"""The argument with which it imports at once what every module imports."""
+_IMPORTED_BY_MODULES: Final = (
+    "fastmcp",
+    "syncflow_pipelines.codegen.runtime.mcp_server",
+    "syncflow_pipelines.codegen.runtime.resolver",
+)
 
 
 def main() -> None:
     """Answers until its input ends."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
+    if WARM in sys.argv:
+        _warm_up()
     for line in sys.stdin:
         _answer(json.loads(line), answers)
+
+
+def _warm_up() -> None:
+    for name in _IMPORTED_BY_MODULES:
+        with suppress(ImportError):  # the resolver's packages are an extra: who needs them is told in its turn
+            import_module(name)
 
 
 def _answer(task: Json, answers: TextIO) -> None:

@@ -2,8 +2,8 @@
 
 `load_settings()` says what holds for all of SyncFlow, `load_connectors(settings)` which sources it reads from,
 `load_services(settings)` whose OpenAPI specs it follows, `load_schema_sync(settings)` what schemas are generated from,
-`load_flags(settings)` which of its parts are switched off, and `check_configuration(settings)` what a person wants to
-know before any of it is used.
+`load_flags(settings)` which of its parts are switched off, `load_events(settings)` who is told of events, and
+`check_configuration(settings)` what a person wants to know before any of it is used.
 """
 
 from syncflow_pipelines.config.auth import Auth, BearerAuth, HeaderAuth, NoAuth
@@ -13,6 +13,9 @@ from syncflow_pipelines.config.connectors import ConnectorConfig, EntityOverride
 from syncflow_pipelines.config.connectors_file import load_connectors
 from syncflow_pipelines.config.database_url import without_secrets
 from syncflow_pipelines.config.environment import Environment
+from syncflow_pipelines.config.events import EventsConfig, WebhookConfig
+from syncflow_pipelines.config.events_file import FILE_NAME as EVENTS_FILE
+from syncflow_pipelines.config.events_file import load_events
 from syncflow_pipelines.config.flag_variables import SaidFlag, flag_variable
 from syncflow_pipelines.config.flags import Flag, FlagRule, Flags
 from syncflow_pipelines.config.flags_file import FILE_NAME as FLAGS_FILE
@@ -32,10 +35,11 @@ from syncflow_pipelines.config.services import (
     StartCommand,
 )
 from syncflow_pipelines.config.services_file import FILE_NAME as SERVICES_FILE
-from syncflow_pipelines.config.services_file import ServicesOrigin, load_services, services_origin
+from syncflow_pipelines.config.services_file import ServicesOrigin, load_services, service_files, services_origin
 from syncflow_pipelines.config.settings import Settings, load_settings
 
 __all__ = [
+    "EVENTS_FILE",
     "FLAGS_FILE",
     "SCHEMA_SYNC_FILE",
     "SERVICES_FILE",
@@ -47,6 +51,7 @@ __all__ = [
     "EntityOverride",
     "EntitySettings",
     "Environment",
+    "EventsConfig",
     "FallbackSpec",
     "Flag",
     "FlagRule",
@@ -66,6 +71,7 @@ __all__ = [
     "ServicesOrigin",
     "Settings",
     "StartCommand",
+    "WebhookConfig",
     "check_configuration",
     "choose_connectors",
     "choose_services",
@@ -73,10 +79,12 @@ __all__ = [
     "flag_variable",
     "load_configuration",
     "load_connectors",
+    "load_events",
     "load_flags",
     "load_schema_sync",
     "load_services",
     "load_settings",
+    "service_files",
     "services_origin",
     "undiscovered",
     "without_secrets",

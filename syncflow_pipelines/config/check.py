@@ -5,10 +5,12 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from syncflow_pipelines.config import connectors_file, flags_file, schema_sync_file, services_file
-from syncflow_pipelines.config.auth import Auth, BearerAuth, HeaderAuth, NoAuth
+from syncflow_pipelines.config import connectors_file, events_file, flags_file, schema_sync_file, services_file
+from syncflow_pipelines.config.auth import Auth, BearerAuth, HeaderAuth, NoAuth, SecretSource
 from syncflow_pipelines.config.connectors import ConnectorConfig, EntityOverride
 from syncflow_pipelines.config.connectors_file import load_connectors
+from syncflow_pipelines.config.events import EventsConfig, WebhookConfig
+from syncflow_pipelines.config.events_file import load_events
 from syncflow_pipelines.config.explanations import one_of
 from syncflow_pipelines.config.flags import Flags
 from syncflow_pipelines.config.flags_file import load_flags
@@ -29,6 +31,7 @@ _FILES: Mapping[Callable[[Settings], object], str] = {
     load_services: services_file.FILE_NAME,
     load_schema_sync: schema_sync_file.FILE_NAME,
     load_flags: flags_file.FILE_NAME,
+    load_events: events_file.FILE_NAME,
 }
 
 
@@ -53,12 +56,14 @@ def check_configuration(settings: Settings) -> tuple[ConfigurationFact, ...]:
     services, more = _loaded(load_services, settings)
     flags, wrong_flags = _loaded(load_flags, settings)
     schemas, most = _loaded(load_schema_sync, settings)
+    events, wrong_events = _loaded(load_events, settings)
     return (
         *_environment(settings),
         *(mistakes or _connectors_file(settings, connectors or ())),
         *(more or _services_file(settings, services)),
         *(wrong_flags or _flags_file(settings, flags)),
         *(most or _schemas_file(settings, schemas)),
+        *(wrong_events or _events_file(settings, events)),
         *_lost_services(settings, connectors or (), services),
         *_lost_sources(settings, connectors, services, schemas),
     )
@@ -70,11 +75,13 @@ def load_configuration(settings: Settings) -> tuple[tuple[ConnectorConfig, ...],
     services, wrong_services = _loaded(load_services, settings)
     schemas, wrong_schemas = _loaded(load_schema_sync, settings)
     _, wrong_flags = _loaded(load_flags, settings)
+    _, wrong_events = _loaded(load_events, settings)
     facts = (
         *wrong_connectors,
         *wrong_services,
         *wrong_schemas,
         *wrong_flags,
+        *wrong_events,
         *_lost_services(settings, connectors or (), services),
         *_lost_sources(settings, connectors, services, schemas),
     )
@@ -119,7 +126,7 @@ def _connectors_file(settings: Settings, connectors: Sequence[ConnectorConfig]) 
         yield ConfigurationFact(str(path), "warning", "not there, so there are no connectors")
     for connector in connectors:
         yield ConfigurationFact(f"connector {connector.name}", "ok", _state(connector.enabled), _details(connector))
-        yield from _secret(connector.name, connector.auth)
+        yield from _secret(connector.name, connector.auth.secret(), connector.auth.headers)
         yield from _certificates(connector.name, connector.ca_file)
 
 
@@ -133,7 +140,7 @@ def _services_file(settings: Settings, services: Services | None) -> Iterator[Co
     yield from (ConfigurationFact(str(path), "warning", note) for note in notes)
     for service in services.services:
         yield ConfigurationFact(f"service {service.name}", "ok", _state(service.enabled), _service_details(service))
-        yield from _secret(service.name, service.auth)
+        yield from _secret(service.name, service.auth.secret(), service.auth.headers)
         yield from _certificates(service.name, service.ca_file)
 
 
@@ -141,6 +148,18 @@ def _flags_file(settings: Settings, flags: Flags | None) -> Iterator[Configurati
     path = settings.config_dir / flags_file.FILE_NAME
     if flags is not None and is_file(path):
         yield ConfigurationFact(str(path), "ok", f"read, {len(flags.rules)} flags")
+
+
+def _events_file(settings: Settings, events: EventsConfig | None) -> Iterator[ConfigurationFact]:
+    path = settings.config_dir / events_file.FILE_NAME
+    if events is None or not is_file(path):
+        return  # nobody needs one
+    details = {name: str(getattr(events, name)) for name in ("retention_days", "undelivered_retention_days")}
+    yield ConfigurationFact(str(path), "ok", f"read, {len(events.webhooks)} webhooks", details)
+    for webhook in events.webhooks:
+        yield ConfigurationFact(webhook.subscriber, "ok", _state(webhook.enabled), _webhook_details(webhook))
+        yield from _secret(webhook.subscriber, webhook.secret, webhook.secret.read)
+        yield from _certificates(webhook.subscriber, webhook.ca_file)
 
 
 def _lost_services(
@@ -207,13 +226,12 @@ def _state(enabled: bool) -> str:
     return "enabled" if enabled else "disabled"
 
 
-def _secret(name: str, auth: Auth) -> Iterator[ConfigurationFact]:
-    source = auth.secret()
+def _secret(name: str, source: SecretSource | None, read: Callable[[], object]) -> Iterator[ConfigurationFact]:
     if source is None:
         return
     subject = f"secret of {name}"
     try:
-        auth.headers()
+        read()
     except ConfigurationError as error:
         yield ConfigurationFact(subject, "warning", str(error))
     else:
@@ -252,6 +270,17 @@ def _service_details(service: ServiceConfig) -> dict[str, str]:
         "start_command": service.start_command.command if service.start_command else None,
     }
     return {name: text for name, text in details.items() if text}
+
+
+def _webhook_details(webhook: WebhookConfig) -> dict[str, str]:
+    return {
+        "url": webhook.url,
+        "types": ", ".join(webhook.types) or "all",
+        "secret": f"in {webhook.secret}",
+        "headers": ", ".join(webhook.headers) or "none",
+        "timeout_s": f"{webhook.timeout_s:g}",
+        "max_attempts": str(webhook.max_attempts),
+    }
 
 
 def _rule(rule: OperationRule) -> str:

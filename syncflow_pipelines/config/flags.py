@@ -1,6 +1,6 @@
 """Feature flags, and what `flags.yaml` says of them."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -61,3 +61,12 @@ class Flags:
     """Of the flags that the file names."""
     provider: str | None = None
     """`module:factory` of an OpenFeature provider that is asked instead."""
+
+    def names_of_nobody(self, known: Collection[str]) -> list[str]:
+        """A sentence for each exception that is made for something else than the known services and connectors."""
+        return [
+            f"flags.yaml:{rule.line}: {flag} makes an exception for '{name}', which is no service or connector"
+            for flag, rule in self.rules.items()
+            if flag in (Flag.AUTO_SYNC, Flag.ENTITY_SYNC)
+            for name in sorted((rule.on_for | rule.off_for) - set(known))
+        ]

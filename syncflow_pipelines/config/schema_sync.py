@@ -45,6 +45,8 @@ class SchemaSourceConfig:
     template_dir: Path | None = None
     """Templates that go before SyncFlow's own; none for `openapi`."""
     enabled: bool = True
+    database_url_env: str | None = None
+    """The variable that holds the URL of the models' database, to compare their tables with; secret, so never here."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from syncflow_pipelines.config.schema_sync_variables import (
     SchemaSyncVariables,
     read_schema_sync_variables,
 )
-from syncflow_pipelines.config.section import FilePath, Section, Switch, Text, matching, number, refused
+from syncflow_pipelines.config.section import FilePath, Section, Switch, Text, VariableName, matching, number, refused
 from syncflow_pipelines.config.settings import Settings, load_settings
 
 FILE_NAME = "schema_sync.yaml"
@@ -59,27 +59,30 @@ class SourceSection(Section):
     name: Name = Field(description="a name")
     output: Module | None = None
     manual_schema_path: FilePath | None = None
-    variants: Annotated[list[Variant], AfterValidator(_filled)] = Field(default_factory=lambda: list(VARIANTS))
     include: list[Pattern] = Field(default_factory=list)
     exclude: list[Pattern] = Field(default_factory=list)
-    write_only: list[Pattern] | None = None
     enabled: Switch = True
 
 
-class ModelsSection(SourceSection):
+class VariantsSection(SourceSection):
+    variants: Annotated[list[Variant], AfterValidator(_filled)] = Field(default_factory=lambda: list(VARIANTS))
+    write_only: list[Pattern] | None = None
+    template_dir: FilePath | None = None
+
+
+class ModelsSection(VariantsSection):
     type: Literal["tortoise", "sqlalchemy", "auto"]
     models_path: FilePath = Field(description="the folder of the models")
     python: FilePath | None = None
     python_path: list[FilePath] = Field(default_factory=list)
-    template_dir: FilePath | None = None
     timeout_s: Annotated[float, number(0.1, 3600)] = 30.0
     relations: Switch = False
+    database_url_env: VariableName | None = None
 
 
-class ConnectorSection(SourceSection):
+class ConnectorSection(VariantsSection):
     type: Literal["connector"]
     connector: Name | None = None
-    template_dir: FilePath | None = None
 
 
 class OpenapiSection(SourceSection):
@@ -143,22 +146,22 @@ def _settings(section: SettingsSection, said: SchemaSyncVariables, settings: Set
 def _source(
     said: ModelsSection | ConnectorSection | OpenapiSection, in_force: SchemaSyncSettings, settings: Settings
 ) -> SchemaSourceConfig:
+    lists = {name: tuple(value) for name, value in dict(said).items() if isinstance(value, list)}
     values: dict[str, Any] = {
         **dict(said),
-        **{name: tuple(getattr(said, name)) for name in ("variants", "include", "exclude")},
-        "write_only": None if said.write_only is None else tuple(said.write_only),
+        **lists,
         "output": from_project(said.output, settings) or in_force.generated_dir / default_output(said.name),
         "manual_schema_path": from_project(said.manual_schema_path, settings),
     }
+    if isinstance(said, VariantsSection):
+        values["template_dir"] = from_project(said.template_dir, settings)
     match said:
         case ModelsSection():
             values["models_path"] = from_project(said.models_path, settings)
             values["python"] = from_project(said.python, settings)
-            values["template_dir"] = from_project(said.template_dir, settings)
             values["python_path"] = tuple(absolute(path, settings.project_dir) for path in said.python_path)
         case ConnectorSection():
             values["connector"] = said.connector or said.name
-            values["template_dir"] = from_project(said.template_dir, settings)
         case OpenapiSection():
             values["service"] = said.service or said.name
     return SchemaSourceConfig(**values)
@@ -171,7 +174,8 @@ def default_output(name: str) -> str:
 
 def _models(schemas: SchemaSync, said: SchemaSyncVariables, settings: Settings) -> SchemaSourceConfig:
     """The source of the environment; what that does not say is as the file says it of a source of that name."""
-    known = {source.name: source for source in schemas.sources}.get(MODELS)
+    of_models = (source for source in schemas.sources if source.models_path is not None)
+    known = {source.name: source for source in of_models}.get(MODELS)
     kept: dict[str, Any] = {name: getattr(known, name) for name in SchemaSourceConfig.__slots__} if known else {}
     manual = absolute(MANUAL_SCHEMA_PATH, settings.project_dir)
     defaults: dict[str, Any] = {

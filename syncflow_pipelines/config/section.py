@@ -91,11 +91,15 @@ def _file_path(value: object) -> Path:
 
 
 def _http_url(value: object) -> str:
+    return _exact_url(value).rstrip("/")
+
+
+def _exact_url(value: object) -> str:
     expected = "a URL such as https://erp.example.com, without user name, password, query or fragment"
     scheme, netloc, path = _http_parts(value, expected)
     if "@" in netloc:
         raise refused(expected, "a URL with a user name or a password")
-    return f"{scheme}://{netloc}{path.rstrip('/')}"
+    return f"{scheme}://{netloc}{path}"
 
 
 def _proxy_url(value: object) -> str:
@@ -130,6 +134,8 @@ FilePath = Annotated[Path, BeforeValidator(_file_path)]
 """A path as it was written; the loader of the file decides what it is relative to."""
 HttpUrl = Annotated[str, BeforeValidator(_http_url)]
 """Without a trailing slash."""
+ExactUrl = Annotated[str, BeforeValidator(_exact_url)]
+"""With its path as it was written."""
 ProxyUrl = Annotated[str, BeforeValidator(_proxy_url)]
 """With its scheme, `http` where none was written; it may hold a password."""
 VariableName = Annotated[

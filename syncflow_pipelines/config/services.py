@@ -58,6 +58,9 @@ class RestOptions:
     mode: Literal["forward", "validate"] = "forward"
     """`validate`: a request is held against the spec before it is passed on."""
     timeout_s: float = 300.0
+    allowed_hosts: tuple[str, ...] = ()
+    """Names that the resolver answers to, beside addresses and `localhost`: `*.example.com` for all below it, `*` for
+    every one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,19 +136,22 @@ class ServiceSettings:
     auto_regenerate: bool = True
     """Whether a changed spec is generated anew without being asked."""
     watch_mode: bool = False
-    """As `on_startup`, `enable_event_bus` and `log_level`: taken from the file, and changes nothing so far."""
+    """Whether specs are followed closely without being asked: beside Dagster, and after the sync at a start."""
     watch_interval: int = 300
     """Seconds between two looks at what is no file."""
     debounce_ms: int = 500
     """How long a spec file has to be quiet after a change before it is read."""
     on_startup: bool = True
+    """Whether an application of one's own syncs when it starts."""
     on_change_only: bool = True
     """False: whoever asks for the generation of a service has it, changed or not."""
     enable_connexion: bool = True
     enable_fastmcp: bool = True
     enable_event_bus: bool = True
+    """Whether it is published that a spec changed or that code was generated."""
     health_check_before_sync: bool = False
     log_level: LogLevel = "INFO"
+    """Of what SyncFlow logs in an application of one's own."""
     concurrency: int = 16
     """Requests to all services together at the same time."""
     acknowledged: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)

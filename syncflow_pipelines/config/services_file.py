@@ -21,6 +21,7 @@ from syncflow_pipelines.config.auth_sections import (
 from syncflow_pipelines.config.document import EACH, read_document, select
 from syncflow_pipelines.config.explanations import Explanation, explanations
 from syncflow_pipelines.config.mistakes import Location, path_text
+from syncflow_pipelines.config.oats import FILE_NAMES as OATS_FILES
 from syncflow_pipelines.config.oats import OatsConfig, oats_file, read_oats
 from syncflow_pipelines.config.paths import absolute
 from syncflow_pipelines.config.section import (
@@ -93,6 +94,13 @@ HostName = Annotated[
         "a host such as specs.example.com or specs.example.com:8443, without https:// and path",
     ),
 ]
+AllowedHost = Annotated[
+    str,
+    matching(
+        r"\*|(?:\*\.)?[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?",
+        "a host such as api.example.com, *.example.com or *, without https:// and port",
+    ),
+]
 Prose = Annotated[str, matching(r"(?s:[^\x00\ud800-\udfff]{0,4000})", "text of 4,000 characters or less")]
 Digest = Annotated[str, matching(r"[0-9a-f]{64}", "the digest of a contract, 64 hexadecimal digits in lower case")]
 
@@ -121,6 +129,7 @@ class McpSection(Section):
 class RestSection(Section):
     mode: Literal["forward", "validate"] = "forward"
     timeout_s: Timeout = 300.0
+    allowed_hosts: list[AllowedHost] = Field(default_factory=list)
 
 
 class ServiceSection(Section):
@@ -190,6 +199,11 @@ def load_services(settings: Settings) -> Services:
     return services_of(section, settings)
 
 
+def service_files(settings: Settings) -> tuple[Path, ...]:
+    """The files that decide what `load_services` gives, whether they are there or not."""
+    return (settings.config_dir / FILE_NAME, *(settings.project_dir / name for name in OATS_FILES))
+
+
 @dataclass(frozen=True, slots=True)
 class ServicesOrigin:
     """Which file says what services there are."""
@@ -245,7 +259,7 @@ def _service(said: ServiceSection, settings: Settings) -> ServiceConfig:
         exclude=_rules(said.exclude),
         ref_hosts=tuple(host.lower() for host in said.ref_hosts),
         mcp=McpOptions(**{**dict(said.mcp), "forward_headers": tuple(said.mcp.forward_headers)}),
-        rest=RestOptions(**dict(said.rest)),
+        rest=RestOptions(**{**dict(said.rest), "allowed_hosts": tuple(map(str.lower, said.rest.allowed_hosts))}),
         timeout_s=said.timeout_s,
         ca_file=from_project(said.ca_file, settings),
         start_command=StartCommand(said.start_command, path) if said.start_command else None,

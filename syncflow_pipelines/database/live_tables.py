@@ -8,13 +8,20 @@ from typing import Final
 import psycopg
 from psycopg import sql
 
-from syncflow_pipelines.database.url import connect_error
+from syncflow_pipelines.database.pool import Database
+from syncflow_pipelines.database.url import connect_error, describe, one_line
 from syncflow_pipelines.errors import DatabaseError
 
 CONNECT_TIMEOUT_S: Final = 10
 LOOK_TIMEOUT_S: Final = 10.0
 """For reading through a table."""
 
+_UNREADABLE: Final = (
+    psycopg.errors.QueryCanceled,
+    psycopg.errors.InsufficientPrivilege,
+    psycopg.errors.UndefinedTable,  # somebody was quicker
+    psycopg.errors.UndefinedColumn,
+)
 _URL_SCHEMES: Final = ("postgresql://", "postgres://")
 
 # A name without a schema is looked up as the role would; a domain counts as what it rests on.
@@ -56,53 +63,54 @@ class LiveColumn:
     is_nullable: bool
     is_filled: bool
     """Whether the database makes a value where none is given."""
-    labels: tuple[str, ...] = ()
+    labels: Sequence[str] = ()
     """Of an enumerated type."""
 
 
-def live_columns(
-    connection: psycopg.Connection, tables: Sequence[TableName]
-) -> Mapping[TableName, tuple[LiveColumn, ...]]:
-    """The columns of those tables that exist, in order."""
-    found: dict[TableName, list[LiveColumn]] = {}
-    names = [schema for schema, _ in tables], [name for _, name in tables]
-    for schema, name, column, pg_type, base, is_array, is_nullable, is_filled, labels in connection.execute(
-        _COLUMNS, names
-    ):
-        found.setdefault((schema, name), []).append(
-            LiveColumn(column, pg_type, base, is_array, is_nullable, is_filled, tuple(labels))
-        )
-    return {table: tuple(columns) for table, columns in found.items()}
+@dataclass(frozen=True, slots=True)
+class TableLook:
+    """Looks at tables, in one transaction that changes nothing."""
 
+    connection: psycopg.Connection
 
-def columns_with_null(
-    connection: psycopg.Connection, table: TableName, columns: Collection[str], timeout_s: float = LOOK_TIMEOUT_S
-) -> frozenset[str] | None:
-    """Those of the columns in which some row has NULL; `None` where the table could not be read through in time.
+    def columns(self, tables: Sequence[TableName]) -> Mapping[TableName, tuple[LiveColumn, ...]]:
+        """The columns of those tables that exist, in order."""
+        found: dict[TableName, list[LiveColumn]] = {}
+        names = [schema for schema, _ in tables], [name for _, name in tables]
+        for schema, name, *column in self.connection.execute(_COLUMNS, names):
+            found.setdefault((schema, name), []).append(LiveColumn(*column))
+        return {table: tuple(columns) for table, columns in found.items()}
 
-    The transaction of the connection goes on in either case.
-    """
-    schema, name = table
-    looks = [_HOLDS_NULL.format(column=sql.Identifier(column)) for column in columns]
-    query = _NULLS.format(
-        looks=sql.SQL(", ").join(looks), table=sql.Identifier(*([schema, name] if schema else [name]))
-    )
-    try:
-        with connection.transaction():
-            connection.execute(_TIMEOUT, (f"{timeout_s * 1000:.0f}",))
-            row = connection.execute(query).fetchone()
-            connection.execute(_TIMEOUT, ("0",))
-    except (psycopg.errors.QueryCanceled, psycopg.errors.InsufficientPrivilege):
-        return None
-    assert row is not None
-    return frozenset(column for column, holds in zip(columns, row, strict=True) if holds)
+    def with_null(
+        self, table: TableName, columns: Collection[str], timeout_s: float = LOOK_TIMEOUT_S
+    ) -> frozenset[str] | None:
+        """Those of the columns in which some row has NULL; None where the table cannot be read, or not in time."""
+        looks = [_HOLDS_NULL.format(column=sql.Identifier(column)) for column in columns]
+        query = _NULLS.format(looks=sql.SQL(", ").join(looks), table=sql.Identifier(*filter(None, table)))
+        try:
+            with self.connection.transaction():
+                self.connection.execute(_TIMEOUT, (f"{timeout_s * 1000:.0f}",))
+                row = self.connection.execute(query).fetchone()
+        except _UNREADABLE:
+            return None
+        finally:
+            self.connection.execute(_TIMEOUT, ("0",))
+        assert row is not None
+        return frozenset(column for column, holds in zip(columns, row, strict=True) if holds)
 
 
 @contextmanager
-def foreign_connection(url: str) -> Iterator[psycopg.Connection]:
-    """A connection to another database than SyncFlow's own, that changes nothing there.
+def own_look(database: Database) -> Iterator[TableLook]:
+    """At tables of SyncFlow's own database. Raises `DatabaseError`."""
+    with database.connection() as connection:
+        yield TableLook(connection)
 
-    Raises `DatabaseError` where it is no PostgreSQL, or cannot be reached.
+
+@contextmanager
+def foreign_look(url: str) -> Iterator[TableLook]:
+    """At tables of another database.
+
+    Raises `DatabaseError` where that is no PostgreSQL, cannot be reached, or does not let itself be looked at.
     """
     if not url.startswith(_URL_SCHEMES):
         raise DatabaseError("the database of the models is no postgresql:// URL; only PostgreSQL can be compared with")
@@ -110,9 +118,9 @@ def foreign_connection(url: str) -> Iterator[psycopg.Connection]:
         connection = psycopg.connect(url, connect_timeout=CONNECT_TIMEOUT_S, application_name="syncflow look")
     except psycopg.Error as error:
         raise connect_error(url, error) from error
-    try:
+    with connection:
         connection.read_only = True
-        with connection:
-            yield connection
-    finally:
-        connection.close()
+        try:
+            yield TableLook(connection)
+        except psycopg.Error as error:
+            raise DatabaseError(f"the tables of {describe(url)} cannot be looked at: {one_line(error)}") from error

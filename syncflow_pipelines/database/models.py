@@ -278,7 +278,7 @@ class Event(Model):
 
     __tablename__ = "events"
     __table_args__ = (
-        UniqueConstraint("event_id", "source"),
+        # None on event_id: it would cost every event more than the rare look for one.
         Index("events_seq_idx", "seq", unique=True),
         Index("events_without_seq_idx", "id", postgresql_where=text("seq IS NULL")),
     )
@@ -307,8 +307,6 @@ class EventSequence(Model):
     is_only: Mapped[bool] = mapped_column(server_default=true(), primary_key=True)
     last: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
     """The highest `seq` that was given."""
-    removed: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
-    """Events up to this `seq` are not kept any more."""
 
 
 class EventSubscriber(Model):

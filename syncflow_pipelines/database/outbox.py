@@ -116,9 +116,9 @@ def newest_events(
     subject: str | None = None,
     since: datetime | None = None,
     after: int = 0,
-    limit: int = 50,
+    limit: int | None = 50,
 ) -> list[RecordedEvent]:
-    """The newest events that fit, in order."""
+    """The newest events that fit, or all of them with no limit, in order."""
     values = {"types": list(types), "subject": subject, "since": since, "after": after, "limit": limit}
     with connection.cursor(row_factory=class_row(RecordedEvent)) as cursor:
         return cursor.execute(_LIST, values).fetchall()[::-1]

@@ -18,6 +18,7 @@ from syncflow_pipelines.defs.cursor import KeptAsText
 from syncflow_pipelines.defs.names import CONNECTOR_TAG, catalogue_key
 from syncflow_pipelines.defs.partitions import follow_discovery
 from syncflow_pipelines.defs.reload import LOCATION, ask_reload
+from syncflow_pipelines.defs.schemas import following_keys
 from syncflow_pipelines.defs.switches import Switches
 from syncflow_pipelines.defs.world import World, load_world
 from syncflow_pipelines.errors import SyncflowError
@@ -84,7 +85,7 @@ def changes_sensor(loaded: World, job: UnresolvedAssetJobDefinition) -> dg.Senso
         watched = [connector for connector in watched if switches.is_on(connector.name)]
         offers = fetch_digests(watched, world.settings, BUDGET_S)
         asked = what_to_ask(offers, _discovered(world), cursor.asked, time.time())
-        return _result(offers, cursor, asked)
+        return _result(world, offers, cursor, asked)
 
     return changes
 
@@ -145,19 +146,21 @@ def what_to_ask(
     return wanted
 
 
-def _result(offers: Mapping[str, str | SyncflowError], cursor: Cursor, asked: Mapping[str, Asked]) -> dg.SensorResult:
+def _result(
+    world: World, offers: Mapping[str, str | SyncflowError], cursor: Cursor, asked: Mapping[str, Asked]
+) -> dg.SensorResult:
     silent = [f"{name}: {offer}" for name, offer in offers.items() if isinstance(offer, SyncflowError)]
     reason = "; ".join(silent) or "No catalogue changed."
     return dg.SensorResult(
-        run_requests=[_request(connector, request) for connector, request in asked.items()],
+        run_requests=[_request(world, connector, request) for connector, request in asked.items()],
         skip_reason=None if asked else reason,
         cursor=replace(cursor, asked={**cursor.asked, **asked}).text(),
     )
 
 
-def _request(connector: str, asked: Asked) -> dg.RunRequest:
+def _request(world: World, connector: str, asked: Asked) -> dg.RunRequest:
     return dg.RunRequest(
         run_key=f"{connector}:{asked.digest}:{asked.count}",
-        asset_selection=[catalogue_key(connector)],
+        asset_selection=[catalogue_key(connector), *following_keys(world, connector=connector)],
         tags={CONNECTOR_TAG: connector},
     )

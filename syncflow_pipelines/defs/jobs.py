@@ -16,9 +16,11 @@ from syncflow_pipelines.defs.names import (
     STRATEGY_TAG,
     catalogue_key,
     entity_of_partition,
+    schemas_key,
     spec_key,
 )
 from syncflow_pipelines.defs.partitions import PARTITIONS
+from syncflow_pipelines.defs.schemas import schema_keys
 from syncflow_pipelines.defs.specs import generated_keys
 from syncflow_pipelines.defs.syncing import sync_partition
 from syncflow_pipelines.defs.world import World
@@ -27,7 +29,10 @@ from syncflow_pipelines.sync.model import STRATEGIES, Strategy
 DUE_SYNCS = "due_syncs"
 DISCOVERY = "discovery"
 OPENAPI_SPECS = "openapi_specs"
-WATCHED = frozenset({DUE_SYNCS, DISCOVERY, OPENAPI_SPECS, *(f"{strategy}_sync" for strategy in STRATEGIES)})
+SCHEMA_SYNC = "schema_sync"
+WATCHED = frozenset(
+    {DUE_SYNCS, DISCOVERY, OPENAPI_SPECS, SCHEMA_SYNC, *(f"{strategy}_sync" for strategy in STRATEGIES)}
+)
 """Jobs all of whose steps show that their process lives."""
 
 RETRY_TAGS = {"dagster/max_retries": "3"}
@@ -59,8 +64,12 @@ def due_syncs_job() -> UnresolvedAssetJobDefinition:
 
 
 def discovery_job(world: World) -> UnresolvedAssetJobDefinition:
-    """Any part of the catalogues' assets."""
-    keys = [catalogue_key(connector.name) for connector in world.connectors]
+    """Any part of the catalogues' assets, and of the schemas of their entities."""
+    keys = [
+        key
+        for connector in world.connectors
+        for key in (catalogue_key(connector.name), *schema_keys(world, connector=connector.name))
+    ]
     return dg.define_asset_job(
         DISCOVERY,
         selection=dg.AssetSelection.assets(*keys),
@@ -72,7 +81,13 @@ def discovery_job(world: World) -> UnresolvedAssetJobDefinition:
 
 def specs_job(world: World) -> UnresolvedAssetJobDefinition:
     """Any part of the services' assets."""
-    keys = [key for service in world.followed for key in (spec_key(service.name), *generated_keys(world, service))]
+    keys = [
+        key
+        for service in world.followed
+        for key in (
+            spec_key(service.name), *generated_keys(world, service), *schema_keys(world, service=service.name)
+        )
+    ]  # fmt: skip
     return dg.define_asset_job(
         OPENAPI_SPECS,
         selection=dg.AssetSelection.assets(*keys),
@@ -80,6 +95,17 @@ def specs_job(world: World) -> UnresolvedAssetJobDefinition:
             "Fetches the OpenAPI documents of the services, and generates what is made from them. The sensor "
             "openapi_spec_changes asks for those that changed."
         ),
+        tags={**BATCH_TAGS, "dagster/priority": "2"},
+        executor_def=dg.in_process_executor,
+    )
+
+
+def schemas_job(world: World) -> UnresolvedAssetJobDefinition:
+    """Any part of the assets of schemas."""
+    return dg.define_asset_job(
+        SCHEMA_SYNC,
+        selection=dg.AssetSelection.assets(*(schemas_key(source.name) for source in world.sources)),
+        description="Generates schemas. The sensor schema_model_changes asks for those whose source changed.",
         tags={**BATCH_TAGS, "dagster/priority": "2"},
         executor_def=dg.in_process_executor,
     )

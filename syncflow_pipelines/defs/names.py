@@ -17,12 +17,17 @@ from syncflow_pipelines.sync.model import Strategy
 
 CATALOGUE = "catalogue"
 SPEC, MCP_SERVER, RESOLVER = "openapi", "mcp_server", "resolver"
+SCHEMAS = "schemas"
 SERVICE_KINDS = frozenset({SPEC, MCP_SERVER, RESOLVER})
 """First halves of the asset keys of services; no connector's key begins so."""
+_RESERVED = SERVICE_KINDS | {SCHEMAS}
+"""... nor as those of sources of schemas do."""
 
 STRATEGY_TAG = "syncflow/strategy"
 CONNECTOR_TAG = "syncflow/connector"
 SERVICE_TAG = "syncflow/service"
+SCHEMAS_TAG = "syncflow/schemas"
+"""The source of schemas."""
 REPAIR_TAG = "syncflow/repair"
 """On runs of the partitioned jobs: the connector. `dagster.yaml` limits how many of one value run at once."""
 
@@ -57,6 +62,11 @@ def resolver_key(service: str) -> dg.AssetKey:
     return dg.AssetKey([RESOLVER, service])
 
 
+def schemas_key(source: str) -> dg.AssetKey:
+    """The asset of the schemas of a source of `schema_sync.yaml`."""
+    return dg.AssetKey([SCHEMAS, source])
+
+
 def service_of(key: dg.AssetKey) -> str | None:
     """The service of one of the three; None for any other asset."""
     return key.path[1] if len(key.path) == 2 and key.path[0] in SERVICE_KINDS else None
@@ -64,7 +74,7 @@ def service_of(key: dg.AssetKey) -> str | None:
 
 def entity_of(key: dg.AssetKey) -> tuple[str, str] | None:
     """Connector and slug of an entity's asset; None for any other asset."""
-    if len(key.path) != 2 or key.path[1] == CATALOGUE or key.path[0] in SERVICE_KINDS:
+    if len(key.path) != 2 or key.path[1] == CATALOGUE or key.path[0] in _RESERVED:
         return None
     return unquote(key.path[0]), unquote(key.path[1])
 
@@ -102,7 +112,7 @@ def op_name(identifier: str, strategy: Strategy) -> str:
 
 def _connector_part(connector: str) -> str:
     part = _encode(connector)
-    return _spelled_out(part[0]) + part[1:] if part in SERVICE_KINDS else part
+    return _spelled_out(part[0]) + part[1:] if part in _RESERVED else part
 
 
 def _encode(name: str) -> str:

@@ -19,6 +19,8 @@ _LASTING = frozenset(
         "UnusableSpec",
         "SpecTooLarge",
         "GenerationFailed",
+        "ModelsError",
+        "SchemasNotGenerated",
     }
 )
 _NAMED_IN_FULL = 20

@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 from dagster._core.storage.dagster_run import FINISHED_STATUSES
 
-from syncflow_pipelines.config import Settings
+from syncflow_pipelines.config import Settings, load_events
 from syncflow_pipelines.database import open_database
+from syncflow_pipelines.events.retention import forget_old_events
 from syncflow_pipelines.sync.history.changes import purge_changes
 from syncflow_pipelines.sync.rejects.record import purge_rejects
 from syncflow_pipelines.sync.runs import purge_runs
@@ -20,7 +21,7 @@ MOST_AT_ONCE = 20_000
 def retention_job(settings: Settings) -> dg.JobDefinition:
     """Removes runs that ended more than `run_retention_days` ago, Dagster's and SyncFlow's own, and older changes.
 
-    Recorded changes of rows have `history_retention_days` of their own.
+    Recorded changes of rows have `history_retention_days` of their own, and events what `events.yaml` says.
     """
 
     @dg.op(out=dg.Out(dg.Nothing))
@@ -40,17 +41,23 @@ def retention_job(settings: Settings) -> dg.JobDefinition:
             changes = purge_changes(database, days)
         context.log.info(f"Removed {changes} recorded changes of rows that are older than {days} days.")
 
+    @dg.op(out=dg.Out(dg.Nothing))
+    def forget_events(context: dg.OpExecutionContext) -> None:
+        with open_database(settings) as database:
+            context.log.info(str(forget_old_events(database, load_events(settings))))
+
     @dg.job(
         name="retention",
         description=(
             f"Removes runs that are older than {settings.run_retention_days} days, and recorded changes of rows that "
-            f"are older than {settings.history_retention_days}."
+            f"are older than {settings.history_retention_days}; and old events, as events.yaml says."
         ),
         executor_def=dg.in_process_executor,
     )
     def job() -> None:
         forget_old_runs()
         forget_old_changes()
+        forget_events()
 
     return job
 

@@ -1,5 +1,6 @@
 """The sensor `openapi_spec_changes`: looks at the specs of the services, and asks for a run where one changed."""
 
+import hashlib
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,12 +8,14 @@ from dataclasses import dataclass, field
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
+from syncflow_pipelines.codegen.configured import settings_digest
 from syncflow_pipelines.config import ServiceConfig
 from syncflow_pipelines.database import open_database
 from syncflow_pipelines.defs.cursor import KeptAsText
 from syncflow_pipelines.defs.names import SERVICE_TAG, spec_key
-from syncflow_pipelines.defs.spec_results import DATA_VERSION_TAG, SPEC_TAG
-from syncflow_pipelines.defs.specs import generated_keys
+from syncflow_pipelines.defs.schemas import following_keys
+from syncflow_pipelines.defs.spec_results import DATA_VERSION_TAG, SETTINGS_TAG, SPEC_TAG
+from syncflow_pipelines.defs.specs import component_key, components_of_service
 from syncflow_pipelines.defs.switches import Switches
 from syncflow_pipelines.defs.world import World, load_world
 from syncflow_pipelines.events.flags import Flag
@@ -23,6 +26,8 @@ BUDGET_S = 40.0
 """For all services together; Dagster ends a tick after 60 s, and what was begun is finished first."""
 MOST_AT_ONCE = 200
 """Services that one tick looks at; the others follow in the next."""
+GRACE_S = 10.0
+"""Who fetched a spec by other means than this sensor has so long to record it; `specs watch` needs a second."""
 AGAIN_AFTER_S = 900.0
 """A run that was asked for and has not brought everything in step by then has failed; it is asked for again."""
 
@@ -31,10 +36,28 @@ AGAIN_AFTER_S = 900.0
 class AskedRun:
     """The last run that was asked for, of one service."""
 
-    checksum: str
+    state: str
+    """What the assets are to be of: see `Wanted`."""
     at: float
     count: int = 1
     """In the run key, since a spec may go back to what it was, and a run key is never used twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a run has to materialise for a service to be in step."""
+
+    settings: Mapping[dg.AssetKey, str]
+    """By asset, the digest of what the configuration says of it; empty for the spec itself."""
+
+    def of(self, checksum: str) -> dict[dg.AssetKey, str]:
+        """What each asset is of once it is in step with the spec of that checksum."""
+        return {key: _made_of(checksum, digest) for key, digest in self.settings.items()}
+
+    def state(self, checksum: str) -> str:
+        """All of that in a few characters."""
+        said = hashlib.sha256("".join(self.settings.values()).encode()).hexdigest()
+        return f"{checksum}.{said[:8]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +99,15 @@ def _tick(instance: dg.DagsterInstance, loaded: World, cursor: SpecCursor, now: 
         return dg.SensorResult(skip_reason=told, cursor=cursor.text())
     refreshed = _looked(world, due)
     targets = {service.name: _targets(world, service) for service in due}
-    seen = materialised(instance, [key for keys in targets.values() for key in keys])
-    asked = what_to_run(refreshed, targets, seen, cursor.asked, now)
+    seen = materialised(instance, [key for wanted in targets.values() for key in wanted.settings])
+    always = world.services is not None and not world.services.settings.on_change_only
+    asked = what_to_run(refreshed, targets, seen, cursor.asked, now, always=always)
     looked = {**cursor.looked, **{one.service: now for one in refreshed if one.error_type != "SyncCancelled"}}
     return dg.SensorResult(
-        run_requests=[_request(name, run, targets[name]) for name, run in asked.items()],
+        run_requests=[
+            _request(name, run, [*targets[name].settings, *following_keys(world, service=name)])
+            for name, run in asked.items()
+        ],
         skip_reason=None if asked else _reason(refreshed),
         cursor=SpecCursor({**cursor.asked, **asked}, looked).text(),
     )
@@ -118,48 +145,65 @@ def _looked(world: World, due: Sequence[ServiceConfig]) -> list[Refreshed]:
         )
 
 
-def _targets(world: World, service: ServiceConfig) -> list[dg.AssetKey]:
-    """What a run has to materialise: the spec, and what is generated from it where that is to happen by itself."""
+def _targets(world: World, service: ServiceConfig) -> Wanted:
+    """The spec, and what is generated from it where that is to happen by itself."""
     assert world.services is not None
-    generated = generated_keys(world, service) if world.services.settings.auto_regenerate else []
-    return [spec_key(service.name), *generated]
+    settings, digests = world.services.settings, {spec_key(service.name): ""}
+    if settings.auto_regenerate:
+        for component in components_of_service(world, service):
+            key = component_key(service.name, component)
+            digests[key] = settings_digest(service, component, settings.generated_dir)
+    return Wanted(digests)
 
 
 def materialised(instance: dg.DagsterInstance, keys: Sequence[dg.AssetKey]) -> dict[dg.AssetKey, str]:
-    """The checksum of the spec that each asset holds, or was generated from, by its last materialisation."""
+    """What each asset is of, by its last materialisation: a spec's checksum, and the settings that it was made with."""
     found: dict[dg.AssetKey, str] = {}
     for record in instance.get_asset_records(keys):
         event = record.asset_entry.last_materialization
         tags = (event.tags if event else None) or {}
         checksum = tags.get(SPEC_TAG) or tags.get(DATA_VERSION_TAG)
         if checksum:
-            found[record.asset_entry.asset_key] = checksum
+            found[record.asset_entry.asset_key] = _made_of(checksum, tags.get(SETTINGS_TAG, ""))
     return found
+
+
+def _made_of(checksum: str, settings: str) -> str:
+    return f"{checksum} {settings}".rstrip()
 
 
 def what_to_run(
     refreshed: Sequence[Refreshed],
-    targets: Mapping[str, Sequence[dg.AssetKey]],
+    targets: Mapping[str, Wanted],
     seen: Mapping[dg.AssetKey, str],
     asked: Mapping[str, AskedRun],
     now: float,
+    *,
+    always: bool = False,
 ) -> dict[str, AskedRun]:
-    """The runs to ask for, by service: where an asset is not of the spec that is there now."""
+    """The runs to ask for, by service: where an asset is not of the spec and the settings of now, or else `always`."""
     wanted: dict[str, AskedRun] = {}
     for one in refreshed:
         if one.error is not None or one.checksum is None:
             continue
-        if all(seen.get(key) == one.checksum for key in targets[one.service]):
+        target = targets[one.service]
+        is_current = all(seen.get(key) == made_of for key, made_of in target.of(one.checksum).items())
+        if (is_current and not always) or (not is_current and _is_being_recorded(one, now)):
             continue
-        last = asked.get(one.service)
-        if last is None or last.checksum != one.checksum or now - last.at >= AGAIN_AFTER_S:
-            wanted[one.service] = AskedRun(one.checksum, now, last.count + 1 if last else 1)
+        last, state = asked.get(one.service), target.state(one.checksum)
+        if is_current or last is None or last.state != state or now - last.at >= AGAIN_AFTER_S:
+            wanted[one.service] = AskedRun(state, now, last.count + 1 if last else 1)
     return wanted
+
+
+def _is_being_recorded(one: Refreshed, now: float) -> bool:
+    """Whether somebody else fetched it a moment ago."""
+    return one.status == "unchanged" and one.changed_at is not None and now - one.changed_at.timestamp() < GRACE_S
 
 
 def _request(service: str, run: AskedRun, keys: Sequence[dg.AssetKey]) -> dg.RunRequest:
     return dg.RunRequest(
-        run_key=f"{service}:{run.checksum}:{run.count}",
+        run_key=f"{service}:{run.state}:{run.count}",
         asset_selection=list(keys),
         tags={SERVICE_TAG: service},
     )

@@ -7,6 +7,7 @@ from typing import Any
 
 import dagster as dg
 
+from syncflow_pipelines.codegen.configured import settings_digest
 from syncflow_pipelines.codegen.manifest import ToolSizes
 from syncflow_pipelines.codegen.reports import ServiceReport
 from syncflow_pipelines.config import Component, ServiceConfig
@@ -22,6 +23,9 @@ from syncflow_pipelines.openapi.refreshing import Refreshed
 DATA_VERSION_TAG = "dagster/data_version"
 SPEC_TAG = "syncflow/spec"
 """On materialisations of what is generated: the checksum of the spec that it was generated from."""
+
+SETTINGS_TAG = "syncflow/settings"
+"""Beside it: the digest of what the configuration said of the module."""
 
 _FINDINGS_SHOWN = 50
 _MODULE_SUFFIX: Mapping[Component, str] = {"mcp": "_mcp.py", "rest": "_resolver.py"}
@@ -80,11 +84,12 @@ def component_result(
 ) -> dg.MaterializeResult[None]:
     """A module that was generated, or is up to date."""
     module = folder / f"{service.module_name}{_MODULE_SUFFIX[component]}"
+    tags = {SPEC_TAG: checksum, SETTINGS_TAG: settings_digest(service, component, folder)} if checksum else {}
     return dg.MaterializeResult(
         asset_key=key,
         metadata=component_metadata(component, folder, report, module),
         data_version=dg.DataVersion(hashlib.md5(module.read_bytes(), usedforsecurity=False).hexdigest()),
-        tags={SPEC_TAG: checksum} if checksum else {},
+        tags=tags,
     )
 
 

@@ -1,4 +1,4 @@
-"""What the definitions are made from: settings, connectors, services, and the catalogue state on disk."""
+"""What the definitions are made from: the configuration, and the catalogue state on disk."""
 
 import hashlib
 from collections.abc import Iterator, Mapping
@@ -9,10 +9,13 @@ import msgspec
 
 from syncflow_pipelines.config import (
     ConnectorConfig,
+    SchemaSourceConfig,
+    SchemaSync,
     ServiceConfig,
     Services,
     Settings,
     load_connectors,
+    load_schema_sync,
     load_services,
     load_settings,
 )
@@ -30,11 +33,17 @@ class World:
     state: Mapping[str, tuple[EntityState, ...]]
     """Entities by connector; only connectors of the configuration, and only those that were discovered."""
     services: Services | None = None
+    schemas: SchemaSync | None = None
 
     @property
     def followed(self) -> tuple[ServiceConfig, ...]:
         """The services whose specs are followed: those that are enabled."""
         return tuple(one for one in self.services.services if one.enabled) if self.services else ()
+
+    @property
+    def sources(self) -> tuple[SchemaSourceConfig, ...]:
+        """What schemas are generated from: the sources that are enabled."""
+        return tuple(one for one in self.schemas.sources if one.enabled) if self.schemas else ()
 
     def entities(self) -> Iterator[tuple[ConnectorConfig, EntityState]]:
         """Every known entity, those that have gone from their source included."""
@@ -66,7 +75,8 @@ class World:
         seen = [(connector.name, connector.service, self.state.get(connector.name)) for connector in self.connectors]
         services = [(one.name, one.description, one.components) for one in self.followed]
         switches = self.services and (self.services.settings.enable_fastmcp, self.services.settings.enable_connexion)
-        return hashlib.blake2b(msgspec.json.encode([seen, services, switches]), digest_size=16).hexdigest()
+        sources = [(one.name, one.type, one.connector, one.service) for one in self.sources]
+        return hashlib.blake2b(msgspec.json.encode([seen, services, switches, sources]), digest_size=16).hexdigest()
 
 
 def load_world(settings: Settings | None = None) -> World:
@@ -78,4 +88,4 @@ def load_world(settings: Settings | None = None) -> World:
     connectors = load_connectors(settings)
     known = {connector.name for connector in connectors}
     state = {name: entities for name, entities in read_catalogue_state(settings.home).items() if name in known}
-    return World(settings, connectors, state, load_services(settings))
+    return World(settings, connectors, state, load_services(settings), load_schema_sync(settings))

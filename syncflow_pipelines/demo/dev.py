@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from syncflow_pipelines.config import Settings, load_connectors
 from syncflow_pipelines.database import open_database
 from syncflow_pipelines.defs.launch import run_dev
+from syncflow_pipelines.demo.companions import running_companions
 from syncflow_pipelines.demo.ports import HOST, free_port, taken_port
 from syncflow_pipelines.demo.services.world import NoDemoServices, running_demo_services
 from syncflow_pipelines.demo.world import NoDemoConnector, running_demo_source
@@ -25,6 +26,7 @@ def run_dev_world(
     The UI is at `dagster_url`, or on a free port where that is taken; a `port` that is given must be free.
     The demo source and services are left out where the configuration does not follow them. Connectors that were never
     discovered are discovered first; one that is down is told and does not keep the rest from running.
+    Commands that follow more closely than Dagster's sensors run beside it, where the configuration needs them.
     `syncflow` is how a person types that command.
     All that was started has ended when this returns.
     """
@@ -41,6 +43,7 @@ def run_dev_world(
             port = free_port(wanted, host)
             if taken := taken_port(wanted, "SYNCFLOW_DAGSTER_URL", f"http://{host}:{port}"):
                 tell(taken)
+        stack.enter_context(running_companions(settings, tell))
         tell(f"Dagster's UI will be at http://{host}:{port} in some seconds; Ctrl-C ends everything")
         return run_dev(settings, host, port)
 

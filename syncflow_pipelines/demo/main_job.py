@@ -1,12 +1,14 @@
 """The main job, once: discover the demo source, sync it, change rows there, sync again, and compare.
 
-Then the demo services: their specs become MCP servers and resolvers, and do so again when one of them changes.
+Then the demo services: their specs become MCP servers and resolvers, and do so again when one of them changes. Last,
+the Pydantic schemas of all of them, with which rows are read that were synced.
 """
 
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from uuid import uuid4
 
 import dagster as dg
@@ -18,7 +20,9 @@ from syncflow_pipelines.defs.names import catalogue_key, entity_key
 from syncflow_pipelines.defs.record import open_instance
 from syncflow_pipelines.defs.world import load_world
 from syncflow_pipelines.demo.erp import ROWS
+from syncflow_pipelines.demo.happenings import last_place, look_at_events
 from syncflow_pipelines.demo.mutate import EntityMutation, mutate
+from syncflow_pipelines.demo.schemas import SchemasJob, SchemasReport
 from syncflow_pipelines.demo.services.job import ServicesJob, ServicesReport, begin_anew
 from syncflow_pipelines.demo.services.world import NoDemoServices, running_demo_services
 from syncflow_pipelines.demo.verification import RowCount, count_rows, find_mistakes
@@ -56,6 +60,10 @@ class DemoReport:
     seconds: float
     services: ServicesReport | None = None
     """None where auto_sync_services.yaml follows no demo services."""
+    schemas: SchemasReport | None = None
+    """None where schema_sync.yaml names neither the demo's connector nor its services."""
+    events: Mapping[str, int] = field(default_factory=dict)
+    """How many events of each type were published meanwhile."""
 
     @property
     def failed(self) -> tuple[SyncRun, ...]:
@@ -94,6 +102,7 @@ class _MainJob:
     clock: "_Clock"
 
     def run(self) -> DemoReport:
+        since, place = datetime.now(UTC), last_place(self.database)
         entities = self._discover()
         first = self._sync(entities, "first sync")
         changes = {f"{self.connector}/{one.entity}": one for one in mutate(self.settings.home)}
@@ -103,8 +112,13 @@ class _MainJob:
         counts = count_rows(self.database, self.settings.home, entities)
         self.clock.tell("The tables were compared with the source")
         services = self._services()
-        mistakes = (*find_mistakes(first, second, changes, counts), *(services.mistakes if services else ()))
-        return DemoReport(first, changes, second, counts, mistakes, self.clock.seconds, services)
+        schemas = self._schemas(services)
+        events = look_at_events(self.database, since, place, (*first, *second), services)
+        self.clock.tell(f"{sum(events.counts.values())} events tell of all that")
+        parts = (mistake for part in (services, schemas, events) if part is not None for mistake in part.mistakes)
+        mistakes = (*find_mistakes(first, second, changes, counts), *parts)
+        seconds = self.clock.seconds
+        return DemoReport(first, changes, second, counts, mistakes, seconds, services, schemas, events.counts)
 
     def _services(self) -> ServicesReport | None:
         begin_anew(self.settings)
@@ -117,6 +131,10 @@ class _MainJob:
         except NoDemoServices as error:
             self.clock.tell(f"No services: {error}")
             return None
+
+    def _schemas(self, services: ServicesReport | None) -> SchemasReport | None:
+        names = {self.connector, *(one.service for one in services.figures)} if services else {self.connector}
+        return SchemasJob(self.settings, self.database, frozenset(names), self._failure_of, self.clock.tell).run()
 
     def _failure_of(self, keys: Sequence[dg.AssetKey], name: str) -> str | None:
         result = self._materialise(keys, name)

@@ -1,6 +1,7 @@
 """Delivers what the outbox holds to one subscriber, over one connection, and keeps its position."""
 
 import time
+from collections import deque
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Final
@@ -17,6 +18,7 @@ from syncflow_pipelines.database.subscriptions import (
     next_due_s,
     settle,
 )
+from syncflow_pipelines.errors import SyncCancelled
 from syncflow_pipelines.events.handling import Retry, log_failure, told
 from syncflow_pipelines.events.model import Event
 from syncflow_pipelines.events.publishing import event_of
@@ -52,6 +54,10 @@ class Delivery:
     acknowledge_every: int = 1
     held: set[str] = field(default_factory=set)
     """Subjects of which an earlier event waits for another attempt."""
+    ahead: deque[RecordedEvent] = field(default_factory=deque)
+    """What was read, and not looked at yet."""
+    read_up_to: int = 0
+    """The place up to which `ahead` holds everything for this subscriber."""
     handed_over: int = 0
     """The last event that was taken, but not acknowledged yet; 0 for none."""
     unacknowledged: int = 0
@@ -59,7 +65,7 @@ class Delivery:
     def run(self) -> float | None:
         """Delivers all that can be delivered now; returns the seconds until something is to be tried again, if so.
 
-        On the way out, what was taken is acknowledged.
+        On the way out, what was taken is acknowledged. Raises `SyncCancelled` where a handler was stopped on its way.
         """
         while self.is_enabled() and not self.is_stopped():
             self.held = held_subjects(self.connection, self.name)
@@ -69,23 +75,26 @@ class Delivery:
         return next_due_s(self.connection, self.name)
 
     def _new_ones(self) -> int:
-        """Delivers the next events; returns how many there were."""
-        last = put_in_order(self.connection)
-        if last == self.position:
-            return 0
-        events = read_events(self.connection, self.position, self.types, READ_AT_ONCE)
-        until = time.monotonic() + SLICE_S
-        for event in events:
-            if self.is_stopped() or time.monotonic() > until:
-                break
-            self._take(event)
-        else:
-            if len(events) < READ_AT_ONCE:
-                # none of the types up to there; what was ordered since has its turn next time
-                self._acknowledge(max(last, self.position))
-        if self.unacknowledged:
+        """Delivers the next events for a while; returns how many there were to begin with."""
+        if not self.ahead:
+            self._read_ahead()
+        number, until = len(self.ahead), time.monotonic() + SLICE_S
+        while self.ahead and not self.is_stopped() and time.monotonic() < until:
+            self._take(self.ahead[0])
+            self.ahead.popleft()
+        if not self.ahead:
+            self._acknowledge(self.read_up_to)
+        elif self.unacknowledged:
             self._acknowledge(self.handed_over)
-        return len(events)
+        return number
+
+    def _read_ahead(self) -> None:
+        # A subscriber that is slow puts nothing in order meanwhile: that is work, and somebody else may do it.
+        last = put_in_order(self.connection)
+        if last > self.position:
+            self.ahead.extend(read_events(self.connection, self.position, self.types, READ_AT_ONCE))
+        # where that were all of its types, what was ordered since has its turn next time
+        self.read_up_to = self.ahead[-1].seq if len(self.ahead) == READ_AT_ONCE else max(last, self.position)
 
     def _take(self, event: RecordedEvent) -> None:
         if event.subject in self.held:
@@ -129,7 +138,9 @@ class Delivery:
     def _attempt(self, event: RecordedEvent) -> Exception | None:
         try:
             self.hand_over(event_of(event))
-        except Exception as error:  # noqa: BLE001 - a handler is somebody else's code, and must not stop the others
+        except Exception as error:
+            if isinstance(error, SyncCancelled) and self.is_stopped():
+                raise
             log_failure(f"subscriber {self.name}", event_of(event), error)
             return error
         return None

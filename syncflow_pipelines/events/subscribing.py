@@ -12,7 +12,7 @@ from syncflow_pipelines.database import Connection, Database, database_url, open
 from syncflow_pipelines.database.outbox import put_in_order
 from syncflow_pipelines.database.subscriptions import claim, register
 from syncflow_pipelines.database.wakeups import Alarm, Listener
-from syncflow_pipelines.errors import ConfigurationError, DatabaseError
+from syncflow_pipelines.errors import ConfigurationError, DatabaseError, SyncCancelled
 from syncflow_pipelines.events.delivery import Delivery
 from syncflow_pipelines.events.handling import Caller, Handler, Retry
 from syncflow_pipelines.events.model import Event
@@ -81,10 +81,14 @@ class DurableEventBus:
         self._subscriptions.append(subscription)
         return subscription
 
-    def close(self) -> None:
-        """Ends the subscriptions, each after the event that it is at."""
+    def end(self) -> None:
+        """Asks the subscriptions to end, each after the event that it is at; returns at once."""
         for subscription in self._subscriptions:
             subscription.end()
+
+    def close(self) -> None:
+        """Ends the subscriptions, and returns once they have."""
+        self.end()
         for subscription in self._subscriptions:
             subscription.join()
         self._database.close()
@@ -135,6 +139,8 @@ class Subscription:
                     with self._connected() as connection:
                         failures = 0
                         self._consume(connection, caller)
+                except SyncCancelled:
+                    return  # the event that it was at comes again
                 except DatabaseError as error:
                     _LOG.warning("subscriber %s waits for PostgreSQL: %s", self.name, error)
                 except Exception:  # noqa: BLE001 - the thread's entry point; whatever it is, deliveries go on

@@ -4,7 +4,7 @@ import os
 import stat
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from pathlib import Path
 from typing import Final
 
@@ -37,6 +37,10 @@ class Followed:
             given = {key: look for key, look in (self._looks or {}).items() if key in kept}
             new = {key: look_at(target) for key, target in targets.items() if key not in kept}
             self._targets, self._looks = dict(targets), {**given, **new}
+
+    def keys(self) -> Set[str]:
+        """Of the targets as they were given last: changes of others, seen meanwhile, are nobody's."""
+        return self._targets.keys()
 
     @property
     def is_given(self) -> bool:
@@ -112,28 +116,35 @@ class Follower:
         """Marks what changed; whether other folders may have to be watched now."""
         is_new = False
         for path in changed:
-            mode = _mode(path)
-            is_way = stat.S_ISLNK(mode) or stat.S_ISDIR(mode)
-            for key in plan.files.get(path, ()):
-                self._changed(key)
-            is_new |= path in plan.ways or path in plan.trees or (path in plan.files and is_way)
             folder, name = os.path.split(path)
-            for key, spelt in plan.trees.get(folder, ()):
-                if is_way:
-                    is_new |= stat.S_ISLNK(mode) or is_looked_into(name)
-                elif self._targets[key].accepts(Path(spelt, name)):
-                    self._changed_in(key, f"{spelt}/{name}")
+            keys, trees = plan.files.get(path, ()), plan.trees.get(folder, ())
+            is_new |= path in plan.ways or path in plan.trees
+            if not keys and not trees:
+                continue  # busy neighbours cost no more than this
+            mode = _mode(path)
+            is_link, is_folder = stat.S_ISLNK(mode), stat.S_ISDIR(mode)
+            is_new |= bool(keys) and (is_link or is_folder)
+            is_new |= bool(trees) and (is_link or (is_folder and is_looked_into(name)))
+            for key in keys:
+                self._changed(key)
+            if not is_link and not is_folder:
+                self._changed_in(trees, name)
         return is_new
 
     def _changed(self, key: str) -> None:
         self._looks[key] = look_at(self._targets[key])
         self._mark(key)
 
-    def _changed_in(self, key: str, path: str) -> None:
-        self._looks[key].pop(path, None)
-        if (stamp := stamp_of(path)) is not None:
-            self._looks[key][path] = stamp
-        self._mark(key)
+    def _changed_in(self, trees: Iterable[tuple[str, str]], name: str) -> None:
+        """A file in a folder that is followed, for those who accept it."""
+        for key, folder in trees:
+            path = f"{folder}/{name}"
+            if not self._targets[key].accepts(Path(path)):
+                continue
+            self._looks[key].pop(path, None)
+            if (stamp := stamp_of(path)) is not None:
+                self._looks[key][path] = stamp
+            self._mark(key)
 
     def _compare(self, keys: Iterable[str]) -> None:
         """Marks those that look otherwise than before."""

@@ -15,8 +15,8 @@ class Settling:
     """Keys of what has changed. One thread waits for them; any may mark some."""
 
     def __init__(self, debounce_s: float, at_last_s: float = AT_LAST_S) -> None:
-        self._quiet_s = debounce_s
-        self._at_last_s = at_last_s
+        self.debounce_s = debounce_s
+        self.at_last_s = at_last_s
         self._lock = threading.Lock()
         self._spans: dict[str, tuple[float, float]] = {}
         # its put() may be called by a signal handler, whatever the thread is at
@@ -59,4 +59,4 @@ class Settling:
 
     def _settles_at(self, span: tuple[float, float]) -> float:
         first, last = span
-        return min(last + self._quiet_s, first + self._at_last_s)
+        return min(last + self.debounce_s, first + self.at_last_s)

@@ -35,8 +35,7 @@ class Watcher:
     def __init__(
         self, targets: Mapping[str, Target], *, debounce_ms: int = 500, tell: Callable[[str], None] = ignore
     ) -> None:
-        debounce_s = debounce_ms / 1000
-        self._settling = Settling(debounce_s, max(AT_LAST_S, AT_LAST_FACTOR * debounce_s))
+        self._settling = Settling(*_seconds(debounce_ms))
         self._followed = Followed()
         self._followed.give(targets)
         self._is_over = False
@@ -64,14 +63,16 @@ class Watcher:
         while not self._is_over:
             if self._fault is not None:
                 raise self._fault
-            settled = self._settling.take()
+            settled = self._settling.take() & self._followed.keys()
             if settled or (ends_at is not None and time.monotonic() >= ends_at):
                 return settled
             self._settling.sleep(ends_at)
         return frozenset()
 
-    def follow(self, targets: Mapping[str, Target]) -> None:
+    def follow(self, targets: Mapping[str, Target], *, debounce_ms: int | None = None) -> None:
         """Replaces what is followed. Of what is new, changes from now on are told; of what stays, none is lost."""
+        if debounce_ms is not None:
+            self._settling.debounce_s, self._settling.at_last_s = _seconds(debounce_ms)
         self._followed.give(targets)
         self._settling.keep(targets.keys())
 
@@ -86,3 +87,8 @@ class Watcher:
         except BaseException as fault:  # noqa: BLE001 - it is raised where somebody waits
             self._fault = fault
             self._settling.wake()
+
+
+def _seconds(debounce_ms: int) -> tuple[float, float]:
+    """How long it has to be quiet, and when it is told all the same."""
+    return debounce_ms / 1000, max(AT_LAST_S, AT_LAST_FACTOR * debounce_ms / 1000)

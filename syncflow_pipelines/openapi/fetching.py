@@ -19,6 +19,7 @@ from syncflow_pipelines.errors import (
     UnusableSpec,
 )
 from syncflow_pipelines.openapi.bundling import bundle
+from syncflow_pipelines.openapi.given import DocumentReader
 from syncflow_pipelines.openapi.limits import LIMITS, Limits
 from syncflow_pipelines.openapi.model import Finding, Json
 from syncflow_pipelines.openapi.parsing import Parsed, parse_document
@@ -120,7 +121,7 @@ def open_client(
     )
 
 
-def unhealthy(client: DocumentClient, service: ServiceConfig) -> str | None:
+def unhealthy(client: DocumentReader, service: ServiceConfig) -> str | None:
     """Why the service is not healthy, in a sentence; None where `health_path` is answered with less than 500."""
     url = f"{service.base_url}{service.health_path}"
     try:
@@ -133,7 +134,7 @@ def unhealthy(client: DocumentClient, service: ServiceConfig) -> str | None:
 
 
 def fetch(
-    client: DocumentClient,
+    client: DocumentReader,
     service: ServiceConfig,
     known: Sequence[Part] = (),
     limits: Limits = LIMITS,
@@ -161,7 +162,7 @@ def fetch(
 
 
 def _references(
-    client: DocumentClient, service: ServiceConfig, root: _Root, limits: Limits, quiet_s: float
+    client: DocumentReader, service: ServiceConfig, root: _Root, limits: Limits, quiet_s: float
 ) -> References | FileReferences:
     of_servers = References(client, root.part, hosts=service.ref_hosts, is_at_home=root.is_at_home, limits=limits)
     if root.file is None:
@@ -170,7 +171,7 @@ def _references(
 
 
 def _find(
-    client: DocumentClient, service: ServiceConfig, known: Sequence[Part], limits: Limits, quiet_s: float
+    client: DocumentReader, service: ServiceConfig, known: Sequence[Part], limits: Limits, quiet_s: float
 ) -> _Root:
     """The document itself, where the first candidate gives one."""
     before = known[0] if known else None
@@ -233,7 +234,7 @@ def _look_into_file(service: ServiceConfig, path: Path, known: Part | None, limi
         raise unsettled(path, told, quiet_s) from error
 
 
-def _look(client: DocumentClient, url: str, known: Part | None, limits: Limits) -> _Root:
+def _look(client: DocumentReader, url: str, known: Part | None, limits: Limits) -> _Root:
     try:
         document = client.get(url, Visit(knowing(known), check=lambda content: hold_whole(content, limits)))
     except ReplyTooLarge as error:

@@ -16,9 +16,10 @@ from syncflow_pipelines.errors import (
     SyncCancelled,
     SyncflowError,
 )
+from syncflow_pipelines.openapi.given import DocumentReader
 from syncflow_pipelines.openapi.limits import LIMITS, Limits
 from syncflow_pipelines.openapi.parsing import parse_value
-from syncflow_pipelines.transport import Document, DocumentClient, ReplyTooLarge, Validators, Visit, locate
+from syncflow_pipelines.transport import Document, ReplyTooLarge, Validators, Visit, locate
 
 MAX_SECONDS: Final = 600.0
 """For all that one document refers to."""
@@ -88,7 +89,7 @@ class References:
 
     def __init__(
         self,
-        client: DocumentClient,
+        client: DocumentReader,
         root: Part,
         *,
         hosts: Sequence[str] = (),

@@ -7,7 +7,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
@@ -31,6 +31,7 @@ from syncflow_pipelines.errors import (
 )
 from syncflow_pipelines.openapi.digests import checksum
 from syncflow_pipelines.openapi.fetching import Fetched, fetch, open_client, unhealthy
+from syncflow_pipelines.openapi.given import DocumentReader, GivenDocument, GivenSpec
 from syncflow_pipelines.openapi.ids import Claim, claim, unique_ids
 from syncflow_pipelines.openapi.inner_form import FORMAT
 from syncflow_pipelines.openapi.model import Finding, Json, Operation, Spec
@@ -40,7 +41,7 @@ from syncflow_pipelines.openapi.recording import Recorder
 from syncflow_pipelines.openapi.references import Part
 from syncflow_pipelines.openapi.spec_files import Unsettled, is_file, quiet_s
 from syncflow_pipelines.openapi.store import KeptSpec, SpecStore
-from syncflow_pipelines.transport import DocumentClient, tls_context
+from syncflow_pipelines.transport import tls_context
 
 Status = Literal["changed", "unchanged", "failed", "unhealthy", "unsettled"]
 
@@ -48,6 +49,8 @@ PATIENCE_FACTOR: Final = 5
 """A file that does not become quiet is waited for that many times as long as it has to be quiet."""
 
 _LOOK_AGAIN_S: Final = 0.1
+NOTHING: Mapping[str, GivenSpec] = {}
+
 _LOG = logging.getLogger(__name__)
 
 
@@ -69,7 +72,11 @@ class Refreshed:
     url: str | None = None
     """Where it was found: a URL, or the path of a file."""
     files: tuple[Path, ...] = ()
-    """The files that it was made of, if it was made of files, its own document first; also those that are missing."""
+    """The files that it was made of, its own document first; also those that are missing."""
+    is_of_files: bool = False
+    """Whether it was made of files alone."""
+    changed_at: datetime | None = None
+    """When it changed last, to the second."""
     error: str | None = None
     """A sentence for people."""
     error_type: str | None = None
@@ -107,6 +114,7 @@ def refresh(
     database: Database | None = None,
     force: bool = False,
     patient: bool = True,
+    given: Mapping[str, GivenSpec] = NOTHING,
     cancelled: Callable[[], bool] = never,
     progress: Callable[[Refreshed], None] = ignore,
 ) -> list[Refreshed]:
@@ -114,16 +122,16 @@ def refresh(
 
     The services come back in the order of the configuration; `progress` is called here, as each of them is done. One
     that fails does not keep the others from being looked at, and what is kept of it stands. With `force`, no spec is
-    recognised by what a server says of it: all are fetched and written anew. A file that may be half written is waited
-    for, unless `patient` is false: it is `unsettled` then. Once `cancelled()` says so, the rest fails with
-    `SyncCancelled`.
+    recognised by what a server says of it: all are fetched and written anew. A service of `given` is not asked for its
+    document, which is at hand there. A file that may be half written is waited for, unless `patient` is false: it is
+    `unsettled` then. Once `cancelled()` says so, the rest fails with `SyncCancelled`.
 
     Raises `ConfigurationError` where `only` names an unknown service, and `DatabaseError` where the database cannot be
     read at the beginning.
     """
     chosen = _chosen(services, only)
     stopped = threading.Event()
-    run = _Run(services, settings, database, force, patient, lambda: stopped.is_set() or cancelled())
+    run = _Run(services, settings, database, force, patient, given, lambda: stopped.is_set() or cancelled())
     done: dict[str, Refreshed] = {}
     with ThreadPoolExecutor(services.settings.concurrency, "syncflow-specs") as threads:
         futures: dict[Future[Refreshed], str] = {threads.submit(run.look, one): one.name for one in chosen}
@@ -191,6 +199,7 @@ class _Run:
         database: Database | None,
         force: bool,
         is_patient: bool,
+        given: Mapping[str, GivenSpec],
         cancelled: Callable[[], bool],
     ) -> None:
         self._settings = settings
@@ -198,6 +207,7 @@ class _Run:
         self._quiet_s = quiet_s(services.settings.debounce_ms)
         self._services = services.settings
         self._force = force
+        self._given = given
         self._cancelled = cancelled
         self._store = SpecStore(services.settings, settings)
         self._kept = self._store.kept()
@@ -233,7 +243,7 @@ class _Run:
             if self._asks_for_health(service) and (why := unhealthy(client, service)) is not None:
                 return self._unhealthy(service, kept, why)
             known = kept.documents if kept is not None and self._is_trusted(service, kept) else ()
-            fetched = self._fetched(client, service, known)
+            fetched = self._fetched(client, self._asked(service), known)
         if kept is not None and fetched.document is None:
             return self._nothing_new(service, kept, fetched)
         return self._something_new(service, kept, fetched)
@@ -241,7 +251,7 @@ class _Run:
     def _asks_for_health(self, service: ServiceConfig) -> bool:
         return self._services.health_check_before_sync and not service.spec_files
 
-    def _fetched(self, client: DocumentClient, service: ServiceConfig, known: Sequence[Part]) -> Fetched:
+    def _fetched(self, client: DocumentReader, service: ServiceConfig, known: Sequence[Part]) -> Fetched:
         """The spec. Raises `Unsettled` where nobody is patient; after some time of that, an unsettled file is wrong."""
         ends_at = time.monotonic() + PATIENCE_FACTOR * self._quiet_s
         while True:
@@ -253,10 +263,17 @@ class _Run:
                     raise
                 time.sleep(_LOOK_AGAIN_S)
 
-    def _client(self, service: ServiceConfig) -> DocumentClient:
+    def _client(self, service: ServiceConfig) -> DocumentReader:
         if all(isinstance(candidate, Path) for candidate in service.candidates) and service.fallback is None:
             service = replace(service, auth=NoAuth())  # nobody is asked who would take credentials
-        return open_client(service, self._settings, tls=self._tls, slots=self._slots, cancelled=self._cancelled)
+        client = open_client(service, self._settings, tls=self._tls, slots=self._slots, cancelled=self._cancelled)
+        given = self._given.get(service.name)
+        return client if given is None else GivenDocument(client, f"{service.base_url}{given.path}", given.content)
+
+    def _asked(self, service: ServiceConfig) -> ServiceConfig:
+        """The service with the candidates that are to be asked for."""
+        given = self._given.get(service.name)
+        return service if given is None else replace(service, openapi_paths=(given.path,))
 
     def _is_trusted(self, service: ServiceConfig, kept: KeptSpec) -> bool:
         """Whether what is kept is what would be made of the same bytes now."""
@@ -338,6 +355,8 @@ class _Run:
             spec_file=self._store.spec_file(service.name),
             url=_found_at(service, kept),
             files=tuple(service.path.absolute() / part.url for part in kept.documents if is_file(part)),
+            is_of_files=bool(kept.documents) and all(map(is_file, kept.documents)),
+            changed_at=kept.changed_at,
             error=error,
             error_type=error_type,
             load=functools.partial(self._store.spec, service.name),

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 
@@ -12,6 +12,7 @@ from syncflow_pipelines.schemas.model import (
     FieldType,
     Finding,
     ListOf,
+    ModelOf,
     ModelSpec,
     Scalar,
     SchemaSource,
@@ -25,18 +26,28 @@ def admit(source: SchemaSource) -> SchemaSource:
     """The source, sorted, without what cannot become schemas; that is among its findings then.
 
     Left out are the second of two things of one name, names that are no text, enumerations without members, and
-    patterns that are none.
+    patterns that are none. A field that is of another model is a relation.
     """
     findings = list(source.findings)
     models = _unique(source.models, "", findings)
-    enums = tuple(enum for enum in _unique(source.enums, "", findings) if enum.members)
-    return SchemaSource(tuple(_model(model, findings) for model in models), enums, tuple(findings))
+    enums = [_enum(enum, findings) for enum in _unique(source.enums, "", findings)]
+    written = tuple(_model(model, findings) for model in models)
+    return SchemaSource(written, tuple(enum for enum in enums if enum.members), tuple(findings))
 
 
 def _model(model: ModelSpec, findings: list[Finding]) -> ModelSpec:
     kept = _unique(model.fields, f"{model.name}.", findings, in_order=True)
-    fields = tuple(msgspec.structs.replace(field, type=_type(field, model, findings)) for field in kept)
+    fields = tuple(
+        msgspec.structs.replace(
+            field, type=_type(field, model, findings), relation=field.relation or _is_model(field.type)
+        )
+        for field in kept
+    )
     return msgspec.structs.replace(model, fields=fields)
+
+
+def _is_model(kind: FieldType) -> bool:
+    return _is_model(kind.item) if isinstance(kind, ListOf) else isinstance(kind, ModelOf)
 
 
 def _unique(
@@ -47,15 +58,27 @@ def _unique(
         if not is_encodable(thing.name):
             findings.append(Finding(f"{prefix}{thing.name!a}", "its name is no text that can be written", True))
         elif thing.name in kept:
-            findings.append(Finding(f"{prefix}{thing.name}", "there is another one of that name", True))
+            origin = getattr(thing, "origin", "")  # only models have one
+            reason = "there is another one of that name; rename one of them" + (f" ({origin})" if origin else "")
+            findings.append(Finding(f"{prefix}{thing.name}", reason, True))
         else:
             kept[thing.name] = thing
     return tuple(kept.values())
 
 
-def _order(thing: Any) -> tuple[str, bytes]:
+def _order(thing: ModelSpec | EnumSpec | FieldSpec) -> tuple[str, str]:
     """By name; of two of one name, always the same is first."""
-    return thing.name, msgspec.json.encode(thing, order="deterministic") if is_encodable(thing.name) else b""
+    return thing.name, repr(thing)
+
+
+def _enum(enum: EnumSpec, findings: list[Finding]) -> EnumSpec:
+    kept: dict[str, int | str] = {}
+    for name, value in enum.members:
+        if name in kept or not is_encodable(f"{name}{value}"):
+            findings.append(Finding(f"{enum.name}.{name!a}", "this member is there twice, or is no text", True))
+        else:
+            kept[name] = value
+    return msgspec.structs.replace(enum, members=tuple(kept.items()))
 
 
 def _type(field: FieldSpec, model: ModelSpec, findings: list[Finding]) -> FieldType:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from syncflow_pipelines.config import SchemaSyncSettings, Settings
-from syncflow_pipelines.errors import BackupError
+from syncflow_pipelines.errors import BackupError, SyncflowError
 from syncflow_pipelines.files.locking import locked
 from syncflow_pipelines.files.replacing import replace_file, unwritable
 from syncflow_pipelines.schemas.backup_metadata import (
@@ -105,8 +105,12 @@ class Backups:
                     )
             places = {self._place(file): file for file in metadata.files}
             undo = self._make(places, f"before {name} was restored", keep=(name,))
-            for place, file in places.items():
-                _bring_back(place, file, contents)
+            try:
+                for place, file in places.items():
+                    _bring_back(place, file, contents)
+            except SyncflowError as error:
+                told = f"{name} was not restored as a whole: {error}; what stood there before is in the backup {undo}"
+                raise BackupError(told) from error
         return Restored(name, undo, tuple(places))
 
     def delete(self, name: str) -> None:

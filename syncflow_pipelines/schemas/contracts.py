@@ -4,13 +4,15 @@ A contract is made from the inner form, without importing what was generated, an
 compared by. Formats are stricter than JSON's: text and numbers that Python reads as another type have another one.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
 import msgspec
 
 from syncflow_pipelines.openapi.model import Json
+from syncflow_pipelines.schemas.admission import admit
 from syncflow_pipelines.schemas.model import (
     EnumOf,
     EnumSpec,
@@ -18,11 +20,14 @@ from syncflow_pipelines.schemas.model import (
     FieldType,
     Kind,
     ListOf,
+    ModelOf,
     ModelSpec,
     Scalar,
     SchemaSource,
 )
+from syncflow_pipelines.schemas.naming import Names, name_all
 
+_MOST_DIGITS: Final = 300
 PREFIX: Final = "#/components/schemas/"
 
 _KINDS: Final[Mapping[Kind, dict[str, Json]]] = {
@@ -58,13 +63,14 @@ class Contract(msgspec.Struct, frozen=True):
     """JSON Schema of each of them, and of what they refer to as `#/components/schemas/NAME`."""
 
 
-def contract_of(source: SchemaSource) -> Contract:
-    """What the schemas of the models promise."""
-    readers = {f"{model.name}Response": _response(model) for model in source.models}
-    writers = {f"{model.name}Create": _create(model) for model in source.models}
-    writers |= {f"{model.name}Update": _update(model) for model in source.models}
-    enums = {enum.name: _enum(enum) for enum in source.enums}
-    return Contract(tuple(sorted(readers)), tuple(sorted(writers)), enums | readers | writers)
+def contract_of(source: SchemaSource, exports: Collection[str] | None = None) -> Contract:
+    """What the schemas of the models promise: those that the module exports, or all that there can be."""
+    source = admit(source)
+    promises = _Promises(name_all(source), {enum.name for enum in source.enums})
+    readers = dict(schema for model in source.models for schema in promises.to_readers(model))
+    writers = dict(schema for model in source.models for schema in promises.to_writers(model))
+    enums = {promises.names.enums[enum.name]: _enum(enum) for enum in source.enums}
+    return Contract(_exported(readers, exports), _exported(writers, exports), enums | readers | writers)
 
 
 def contract_of_components(components: Mapping[str, Json]) -> Contract:
@@ -73,51 +79,65 @@ def contract_of_components(components: Mapping[str, Json]) -> Contract:
     return Contract(names, names, dict(components))
 
 
-def _response(model: ModelSpec) -> Json:
-    fields = [field for field in model.fields if not field.write_only]
-    return _object({field.name: _value(field) for field in fields}, [field.name for field in fields])
+def _exported(schemas: Iterable[str], exports: Collection[str] | None) -> tuple[str, ...]:
+    return tuple(sorted(name for name in schemas if exports is None or name in exports))
 
 
-def _create(model: ModelSpec) -> Json:
-    fields = list(_written(model))
-    required = [field.name for field in fields if field.default is None and not field.nullable]
-    return _object({field.name: _value(field) | _default(field) for field in fields}, required)
+@dataclass(frozen=True, slots=True)
+class _Promises:
+    """The schemas of the models, by the same rules as the classes of `Variants`."""
 
+    names: Names
+    enums: set[str]
 
-def _update(model: ModelSpec) -> Json:
-    return _object({field.name: _value(field) for field in _written(model)}, [])
+    def to_readers(self, model: ModelSpec) -> Iterator[tuple[str, Json]]:
+        fields = [field for field in model.fields if not field.write_only]
+        columns = [field for field in fields if not field.relation]
+        yield self._name(model, "Response"), self._read(columns)
+        if len(columns) < len(fields):
+            yield self._name(model, "WithRelations"), self._read(fields)
 
+    def to_writers(self, model: ModelSpec) -> Iterator[tuple[str, Json]]:
+        created = [field for field in model.fields if not field.generated and not field.relation]
+        updated = [field for field in created if not field.primary_key]
+        required = [field.name for field in created if field.default is None and not field.nullable]
+        values = {field.name: self._value(field) | _default(field) for field in created}
+        yield self._name(model, "Create"), _object(values, required)
+        yield self._name(model, "Update"), _object({field.name: self._value(field) for field in updated}, [])
 
-def _written(model: ModelSpec) -> Iterator[FieldSpec]:
-    return (field for field in model.fields if not field.generated and not field.relation)
+    def _name(self, model: ModelSpec, variant: str) -> str:
+        return f"{self.names.models[model.name]}{variant}"
+
+    def _read(self, fields: Sequence[FieldSpec]) -> Json:
+        return _object({field.name: self._value(field) for field in fields}, [field.name for field in fields])
+
+    def _value(self, field: FieldSpec) -> dict[str, Json]:
+        schema = self._type(field.type)
+        return {"anyOf": [schema, {"type": "null"}]} if field.nullable and schema else schema
+
+    def _type(self, kind: FieldType) -> dict[str, Json]:
+        match kind:
+            case Scalar():
+                return _scalar(kind)
+            case ListOf(item, max_items):
+                most = {} if max_items is None else {"maxItems": max_items}
+                return {"type": "array", "items": self._type(item), **most}
+            case EnumOf(name) if name in self.enums:
+                return {"$ref": PREFIX + self.names.enums[name]}
+            case ModelOf(name) if name in self.names.models:
+                return {"$ref": f"{PREFIX}{self.names.models[name]}Response"}
+            case _:  # what is not in the source is taken for anything
+                return {}
 
 
 def _object(properties: dict[str, Json], required: list[str]) -> Json:
     return {"type": "object", "properties": properties, "required": sorted(required)}
 
 
-def _value(field: FieldSpec) -> dict[str, Json]:
-    schema = _type(field.type)
-    return {"anyOf": [schema, {"type": "null"}]} if field.nullable and schema else schema
-
-
 def _default(field: FieldSpec) -> dict[str, Json]:
     if field.default is None or field.default.how != "constant":
         return {}
     return {"default": field.default.value}
-
-
-def _type(kind: FieldType) -> dict[str, Json]:
-    match kind:
-        case Scalar():
-            return _scalar(kind)
-        case EnumOf(name):
-            return {"$ref": PREFIX + name}
-        case ListOf(item, max_items):
-            most = {} if max_items is None else {"maxItems": max_items}
-            return {"type": "array", "items": _type(item), **most}
-        case _:
-            return {"$ref": f"{PREFIX}{kind.name}Response"}
 
 
 def _scalar(scalar: Scalar) -> dict[str, Json]:
@@ -144,6 +164,8 @@ def _number(limit: float | str | None) -> int | float | None:
 def _digits(scalar: Scalar) -> dict[str, Json]:
     """Precision and scale as what they mean: the size of the number, and its smallest step."""
     found: dict[str, Json] = {}
+    if any(abs(digits or 0) > _MOST_DIGITS for digits in (scalar.max_digits, scalar.decimal_places)):
+        return found  # no database has such numbers, and nobody need count them
     if scalar.max_digits is not None:
         largest = 10 ** max(scalar.max_digits - (scalar.decimal_places or 0), 0)
         edges = {"exclusiveMaximum": (scalar.lt, min), "exclusiveMinimum": (scalar.gt, max)}

@@ -2,6 +2,8 @@
 
 import datetime as dt
 import ipaddress
+import operator
+import re
 from base64 import b64decode
 from collections.abc import Callable, Mapping
 from decimal import Decimal
@@ -16,6 +18,13 @@ from syncflow_pipelines.schemas.model import EnumOf, FieldType, Kind, ListOf, Mo
 
 Json = Any
 
+_COMPARED: Final[Mapping[str, Callable[[Decimal, Decimal], bool]]] = {
+    "ge": operator.ge,
+    "gt": operator.gt,
+    "le": operator.le,
+    "lt": operator.lt,
+}
+
 Members = Mapping[str, Mapping[int | str, str]]
 """The sources of an enumeration's members, by its name and their values."""
 
@@ -27,12 +36,40 @@ class UnusableDefault(ValueError):
 def constant(kind: FieldType, value: Json, members: Members) -> str:
     """The source of the constant.
 
-    Raises `UnusableDefault` for one that is not of the type, or for null.
+    Raises `UnusableDefault` for one that is not of the type or beyond its bounds, and for null.
     """
     try:
-        return _constant(kind, value, members)
+        text = _constant(kind, value, members)
     except (ArithmeticError, TypeError, ValueError, KeyError) as error:
-        raise UnusableDefault(f"its default is not a value of its type ({type(error).__name__})") from error
+        raise UnusableDefault("its default is not a value of its type") from error
+    if isinstance(kind, Scalar) and not _is_within(kind, value):
+        raise UnusableDefault("its default is beyond its own bounds")
+    return text
+
+
+def _is_within(kind: Scalar, value: Json) -> bool:
+    if kind.kind in ("str", "bytes"):
+        length = len(value if kind.kind == "str" else b64decode(value))
+        fits = (kind.min_length or 0) <= length and (kind.max_length is None or length <= kind.max_length)
+        return fits and (kind.pattern is None or re.search(kind.pattern, value) is not None)
+    if kind.kind in ("int", "float", "decimal"):
+        return _is_number_within(kind, Decimal(str(value)))
+    return True
+
+
+def _is_number_within(kind: Scalar, number: Decimal) -> bool:
+    if not number.is_finite():
+        return kind.kind == "float"
+    bounds = {name: Decimal(str(bound)) for name in _COMPARED if (bound := getattr(kind, name)) is not None}
+    exponent = number.normalize().as_tuple().exponent
+    places = max(0, -exponent) if isinstance(exponent, int) else 0
+    whole = max(0, number.adjusted() + 1)
+    most = None if kind.max_digits is None else kind.max_digits - (kind.decimal_places or 0)
+    return (
+        all(_COMPARED[name](number, bound) for name, bound in bounds.items())
+        and (kind.decimal_places is None or places <= kind.decimal_places)
+        and (most is None or whole <= most)
+    )
 
 
 def _constant(kind: FieldType, value: Json, members: Members) -> str:

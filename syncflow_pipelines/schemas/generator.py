@@ -7,7 +7,7 @@ from typing import Final
 
 from syncflow_pipelines.schemas.admission import admit
 from syncflow_pipelines.schemas.formatting import formatted
-from syncflow_pipelines.schemas.imports import NEEDED_BY, names_in, statements, with_needed
+from syncflow_pipelines.schemas.imports import names_in, statements, with_needed
 from syncflow_pipelines.schemas.literals import docstring, literal
 from syncflow_pipelines.schemas.model import EnumSpec, Finding, ModelSpec, SchemaSource
 from syncflow_pipelines.schemas.naming import Names, name_all, name_members
@@ -83,7 +83,7 @@ class SchemaGenerator:
             docstring=docstring(f"Schemas of {self.name}.", _MADE_BY, f"Source: {self.digest}"),
             imports=statements(names, (statement for each in classes for statement in each.imports)),
             exports=[literal(name) for name in exports],
-            defined=names & set(NEEDED_BY),
+            defined=names,
             enums=[text for _, text in enums],
             classes=[self._templates.fill("class.py.jinja", schema=each) for each in classes],
         )

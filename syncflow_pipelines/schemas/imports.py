@@ -13,15 +13,16 @@ _PLACES: Final[Mapping[str, str]] = {
     "UUID": "uuid",
     **dict.fromkeys(("b64decode", "b64encode"), "base64"),
     **dict.fromkeys(
-        ("AwareDatetime", "BaseModel", "BeforeValidator", "ConfigDict", "Field", "IPvAnyInterface", "IPvAnyNetwork",
-         "JsonValue", "NaiveDatetime", "PlainSerializer", "WithJsonSchema"),
+        ("AwareDatetime", "BaseModel", "BeforeValidator", "ConfigDict", "Field", "GetCoreSchemaHandler",
+         "IPvAnyInterface", "IPvAnyNetwork", "JsonValue", "NaiveDatetime", "PlainSerializer", "WithJsonSchema"),
         "pydantic",
     ),
-    "SkipJsonSchema": "pydantic.json_schema",
+    "CoreSchema": "pydantic_core",
 }  # fmt: skip
 _DATETIME: Final = "_dt"
 NEEDED_BY: Final[Mapping[str, frozenset[str]]] = {
-    "Omittable": frozenset({"Annotated", "Any", "BeforeValidator", "Field", "SkipJsonSchema", "TypeVar"}),
+    "NotNull": frozenset({"Annotated", "Any", "BeforeValidator", "TypeVar"}),
+    "Omittable": frozenset({"Annotated", "Any", "CoreSchema", "Field", "GetCoreSchemaHandler", "TypeVar"}),
     "Base64": frozenset(
         {"Annotated", "Any", "BeforeValidator", "PlainSerializer", "WithJsonSchema", "b64decode", "b64encode"}
     ),

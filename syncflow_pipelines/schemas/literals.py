@@ -14,7 +14,8 @@ _DOC_WIDTH: Final = 112
 def literal(value: Json, depth: int = 0) -> str:
     """A value of JSON as source in ASCII.
 
-    Raises `ValueError` for a value that is nested too deeply, and `TypeError` for what JSON does not have.
+    Raises `ValueError` for one that is nested too deeply or has half of a surrogate pair in it, and `TypeError` for
+    what JSON does not have.
     """
     if depth > _DEEPEST:
         raise ValueError("it is nested too deeply")
@@ -28,8 +29,14 @@ def literal(value: Json, depth: int = 0) -> str:
     if value is None or isinstance(value, bool | int | float):
         return repr(value)
     if isinstance(value, str):
+        value.encode()
         return ascii(value)
     raise TypeError(f"{type(value).__name__} has no literal")
+
+
+def encodable(text: str) -> str:
+    """The text, with a question mark for half of a surrogate pair, which JSON cannot hold."""
+    return text.encode(errors="replace").decode()
 
 
 def printable(text: str) -> str:

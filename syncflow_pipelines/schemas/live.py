@@ -167,7 +167,7 @@ def _may_hold_null(model: ModelSpec, columns: Sequence[LiveColumn]) -> Iterator[
 
 def _null(one: NullableColumn, held: frozenset[str] | None) -> Difference:
     holds = held is not None and one.column in held
-    told = "holds null" if holds else "may hold null" if held is not None else "may hold null; too large to look"
+    told = "holds null" if holds else "may hold null" if held is not None else "may hold null; nobody could look"
     table = ".".join(filter(None, one.table))
     return Difference("nullability", f"{one.model}.{one.field}", table, "never null", told, not holds)
 

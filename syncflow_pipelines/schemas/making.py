@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from syncflow_pipelines.config import SchemaSourceConfig
+from syncflow_pipelines.schemas.comparison import ManualComparison
 from syncflow_pipelines.schemas.model import SchemaSource
 from syncflow_pipelines.schemas.rendered import Rendered
 
@@ -17,6 +18,8 @@ class Made:
     digest: str
     """Of what was understood of the source."""
     form: SchemaSource | None = None
+    components: dict[str, Any] | None = None
+    """Of an OpenAPI document in the inner form, where that is the source."""
     files: tuple[str, ...] = ()
     """What the models import, for the next digest of the inputs."""
 
@@ -36,7 +39,7 @@ class Workshop(Protocol):
         """Raises `SchemasNotGenerated` where the module does not work."""
         ...
 
-    def compare(self, source: SchemaSourceConfig, content: bytes) -> object | None:
+    def compare(self, source: SchemaSourceConfig, content: bytes) -> ManualComparison | None:
         """The difference from the schemas that people keep; None where there are none."""
         ...
 

@@ -15,11 +15,11 @@ VARIANTS: Final = ("Create", "Update", "Response", "WithRelations")
 """What the names of a model's classes end with."""
 
 MODULE_NAMES: Final = frozenset({
-    "Annotated", "Any", "AwareDatetime", "Base64", "BaseModel", "BeforeValidator", "ConfigDict", "Decimal", "Enum",
-    "Field", "IPvAnyInterface", "IPvAnyNetwork", "IntEnum", "JsonValue", "NaiveDatetime", "Omittable",
-    "PlainSerializer", "Related", "SkipJsonSchema", "StrEnum", "TypeVar", "UUID", "WithJsonSchema", "ip_interface",
-    "ip_network", "ValueError", "b64decode", "b64encode", "bool", "bytes", "classmethod", "dict", "float", "int",
-    "isinstance", "list", "property", "str", "tuple", "type",
+    "Annotated", "Any", "AwareDatetime", "Base64", "BaseModel", "BeforeValidator", "ConfigDict", "CoreSchema",
+    "Decimal", "Enum", "Field", "GetCoreSchemaHandler", "IPvAnyInterface", "IPvAnyNetwork", "IntEnum", "JsonValue",
+    "NaiveDatetime", "NotNull", "Omittable", "PlainSerializer", "Related", "StrEnum", "TypeVar", "UUID", "ValueError",
+    "WithJsonSchema", "b64decode", "b64encode", "bool", "bytes", "classmethod", "dict", "float", "int", "ip_interface",
+    "ip_network", "isinstance", "list", "property", "str", "tuple", "type",
 })  # fmt: skip
 """What a module of schemas refers to: a field or class of such a name would hide it."""
 
@@ -117,9 +117,9 @@ def _identifier(name: str, reserved: Collection[str], fallback: str, as_class: b
     normal = unicodedata.normalize("NFKC", name)
     if not normal.isidentifier() or normal.startswith("_"):
         kept = "".join(letter if f"a{letter}".isidentifier() else "_" for letter in normal)
-        normal = unicodedata.normalize("NFKC", kept.strip("_")) or fallback
-    if as_class:
-        normal = _class_name(normal)
+        normal = kept.strip("_") or fallback
+    # Python normalises, too: without what stood between them, letters may have become one
+    normal = unicodedata.normalize("NFKC", _class_name(normal) if as_class else normal)
     if not normal.isidentifier():
         normal = f"{fallback}_{normal}"
     return f"{normal}_" if keyword.iskeyword(normal) or normal in reserved else normal

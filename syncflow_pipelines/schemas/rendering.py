@@ -1,12 +1,20 @@
 """A source of schemas → the text of its module."""
 
-from importlib.metadata import PackageNotFoundError, version
+import hashlib
+from functools import cache
+from importlib.metadata import version
 from pathlib import Path
+from typing import Final
 
 from syncflow_pipelines.schemas.generator import SchemaGenerator
 from syncflow_pipelines.schemas.model import SchemaSource
 from syncflow_pipelines.schemas.rendered import Rendered
 from syncflow_pipelines.schemas.templates import templates_digest
+
+_MODULES: Final = (
+    "admission", "annotations", "defaults", "formatting", "generator", "imports", "literals", "model", "naming",
+    "rendering", "variants",
+)  # fmt: skip
 
 
 def render(
@@ -29,9 +37,14 @@ def render(
 
 
 def renderer_version(template_dir: Path | None = None) -> str:
-    """Another one whenever the same source may be rendered otherwise."""
-    try:
-        release = version("syncflow-pipelines")
-    except PackageNotFoundError:  # run from a folder, without having been installed
-        release = "0"
-    return f"{release}-{templates_digest(template_dir)[:12]}"
+    """Another one whenever the same source may be rendered otherwise: by us, by templates, or by ruff."""
+    return f"{_code_digest()[:12]}-{templates_digest(template_dir)[:12]}"
+
+
+@cache
+def _code_digest() -> str:
+    """Of the modules that rendering is in, and ruff's version."""
+    found = hashlib.sha256(version("ruff").encode())
+    for name in _MODULES:
+        found.update(Path(__file__).with_name(f"{name}.py").read_bytes())
+    return found.hexdigest()

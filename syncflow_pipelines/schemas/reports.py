@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from syncflow_pipelines.errors import SyncflowError
+from syncflow_pipelines.schemas.comparison import ManualComparison
 from syncflow_pipelines.schemas.model import Finding, SchemaSource
 
 Status = Literal["generated", "unchanged", "failed"]
@@ -28,7 +29,9 @@ class SourceReport:
     """Parts of the source that cannot be used, or only with care."""
     diff: str = ""
     """Of the module, in a dry run."""
-    comparison: object | None = None
+    before: bytes | None = None
+    """The module as it was; None where there was none, or the status is `failed`."""
+    comparison: ManualComparison | None = None
     """With the schemas that people keep, where there are some and the source was read now."""
     backup: str | None = None
     """The name of what was there before."""

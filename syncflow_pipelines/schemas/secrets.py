@@ -1,6 +1,6 @@
 """Fields that hold secrets: they are written and never answered."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from fnmatch import fnmatchcase
 from typing import Final
 
@@ -28,12 +28,16 @@ def keep_secrets(source: SchemaSource, names: Sequence[str] = SECRET_NAMES) -> S
     return msgspec.structs.replace(source, models=models)
 
 
+def is_secret(name: str, names: Collection[str]) -> bool:
+    """Whether a name matches one of the patterns."""
+    spelled = _snake(name)
+    return any(fnmatchcase(spelled, pattern.lower()) for pattern in names)
+
+
 def _kept(field: FieldSpec, names: Sequence[str]) -> FieldSpec:
     if field.primary_key or field.relation:
         return field
-    name = _snake(field.name)
-    is_secret = any(fnmatchcase(name, pattern.lower()) for pattern in names)
-    return msgspec.structs.replace(field, write_only=True) if is_secret else field
+    return msgspec.structs.replace(field, write_only=True) if is_secret(field.name, names) else field
 
 
 def _snake(name: str) -> str:

@@ -1,10 +1,13 @@
 """Which models of a source are meant, and which of their schemas."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from fnmatch import fnmatchcase
 
 from msgspec import structs
 
+from syncflow_pipelines.openapi.digests import references
+from syncflow_pipelines.openapi.graphs import reachable
+from syncflow_pipelines.openapi.model import Json
 from syncflow_pipelines.schemas.generator import SchemaGenerator
 from syncflow_pipelines.schemas.model import EnumOf, FieldType, ListOf, ModelOf, ModelSpec, SchemaSource
 from syncflow_pipelines.schemas.variants import SchemaClass
@@ -21,6 +24,17 @@ def select_models(form: SchemaSource, include: Collection[str] = (), exclude: Co
     models = tuple(_within(model, names) for model in form.models if model.name in names)
     enums = {name for model in models for field in model.fields for name in _enums(field.type)}
     return structs.replace(form, models=models, enums=tuple(enum for enum in form.enums if enum.name in enums))
+
+
+def select_components(
+    components: Mapping[str, Json], include: Collection[str] = (), exclude: Collection[str] = ()
+) -> Mapping[str, Json]:
+    """The components of an OpenAPI document whose names are meant, as above, and all that they refer to."""
+    if not include and not exclude:
+        return components
+    names = [name for name in components if _is_meant(name, include, exclude)]
+    meant = reachable(names, lambda name: references(components[name]) & components.keys())
+    return {name: schema for name, schema in components.items() if name in meant}
 
 
 def generator_of(variants: Collection[str]) -> type[SchemaGenerator]:

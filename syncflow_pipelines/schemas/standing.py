@@ -8,6 +8,7 @@ from syncflow_pipelines.config import SchemaSourceConfig, Settings
 from syncflow_pipelines.errors import SchemasNotGenerated, SyncflowError
 from syncflow_pipelines.files.sealing import is_sealed
 from syncflow_pipelines.schemas.backup_metadata import digest_of
+from syncflow_pipelines.schemas.comparison import ManualComparison
 from syncflow_pipelines.schemas.making import Workshop
 from syncflow_pipelines.schemas.state import read_state
 
@@ -32,7 +33,7 @@ class Validity:
     """Whether a module works as it is."""
 
     source: SchemaSourceConfig
-    comparison: object | None = None
+    comparison: ManualComparison | None = None
     """With the schemas that people keep, where there are some."""
     error: SyncflowError | None = None
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 from syncflow_pipelines.config import SchemaSourceConfig, SchemaSync, SchemaSyncSettings, Settings, choose_sources
 from syncflow_pipelines.errors import SchemasNotGenerated, SyncflowError
@@ -21,12 +21,17 @@ from syncflow_pipelines.files.replacing import replace_file, unwritable
 from syncflow_pipelines.files.sealing import is_sealed, seal
 from syncflow_pipelines.schemas.backup_metadata import digest_of
 from syncflow_pipelines.schemas.backups import backups_of
+from syncflow_pipelines.schemas.comparison import ManualComparison
 from syncflow_pipelines.schemas.making import Made, Workshop
-from syncflow_pipelines.schemas.reports import SourceReport, SyncReport
+from syncflow_pipelines.schemas.reports import SourceReport, Status, SyncReport
 from syncflow_pipelines.schemas.state import SourceState, lock_path, read_state, write_state
+from syncflow_pipelines.schemas.versions import SchemaVersion, keep_version
 from syncflow_pipelines.schemas.workshop import WarmWorkshop
 
-_EDITED = "was edited by hand and stays so; --force generates it anew"
+PATIENCE_S: Final = 600.0
+"""How long another process may take with a source: models may take long to import."""
+
+_EDITED: Final = "was edited by hand and stays so; --force generates it anew"
 
 
 class SchemaSyncer:
@@ -80,20 +85,33 @@ class _Draft:
     state: SourceState | None = None
     """As it will be."""
     made: Made | None = None
-    comparison: object | None = None
+    comparison: ManualComparison | None = None
     backup: str | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def is_pending(self) -> bool:
         """Whether something is to be written."""
         return self.report is None and self.content != self.before
 
-    def reported(self, status: str, **said: object) -> SourceReport:
-        state, made = self.state, self.made
-        known = {} if state is None else {"digest": state.digest, "schemas": state.schemas, "findings": state.findings}
-        values = {"form": made.form if made else None, "comparison": self.comparison, "backup": self.backup, **known}
-        seconds = time.monotonic() - self.began_at
-        return SourceReport(self.source.name, status, self.source.output, seconds=seconds, **{**values, **said})  # type: ignore[arg-type]
+    def reported(self, status: Status, diff: str = "") -> SourceReport:
+        """What became of it, once it is known what it was made from."""
+        assert self.state is not None
+        return SourceReport(
+            self.source.name,
+            status,
+            self.source.output,
+            digest=self.state.digest,
+            schemas=self.state.schemas,
+            form=self.made.form if self.made else None,
+            findings=self.state.findings,
+            diff=diff,
+            before=self.before,
+            comparison=self.comparison,
+            backup=self.backup,
+            notes=self.notes,
+            seconds=time.monotonic() - self.began_at,
+        )
 
     def failed(self, error: SyncflowError) -> SourceReport:
         seconds = time.monotonic() - self.began_at
@@ -116,7 +134,7 @@ class _Run:
         draft = _Draft(source)
         try:
             if not self.is_dry:
-                held.enter_context(locked(lock_path(self.settings.home, source.name)))
+                held.enter_context(locked(lock_path(self.settings.home, source.name), patience_s=PATIENCE_S))
             self._prepare(draft)
         except SyncflowError as error:
             draft.failed(error)
@@ -153,9 +171,9 @@ class _Run:
                 self._write(draft)
         except SyncflowError as error:
             return draft.failed(error)
-        notes = self._remember(draft)
+        self._remember(draft)
         was_needed = draft.content != draft.before or self.is_forced
-        return draft.reported("generated" if was_needed else "unchanged", notes=notes)
+        return draft.reported("generated" if was_needed else "unchanged")
 
     def _prepare(self, draft: _Draft) -> None:
         source = draft.source
@@ -167,7 +185,8 @@ class _Run:
         is_known = known is not None and known.inputs == inputs and not self.is_forced
         if known is not None and is_known and before is not None and (not is_ours or known.sha256 == digest_of(before)):
             draft.state = known
-            draft.report = draft.reported("unchanged", notes=() if is_ours else (f"{source.output} {_EDITED}",))
+            draft.notes = () if is_ours else (f"{source.output} {_EDITED}",)
+            draft.report = draft.reported("unchanged")
             return
         if not is_ours and not self.is_forced:
             raise SchemasNotGenerated(
@@ -178,23 +197,29 @@ class _Run:
     def _make(self, draft: _Draft, known: SourceState | None, inputs: str) -> None:
         source = draft.source
         made = self.workshop.make(source)
+        if not made.rendered.exports and known is not None and known.schemas and not self.is_forced:
+            raise SchemasNotGenerated(
+                f"{source.name} has no models any more; the old schemas stand: take the source out, or use --force"
+            )
         draft.made = made
         draft.content = seal(made.rendered.text)
         files = known.files if known else ()
         if made.files != files:
             inputs = self._inputs_afterwards(source, files, made, inputs)
+        sha256 = digest_of(draft.content)
+        was_so = known is not None and known.sha256 == sha256
         draft.state = SourceState(
             inputs=inputs,
             digest=made.digest,
-            sha256=digest_of(draft.content),
+            sha256=sha256,
             schemas=len(made.rendered.exports),
-            generated_at=datetime.now(UTC),
+            generated_at=known.generated_at if known is not None and was_so else datetime.now(UTC),
             files=made.files,
             findings=made.rendered.findings,
         )
         if draft.content != draft.before or self.is_forced:
             self._examine(draft)
-        draft.comparison = self.workshop.compare(source, draft.content)
+        self._compare(draft)
 
     def _inputs_afterwards(self, source: SchemaSourceConfig, files: tuple[str, ...], made: Made, before: str) -> str:
         """The digest with the files that are known by now; none where something may have changed in the meantime."""
@@ -212,19 +237,33 @@ class _Run:
                 f"what was generated of {draft.source.name} is no Python ({error}); the old schemas stand"
             ) from error
 
+    def _compare(self, draft: _Draft) -> None:
+        try:
+            draft.comparison = self.workshop.compare(draft.source, draft.content)
+        except SyncflowError as error:  # of the schemas that people keep; what was generated is all right
+            draft.notes = (*draft.notes, f"they were not compared: {error}")
+
     def _write(self, draft: _Draft) -> None:
         output = draft.source.output
         if _content(output) != draft.before:
             raise SchemasNotGenerated(f"{output} was changed while it was generated; it stays as it is: sync again")
         replace_file(output, draft.content)
 
-    def _remember(self, draft: _Draft) -> tuple[str, ...]:
+    def _remember(self, draft: _Draft) -> None:
         assert draft.state is not None
         try:
+            self._keep_version(draft)
             write_state(self.settings.home, draft.source.name, draft.state)
         except SyncflowError as error:
-            return (f"{error}; the schemas are generated once more the next time",)
-        return ()
+            draft.notes = (*draft.notes, f"{error}; they are generated once more the next time")
+
+    def _keep_version(self, draft: _Draft) -> None:
+        """Before the state is written: a process that is killed between the two does all of it again."""
+        state, made = draft.state, draft.made
+        assert state is not None
+        assert made is not None
+        version = SchemaVersion(state.digest, state.generated_at, made.rendered.exports, made.form, made.components)
+        keep_version(self.settings.home, draft.source.name, version)
 
     def _diff(self, draft: _Draft) -> str:
         output, project = draft.source.output, self.settings.project_dir

@@ -9,7 +9,7 @@ from typing import Final, Literal
 
 from syncflow_pipelines.schemas.annotations import Annotation, Arguments, annotate, call
 from syncflow_pipelines.schemas.defaults import Members, UnusableDefault, constant
-from syncflow_pipelines.schemas.literals import comment, docstring, literal
+from syncflow_pipelines.schemas.literals import comment, docstring, encodable, literal
 from syncflow_pipelines.schemas.model import EnumOf, FieldSpec, FieldType, ListOf, ModelOf, ModelSpec, Scalar
 from syncflow_pipelines.schemas.naming import Names, words
 
@@ -18,6 +18,9 @@ Variant = Literal["Create", "Update", "Response"]
 _REQUIRED: Final[Arguments] = ()
 _NULL: Final[Arguments] = (("default", "None"),)
 """What a field is that was left out; where null cannot be stored, `Omittable` keeps it from being sent."""
+
+_WITH_NULL: Final = frozenset({"Any", "JsonValue"})
+"""Types that null is a value of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,19 +67,19 @@ class Variants:
     def create(self, model: ModelSpec) -> SchemaClass:
         """What is sent to make a row."""
         fields = [field for field in model.fields if not (field.generated or field.relation)]
-        what = f"Schema for creating a new {words(model.name)}."
+        what = f"Schema for creating a new {self._noun(model)}."
         return self._sent(model, "Create", what, fields)
 
     def update(self, model: ModelSpec) -> SchemaClass:
         """What is sent to change a row: all of it may be left out, and null is let in only where it can be stored."""
         fields = [field for field in model.fields if not (field.generated or field.relation or field.primary_key)]
-        what = f"Schema for updating a {words(model.name)}."
+        what = f"Schema for updating {_with_article(self._noun(model))}."
         return self._sent(model, "Update", what, fields)
 
     def response(self, model: ModelSpec) -> SchemaClass:
         """What comes out: every column but the secrets."""
         fields = [field for field in model.fields if not (field.write_only or field.relation)]
-        what = f"Schema for {words(model.name)} response."
+        what = f"Schema for {self._noun(model)} response."
         config = (("from_attributes", "True"), *self._config(model, fields, is_stored=True))
         written = self._fields(model, fields, "Response")
         return SchemaClass(self._name(model, "Response"), docstring(what, model.description), written, config=config)
@@ -86,7 +89,7 @@ class Variants:
         fields = [field for field in model.fields if field.relation and not field.write_only]
         if not fields:
             return None
-        what = f"Schema for {words(model.name)} response, with what is related."
+        what = f"Schema for {self._noun(model)} response, with what is related."
         written = self._fields(model, fields, "Response")
         config = self._config(model, fields, is_stored=True)
         bases = self._name(model, "Response")
@@ -107,6 +110,9 @@ class Variants:
         written = self._fields(model, fields, variant)
         config = self._config(model, fields, is_stored=False)
         return SchemaClass(self._name(model, variant), text, written, config=config)
+
+    def _noun(self, model: ModelSpec) -> str:
+        return words(self.names.models[model.name])
 
     def _name(self, model: ModelSpec, variant: str) -> str:
         return f"{self.names.models[model.name]}{variant}"
@@ -134,9 +140,11 @@ class Variants:
         kind = field.type if missing is None else Scalar("any")
         annotation = annotate(kind, self.names, is_stored=variant == "Response")
         default = self._default(field)[0] if variant == "Create" else _NULL if variant == "Update" else _REQUIRED
+        if annotation.text in _WITH_NULL and variant != "Response" and not field.nullable:
+            annotation = Annotation(f"NotNull[{annotation.text}]")
         text, arguments = _typed(annotation, default, field.nullable)
         aliases = () if name == field.name else _aliases(field.name)
-        described = (("description", literal(field.description)),) if field.description else ()
+        described = (("description", literal(encodable(field.description))),) if field.description else ()
         reason = field.note or (f"{missing} is not in the source" if missing else "")
         return SchemaField(name, text, (*arguments, *aliases, *described), comment(reason))
 
@@ -161,6 +169,10 @@ class Variants:
             return _constant_arguments(constant(field.type, default.value, self.members), default.value), None
         except UnusableDefault as error:
             return _NULL, str(error)
+
+
+def _with_article(noun: str) -> str:
+    return f"{'an' if noun[:1] in 'aeiou' else 'a'} {noun}"
 
 
 def _constant_arguments(text: str, value: object) -> Arguments:

@@ -5,15 +5,13 @@ a newer SyncFlow that compares better needs nothing regenerated. A file that is 
 """
 
 import logging
-from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
 from syncflow_pipelines.files.replacing import replace_file
-from syncflow_pipelines.openapi.model import Json
 from syncflow_pipelines.schemas.compatibility import Compatibility, compare
 from syncflow_pipelines.schemas.contracts import Contract, contract_of, contract_of_components
 from syncflow_pipelines.schemas.model import SchemaSource
@@ -31,13 +29,19 @@ class SchemaVersion(msgspec.Struct, frozen=True):
     """Of what was understood of the source."""
     at: datetime
     """When it was generated."""
+    exports: tuple[str, ...]
+    """Names that the module exports."""
     form: SchemaSource | None = None
     components: dict[str, Any] | None = None
 
     @property
     def contract(self) -> Contract:
         """What it promises to readers and writers."""
-        return contract_of(self.form) if self.form is not None else contract_of_components(self.components or {})
+        return (
+            contract_of(self.form, self.exports)
+            if self.form is not None
+            else contract_of_components(self.components or {})
+        )
 
 
 class SchemaVersions(msgspec.Struct, frozen=True):
@@ -76,16 +80,13 @@ def read_versions(home: Path, source: str) -> SchemaVersions | None:
     return versions if versions.format == FORMAT else None
 
 
-def keep_version(
-    home: Path, source: str, digest: str, form: SchemaSource | None, components: Mapping[str, Json] | None = None
-) -> None:
+def keep_version(home: Path, source: str, version: SchemaVersion) -> None:
     """Makes this the current version, and the one that was it the previous one; nothing where it is it already.
 
     Raises `ConfigurationError` where it cannot be written; the old file stands then.
     """
     known = read_versions(home, source)
-    if known is not None and known.current.digest == digest:
+    if known is not None and (known.current.digest, known.current.exports) == (version.digest, version.exports):
         return
-    version = SchemaVersion(digest, datetime.now(UTC), form, dict(components) if components is not None else None)
     versions = SchemaVersions(version, known.current if known is not None else None)
     replace_file(versions_path(home, source), msgspec.json.encode(versions))

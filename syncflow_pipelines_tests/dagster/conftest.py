@@ -15,6 +15,7 @@ from syncflow_pipelines.demo.services.app import build_services
 from syncflow_pipelines.demo.serving import serve_in_thread
 from syncflow_pipelines.demo.store import SourceStore
 from syncflow_pipelines_tests.dagster.project import CONNECTORS, REPOSITORY, Project
+from syncflow_pipelines_tests.dagster.schemas_project import MODELS, SHOP, TABLE, SchemasProject
 from syncflow_pipelines_tests.dagster.services_project import SERVICES, ServicesProject
 from syncflow_pipelines_tests.postgres.world import TOKEN, World
 
@@ -71,3 +72,17 @@ def services_project(folder: Path, settings: Settings, database: Database) -> It
     with serve_in_thread(build_services(settings.home)) as url:
         (folder / "config" / "auto_sync_services.yaml").write_text(SERVICES.format(url=url))
         yield ServicesProject(folder, url, settings, database)
+
+
+@pytest.fixture
+def schemas_project(
+    folder: Path, database: Database, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> SchemasProject:
+    """The folder with models of SQLAlchemy, their table, and neither connector nor service."""
+    monkeypatch.setenv("SHOP_DATABASE_URL", database_url)
+    project = SchemasProject(folder, database)
+    (folder / "config" / "schema_sync.yaml").write_text(SHOP)
+    project.models.parent.mkdir(parents=True)
+    project.models.write_text(MODELS)
+    project.execute(TABLE)
+    return project

@@ -217,6 +217,7 @@ def test_jobs_sensors_and_schedule() -> None:
         "due_syncs",
         "discovery",
         "openapi_specs",
+        "schema_sync",
         "rowversion_sync",
         "hash_sync",
         "full_sync",
@@ -226,6 +227,7 @@ def test_jobs_sensors_and_schedule() -> None:
         "due_entities": dg.DefaultSensorStatus.RUNNING,
         "catalogue_changes": dg.DefaultSensorStatus.RUNNING,
         "openapi_spec_changes": dg.DefaultSensorStatus.RUNNING,
+        "schema_model_changes": dg.DefaultSensorStatus.RUNNING,
     }
     (schedule,) = repository.schedule_defs
     assert schedule.default_status == dg.DefaultScheduleStatus.RUNNING

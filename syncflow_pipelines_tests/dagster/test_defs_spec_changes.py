@@ -12,6 +12,7 @@ from syncflow_pipelines.defs.spec_changes import (
     MOST_AT_ONCE,
     AskedRun,
     SpecCursor,
+    Wanted,
     due_services,
     what_to_run,
 )
@@ -136,19 +137,41 @@ def test_many_services_take_turns_the_longest_forgotten_first() -> None:
 def test_a_run_that_did_not_happen_is_asked_for_again_after_a_while() -> None:
     key = spec_key("crm")
     looked = [Refreshed("crm", "unchanged", "new"), Refreshed("down", "failed", "old", error="it is down")]
-    targets = {"crm": [key], "down": [spec_key("down")]}
-    asked = {"crm": AskedRun("new", at=1000.0, count=3)}
+    targets = {"crm": Wanted({key: ""}), "down": Wanted({spec_key("down"): ""})}
+    state = targets["crm"].state("new")
+    asked = {"crm": AskedRun(state, at=1000.0, count=3)}
     assert what_to_run(looked, targets, {key: "old"}, asked, 1000.0 + AGAIN_AFTER_S - 1) == {}
     later = 1000.0 + AGAIN_AFTER_S
-    assert what_to_run(looked, targets, {key: "old"}, asked, later) == {"crm": AskedRun("new", later, 4)}
+    assert what_to_run(looked, targets, {key: "old"}, asked, later) == {"crm": AskedRun(state, later, 4)}
     assert what_to_run(looked, targets, {key: "new"}, asked, 1e9) == {}
 
 
-def test_what_is_generated_from_an_older_spec_needs_a_run() -> None:
+@pytest.mark.parametrize("server_is_of", ["old settings", "new other", "new", None])
+def test_what_is_generated_from_an_older_spec_or_other_settings_needs_a_run(server_is_of: str | None) -> None:
     spec, server = spec_key("crm"), mcp_server_key("crm")
-    looked, targets = [Refreshed("crm", "unchanged", "new")], {"crm": [spec, server]}
-    assert what_to_run(looked, targets, {spec: "new", server: "old"}, {}, 1.0) == {"crm": AskedRun("new", 1.0)}
-    assert what_to_run(looked, targets, {spec: "new"}, {}, 1.0) == {"crm": AskedRun("new", 1.0)}
+    looked, targets = [Refreshed("crm", "unchanged", "new")], {"crm": Wanted({spec: "", server: "settings"})}
+    seen = {spec: "new"} | ({server: server_is_of} if server_is_of else {})
+    assert what_to_run(looked, targets, seen, {}, 1.0) == {"crm": AskedRun(targets["crm"].state("new"), 1.0)}
+    assert what_to_run(looked, targets, {spec: "new", server: "new settings"}, {}, 1.0) == {}
+
+
+def test_a_change_of_the_configuration_alone_gets_a_run_which_brings_everything_in_step(
+    services_project: ServicesProject, instance: dg.DagsterInstance
+) -> None:
+    assert services_project.run(instance).success
+    result = tick(services_project, instance)
+    assert requested(result) == {}
+    for old, new in (
+        ("components: [rest, mcp]\n    auth", "components: [rest, mcp]\n    mcp: {read_only: true}\n    auth"),
+        ("mcp: {read_only: true}", "mcp: {read_only: true}\n    include: [{methods: [get]}]"),
+    ):
+        services_project.reword(old, new)
+        result = tick(services_project, instance, result.cursor)
+        assert requested(result).keys() == {"warehouse"}
+        assert requested(tick(services_project, instance, result.cursor)) == {}, "it is asked for once"
+    keys = [list(key) for key in (("openapi", "warehouse"), ("mcp_server", "warehouse"), ("resolver", "warehouse"))]
+    assert services_project.run(instance, keys).success
+    assert requested(tick(services_project, instance)) == {}
 
 
 @pytest.mark.parametrize("text", [None, "", "not json", "[]", '{"asked": 3}'])

@@ -89,6 +89,16 @@ def test_following_specs_is_measured_step_by_step(folder: Path, tmp_path: Path) 
     assert set(round_["unchanged"]["seconds"]) == set(round_["hundred"]["seconds"]) == {"refresh"}
 
 
+def test_watching_specs_is_measured_from_the_rename_to_the_module(folder: Path, tmp_path: Path) -> None:
+    command = [*_command(folder, "watch", "--quick"), "--results", str(tmp_path)]
+    ended = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=LIMIT_S)
+    assert ended.returncode == 0, ended.stderr
+    figures = _figures(tmp_path)["watch"]
+    assert (len(figures["event_s"]), len(figures["poll_s"])) == (3, 1)
+    assert figures["idle_percent"] >= 0
+    assert figures["targets"] == []
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_run_that_is_interrupted_leaves_nothing_behind(folder: Path, tmp_path: Path, number: signal.Signals) -> None:
     command = [*_command(folder, "sync", "--rows", "100000", "--no-peers"), "--results", str(tmp_path / "results")]

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -34,13 +35,24 @@ def first_demo(shared_project: ProjectFolder) -> Iterator[subprocess.CompletedPr
 def test_the_demo_prints_a_page_and_ends_well(first_demo: subprocess.CompletedProcess[str]) -> None:
     assert first_demo.returncode == 0, first_demo.stderr
     lines = first_demo.stdout.splitlines() + first_demo.stderr.splitlines()
-    assert len(lines) <= 75
+    assert len(lines) <= 85
     assert any(line.startswith("All 10 tables equal the source") for line in lines)
     assert [line.split()[:2] for line in lines if line.endswith(("on its own", "without the source"))] == [
         ["syncflow", "dev"],
         ["dagster", "dev"],
     ]
     assert [line for line in first_demo.stdout.splitlines() if len(line) > 125] == []
+
+
+def test_what_the_demo_did_was_published(first_demo: subprocess.CompletedProcess[str]) -> None:
+    (line,) = (line for line in first_demo.stdout.splitlines() if line.startswith("Published: "))
+    counted = [told.split() for told in line.removeprefix("Published: ").split(", ")]
+    assert {kind: int(number) for number, kind in counted} == {
+        "code_generated": 3,
+        "entity_discovered": 10,
+        "openapi_spec_changed": 3,
+        "sync_finished": 20,
+    }
 
 
 def test_where_port_8007_is_taken_the_source_gets_another(first_demo: subprocess.CompletedProcess[str]) -> None:
@@ -55,10 +67,25 @@ def test_the_services_part_generates_calls_and_follows_the_one_that_changed(
     out, err = first_demo.stdout, first_demo.stderr
     assert "The demo services answer at http://127.0.0.1:" in err
     assert "2 services were fetched and generated: 12 tools" in err
+    assert "A spec that is a file was followed: " in err
     assert "What changed in warehouse: 1 other change in 1 operation" in out
     assert "operation-added" in out
     assert 'get_site_capacity(site="AMS")' in out
     assert "Starting MCP server" not in err
+
+
+def test_the_schemas_part_reads_synced_rows_with_what_was_generated(
+    first_demo: subprocess.CompletedProcess[str], shared_project: ProjectFolder
+) -> None:
+    told = re.search(
+        r"(\d+) Pydantic schemas of 3 sources were generated, and (\d+) synced rows read", first_demo.stderr
+    )
+    assert told is not None
+    assert int(told[1]) > 30
+    assert int(told[2]) > 100
+    assert "Pydantic schemas, and synced rows that were read with them" in first_demo.stdout
+    module = shared_project.home / "schemas" / "generated" / "erp_schemas.py"
+    assert "class ItemsResponse(BaseModel):" in module.read_text()
 
 
 def test_dagster_shows_the_assets_and_the_history_afterwards(
@@ -71,6 +98,7 @@ def test_dagster_shows_the_assets_and_the_history_afterwards(
         monkeypatch.delenv("DAGSTER_HOME", raising=False)
         assert materialisations("erp/items", "erp/order_lines", "erp/catalogue") == [2, 2, 1]
         assert materialisations("openapi/warehouse", "mcp_server/warehouse", "resolver/parcels") == [2, 2, 1]
+        assert materialisations("schemas/erp", "schemas/warehouse", "schemas/parcels") == [1, 1, 1]
 
 
 def test_the_demo_works_again_on_what_an_earlier_one_left(
@@ -84,7 +112,9 @@ def test_the_demo_works_again_on_what_an_earlier_one_left(
     assert {run["status"] for run in runs} == {"success"}
     assert (verdict["services"]["changed"], verdict["services"]["generated"]) == (["warehouse"], ["warehouse"])
     assert all(answer["is_right"] for answer in verdict["services"]["answers"])
-    assert len(runs) == 2 * len(verdict["live_rows"])
+    assert verdict["services"]["followed_s"] > 0
+    assert [one["source"] for one in verdict["schemas"]] == ["erp", "warehouse", "parcels"]
+    assert len(runs) == 2 * len(verdict["live_rows"]) == verdict["events"]["sync_finished"]
     assert shared_project.processes() == []
 
 

@@ -1,22 +1,29 @@
 """`syncflow dev`, as `make dev` calls it: the UI answers, the daemon syncs, and a signal ends all of it."""
 
 import http.client
+import json
 import signal
 import socket
 import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
+from syncflow_pipelines.codegen.manifest import read_manifest
 from syncflow_pipelines.config import Settings
 from syncflow_pipelines.database import Database, open_database
+from syncflow_pipelines.defs.spec_changes import GRACE_S
 from syncflow_pipelines.demo.erp import ensure_erp
 from syncflow_pipelines.demo.mutate import EntityMutation, mutate
 from syncflow_pipelines.demo.verification import RowCount, count_rows
 from syncflow_pipelines.sync.entities import list_entities
 from syncflow_pipelines.sync.runs import list_runs
 from syncflow_pipelines_tests.e2e.project_folder import ProjectFolder, unused_port, wait_until
+from syncflow_pipelines_tests.unit.spec_files import document, save
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -100,3 +107,71 @@ def done_in_all(database: Database) -> dict[str, Done]:
 def plus(before: Done, change: EntityMutation) -> Done:
     inserted, updated, deleted = before
     return inserted + len(change.inserted), updated + len(change.updated), deleted + len(change.deleted)
+
+
+ASK = """
+import json
+import sys
+from pathlib import Path
+
+import dagster as dg
+
+from syncflow_pipelines.defs.names import mcp_server_key, spec_key
+from syncflow_pipelines.defs.spec_changes import materialised
+from syncflow_pipelines.defs.spec_checks import BREAKING_CHANGES
+
+spec, server = spec_key("notes"), mcp_server_key("notes")
+with dg.DagsterInstance.from_config(str(Path.cwd())) as instance:
+    found = materialised(instance, [spec, server])
+    states = {state.instigator_name: state.instigator_data for state in instance.all_instigator_state()}
+    sensor = states.get("openapi_spec_changes")
+    check = dg.AssetCheckKey(spec, BREAKING_CHANGES)
+    checks = instance.event_log_storage.get_latest_asset_check_execution_by_key([check])
+    print(json.dumps({
+        "checksums": [found.get(spec), found.get(server)],
+        "ticked_at": (sensor and sensor.last_tick_timestamp) or 0,
+        "runs": [run.job_name for run in instance.get_runs() if "openapi" in run.job_name],
+        "checks": [record.status.value for record in checks.values()],
+    }))
+"""
+NOTES = """
+services:
+  - {name: notes, base_url: 'http://127.0.0.1:9', openapi_path: notes.json, components: [mcp]}
+settings: {watch_interval: 5, output_dir: specs, generated_dir: generated}
+"""
+
+
+def test_a_spec_file_is_in_the_code_and_in_dagster_at_once_and_no_run_is_asked_for(project: ProjectFolder) -> None:
+    (project.path / "config" / "connectors.yaml").write_text("connectors: []\n")
+    (project.path / "config" / "auto_sync_services.yaml").write_text(NOTES)
+    save(project.path / "notes.json", document())
+    port = unused_port()
+    with project.running("dev", "--no-demo", "--port", str(port)) as dev:
+        wait_until(lambda: ui_answers(port, dev), "the UI answers")
+        wait_until(lambda: has_tools(project, 1), "the first generation")
+        save(project.path / "notes.json", document("added"))
+        changed_at = time.time()
+        wait_until(lambda: has_tools(project, 2), "the change is in the code")
+        checksum = json.loads((project.path / ".openapi_checksums.json").read_text())["notes"]["checksum"]
+        wait_until(lambda: asked(project)["checksums"] == [checksum] * 2, "the change is in Dagster")
+        wait_until(lambda: asked(project)["ticked_at"] > changed_at + GRACE_S, "the sensor has looked at it")
+        seen = asked(project)
+        assert seen["checks"] == ["SUCCEEDED"]
+        assert seen["runs"] == []
+        dev.send_signal(signal.SIGINT)
+        assert dev.wait(timeout=90) == 0
+    assert project.processes() == []
+
+
+def has_tools(project: ProjectFolder, count: int) -> bool:
+    entry = read_manifest(project.path / "generated").services.get("notes")
+    return entry is not None and entry.sizes is not None and entry.sizes.tools == count
+
+
+def asked(project: ProjectFolder) -> dict[str, Any]:
+    """What Dagster's instance holds of the service, asked in a process of the project's folder."""
+    done = subprocess.run(
+        [sys.executable, "-c", ASK], cwd=project.path, env=project.environment(), capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    return dict(json.loads(done.stdout.splitlines()[-1]))

@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 from syncflow_pipelines.config import load_services, load_settings
-from syncflow_pipelines_tests.postgres.test_specs_commands import Syncflow, home, syncflow
+from syncflow_pipelines_tests.postgres.test_specs_commands import Syncflow, home, reword, syncflow
+from syncflow_pipelines_tests.unit.spec_files import document, save
 
 __all__ = ["home", "syncflow"]
 
@@ -24,6 +25,7 @@ def shown_commands() -> list[list[str]]:
 
 @pytest.mark.slow
 def test_the_shown_commands_work_one_after_the_other(syncflow: Syncflow) -> None:
+    a_service_with_a_file_is_added()
     said = {}
     for arguments in shown_commands():
         done = syncflow(*arguments)
@@ -33,6 +35,14 @@ def test_the_shown_commands_work_one_after_the_other(syncflow: Syncflow) -> None
     assert "### Breaking" in said["specs diff parcels --format markdown"]
     assert "breaking" not in said["specs"], "it was accepted"
     modules_can_be_used_as_shown()
+
+
+def a_service_with_a_file_is_added() -> None:
+    save(Path("openapi.json"), document())
+    reword(
+        "services:\n",
+        "services:\n  - {name: notes, base_url: 'http://a', openapi_path: openapi.json, components: [mcp]}\n",
+    )
 
 
 def modules_can_be_used_as_shown() -> None:

@@ -27,7 +27,7 @@ def load_resolver(
     """The module of a service, generated into the folder and imported from there."""
     service = ServiceConfig(name, base_url, ("/openapi.json",), ("rest",))
     source = render_resolver(
-        replace(service, rest=rest or RestOptions()),
+        replace(service, rest=rest or RestOptions(allowed_hosts=("*",))),
         spec_file="pets_spec.json",
         spec_digest=write_spec(folder / "pets_spec.json", spec),
         **described,

@@ -20,7 +20,7 @@ from syncflow_pipelines.codegen.reports import GenerationReport
 from syncflow_pipelines.codegen.verification import Verifier
 from syncflow_pipelines.config.auth import BearerAuth
 from syncflow_pipelines.config.services import McpOptions
-from syncflow_pipelines.errors import GenerationFailed
+from syncflow_pipelines.errors import GenerationFailed, SyncCancelled
 from syncflow_pipelines_tests.server.mcp_world import operation, spec_of, text
 from syncflow_pipelines_tests.server.recording_backend import RecordingBackend
 from syncflow_pipelines_tests.unit.generated_world import World
@@ -236,6 +236,14 @@ def test_a_module_that_does_not_work_is_told_and_the_next_one_is_examined(
             verifier.examine(tmp_path, "stage", "bad", None)
         if "sleep" not in source:
             assert verifier.examine(tmp_path, "stage", "good", None)["tools"] == []
+
+
+def test_an_examination_can_be_cancelled(tmp_path: Path) -> None:
+    (tmp_path / "stage").mkdir()
+    (tmp_path / "stage" / "__init__.py").touch()
+    (tmp_path / "stage" / "slow.py").write_text("import time\ntime.sleep(3600)\n")
+    with Verifier(cancelled=lambda: True) as verifier, pytest.raises(SyncCancelled, match="the old ones stand"):
+        verifier.examine(tmp_path, "stage", "slow", None)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from fastmcp import Client
 from fastmcp.exceptions import ToolError
 from mcp.client.subscriptions import ToolsListChanged, listen
 
+from syncflow_pipelines.cli.application import run
 from syncflow_pipelines_tests.server.generated_folder import GeneratedFolder, names, text, until, with_hub
 
 
@@ -50,3 +51,16 @@ def test_clients_are_told_that_the_tools_are_others(generated: GeneratedFolder) 
                 assert len(await names(client)) == count
 
     with_hub(generated.path, work)
+
+
+def test_the_command_says_which_flag_is_off_and_lists_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("SYNCFLOW_HOME", "SYNCFLOW_CONFIG_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("SYNCFLOW_FLAG_MCP", "off")
+    assert run(["mcp", "--list", "--json", "--no-services"]) == 0
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert "The flag mcp is off (SYNCFLOW_FLAG_MCP in the environment)" in printed.err

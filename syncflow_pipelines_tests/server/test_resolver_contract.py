@@ -78,7 +78,7 @@ def resolver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder: Path = tmp_path_factory.mktemp("contract")
     spec = store(normalise(SPEC))
     with RecordingBackend() as backend:
-        module = load_resolver(folder, spec.content, backend.url, rest=RestOptions(mode="validate"))
+        module = load_resolver(folder, spec.content, backend.url, rest=RestOptions("validate", allowed_hosts=("*",)))
         with serving(module.create_app()) as port:
             yield f"http://127.0.0.1:{port}"
 

@@ -330,7 +330,7 @@ def test_a_silent_service_is_a_504(tmp_path: Path) -> None:
     def silent(arrival: Arrival) -> None:
         arrival.is_hung_up()
 
-    with world(tmp_path, silent, rest=RestOptions(timeout_s=0.2)) as (_, port):
+    with world(tmp_path, silent, rest=RestOptions(timeout_s=0.2, allowed_hosts=("*",))) as (_, port):
         refused = problem(get(port, "/pets"))
     assert refused["status"] == 504
     assert refused["type"] == "urn:syncflow:problem:service-timeout"

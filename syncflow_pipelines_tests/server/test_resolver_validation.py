@@ -35,7 +35,9 @@ PATHS: dict[str, Any] = {
 @contextmanager
 def world(tmp_path: Path, **described: Any) -> Iterator[tuple[RecordingBackend, int]]:
     with RecordingBackend() as backend:
-        module = load_resolver(tmp_path, document(PATHS), backend.url, rest=RestOptions(mode="validate"), **described)
+        module = load_resolver(
+            tmp_path, document(PATHS), backend.url, rest=RestOptions("validate", allowed_hosts=("*",)), **described
+        )
         with serving(module.create_app()) as port:
             yield backend, port
 

@@ -9,12 +9,14 @@ import pytest
 
 from syncflow_pipelines.config import (
     ConnectorConfig,
+    EventsConfig,
     SchemaSourceConfig,
     SchemaSync,
     ServiceConfig,
     Services,
     Settings,
     load_connectors,
+    load_events,
     load_schema_sync,
     load_services,
     load_settings,
@@ -69,6 +71,21 @@ class Project:
         """The mistakes for which `auto_sync_services.yaml` with that text is refused."""
         with pytest.raises(ConfigurationError) as refused:
             self.services(text)
+        return list(refused.value.mistakes)
+
+    @property
+    def events_file(self) -> Path:
+        return self.folder / "config" / "events.yaml"
+
+    def events(self, text: str) -> EventsConfig:
+        """What comes of `events.yaml` with that text."""
+        self.events_file.write_text(dedent(text))
+        return load_events(self.settings())
+
+    def event_mistakes(self, text: str) -> list[str]:
+        """The mistakes for which `events.yaml` with that text is refused."""
+        with pytest.raises(ConfigurationError) as refused:
+            self.events(text)
         return list(refused.value.mistakes)
 
     @property

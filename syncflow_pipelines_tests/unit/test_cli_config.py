@@ -115,3 +115,11 @@ def test_the_flags_are_shown_with_who_says_so(
     assert told["events"]["said_by"] == "SYNCFLOW_FLAG_EVENTS in the environment"
     assert run(["config", "flags", "--for", "crm"]) == 0
     assert "auto_sync    no   flags.yaml:3" in capsys.readouterr().out
+
+
+def test_an_exception_for_nobody_is_a_warning(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_connectors(folder, "connectors: [{name: crm, base_url: 'https://crm.example.com'}]")
+    (folder / "config" / "flags.yaml").write_text("flags:\n  entity_sync: {off_for: [crm, crn]}\n")
+    assert run(["config", "check"]) == 0
+    warning = "flags.yaml:2: entity_sync makes an exception for 'crn', which is no service or connector"
+    assert warning in capsys.readouterr().err

@@ -9,7 +9,8 @@ import pytest
 
 from syncflow_pipelines.config.auth import BearerAuth, HeaderAuth
 from syncflow_pipelines.config.services import McpOptions, OperationRule
-from syncflow_pipelines.errors import GenerationFailed
+from syncflow_pipelines.errors import GenerationFailed, SyncCancelled
+from syncflow_pipelines.files.locking import locked
 from syncflow_pipelines.openapi.model import Finding
 from syncflow_pipelines_tests.server.mcp_world import body, operation, spec_of
 from syncflow_pipelines_tests.unit.generated_world import QuickVerifier, World, small_spec
@@ -42,6 +43,14 @@ def test_what_has_not_changed_is_not_written(tmp_path: Path) -> None:
     assert not report.has_changed
     assert {file: file.stat().st_mtime_ns for file in world.folder.iterdir()} == before
     assert world.verifier.examined == []
+
+
+def test_who_waits_for_another_generation_can_be_cancelled(tmp_path: Path) -> None:
+    world = World(tmp_path, "pets")
+    world.folder.mkdir(parents=True)
+    with locked(world.folder), pytest.raises(SyncCancelled, match="another process held"):
+        world.generate(cancelled=lambda: True)
+    assert world.statuses() == {"pets": "generated"}
 
 
 def test_the_same_comes_out_in_another_folder_to_the_byte(tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ def settings(source: str) -> dict[str, Any]:
 
 
 def test_the_settings_are_literals() -> None:
-    service = replace(SERVICE, rest=RestOptions(mode="validate", timeout_s=5))
+    service = replace(SERVICE, rest=RestOptions("validate", timeout_s=5, allowed_hosts=("*.example.com",)))
     auth = {"type": "bearer", "env": "USERS_TOKEN"}
     assert settings(render(service, auth=auth, dotenv_files=["../.env"], ca_file="ca.pem")) == {
         "name": "user-service",
@@ -57,6 +57,7 @@ def test_the_settings_are_literals() -> None:
         "spec_digest": "ab12",
         "mode": "validate",
         "timeout_s": 5.0,
+        "allowed_hosts": ("*.example.com",),
         "auth": auth,
         "dotenv_files": ("../.env",),
         "ca_file": "ca.pem",

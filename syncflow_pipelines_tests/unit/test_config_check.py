@@ -133,14 +133,35 @@ def test_a_connector_names_a_service_that_is_there(project: Project) -> None:
     assert connectors[0].service == services.services[0].name
 
 
-def test_mistakes_of_both_files_are_told_at_once(project: Project) -> None:
+def test_every_webhook_is_told_and_its_headers_are_not_shown(project: Project) -> None:
+    project.events_file.write_text(
+        "webhooks:\n- {name: chat, url: 'https://x', secret_env: CHAT, headers: {X-A: s3cret}, ca_file: ca.pem}\n"
+    )
+    found = facts(project)
+    assert found[str(project.events_file)].text == "read, 1 webhooks"
+    assert found["webhook chat"].details == {
+        "url": "https://x",
+        "types": "all",
+        "secret": "in environment variable CHAT",
+        "headers": "X-A",
+        "timeout_s": "10",
+        "max_attempts": "16",
+    }
+    warnings = {subject for subject, fact in found.items() if fact.status == "warning"}
+    assert warnings >= {"secret of webhook chat", "certificates of webhook chat"}
+    assert "s3cret" not in str(found)
+
+
+def test_mistakes_of_all_files_are_told_at_once(project: Project) -> None:
+    project.events_file.write_text("webhooks: 8")
     project.file.write_text("connectors: 5")
     project.services_file.write_text("services: 6\nextra: 7")
     with pytest.raises(ConfigurationError) as refused:
         load_configuration(project.settings())
-    assert refused.value.message == f"the files in {project.folder / 'config'} cannot be used: 3 mistakes"
+    assert refused.value.message == f"the files in {project.folder / 'config'} cannot be used: 4 mistakes"
     assert [mistake.split(": ")[0] for mistake in refused.value.mistakes] == [
         "connectors.yaml:1",
         "auto_sync_services.yaml:1",
         "auto_sync_services.yaml:2",
+        "events.yaml:1",
     ]

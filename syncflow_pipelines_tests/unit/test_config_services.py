@@ -156,7 +156,7 @@ def test_everything_else_that_can_be_said_of_a_service(project: Project) -> None
             ref_hosts: [Schemas.Example.com, 'x:8443', '[::1]:80']
             mcp: {mode: search, size_budget_bytes: 5, read_only: true, validate_output: true, timeout_s: 1,
                   max_answer_bytes: 6, forward_headers: [X-Tenant]}
-            rest: {mode: validate, timeout_s: 2}
+            rest: {mode: validate, timeout_s: 2, allowed_hosts: [API.example.com, '*.lan']}
             timeout_s: 3.5
             ca_file: certs/ca.pem
             enabled: false
@@ -172,7 +172,7 @@ def test_everything_else_that_can_be_said_of_a_service(project: Project) -> None
         exclude=(OperationRule(paths=("/internal/**",)), OperationRule(methods=("query",))),
         ref_hosts=("schemas.example.com", "x:8443", "[::1]:80"),
         mcp=McpOptions("search", 5, True, True, 1.0, 6, ("X-Tenant",)),
-        rest=RestOptions("validate", 2.0),
+        rest=RestOptions("validate", 2.0, ("api.example.com", "*.lan")),
         timeout_s=3.5,
         ca_file=project.folder / "certs" / "ca.pem",
         enabled=False,

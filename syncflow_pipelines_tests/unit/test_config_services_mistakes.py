@@ -15,6 +15,8 @@ from syncflow_pipelines_tests.unit.test_config_services import REQUIREMENT
 
 SECRETS = "key_env, key_file, value_env and value_file"
 
+A_NAME = "a host such as api.example.com, *.example.com or *, without https:// and port"
+
 
 def service(line: str) -> str:
     """A file whose sixth line is the given one."""
@@ -92,6 +94,7 @@ def service(line: str) -> str:
             "mcp.size_budget_bytes: found 0, expected a whole number from 1 to 1,099,511,627,776",
         ),
         ("rest: {mode: check}", "rest.mode: found 'check', expected one of forward, validate"),
+        ("rest: {allowed_hosts: ['https://x']}", f"rest.allowed_hosts[0]: found 'https://x', expected {A_NAME}"),
         ("rest: {timeout_s: 0}", "rest.timeout_s: found 0, expected a number from 0.1 to 3600"),
         ("timeout_s: long", "timeout_s: found 'long', expected a number from 0.1 to 3600"),
         ("ca_file: ''", "ca_file: found '', expected a path"),

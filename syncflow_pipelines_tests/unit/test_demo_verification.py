@@ -6,8 +6,12 @@ from uuid import UUID
 
 import pytest
 
+from syncflow_pipelines.demo.happenings import untold
 from syncflow_pipelines.demo.mutate import EntityMutation
+from syncflow_pipelines.demo.services.job import ServicesReport
 from syncflow_pipelines.demo.verification import RowCount, find_mistakes
+from syncflow_pipelines.events.happenings import code_generated, sync_finished
+from syncflow_pipelines.openapi.diff import SpecDiff
 from syncflow_pipelines.sync.runs import SyncRun
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -46,3 +50,14 @@ def test_an_entity_that_a_round_left_out_is_one() -> None:
 def test_a_failed_sync_is_told_by_itself_and_not_again_by_its_counts() -> None:
     failed = replace(SECOND, status="failed", error_message="the source is down", inserted=0)
     assert find_mistakes([FIRST], [failed], CHANGES, EQUAL) == ()
+
+
+def test_what_no_event_tells_of_is_a_mistake() -> None:
+    told = [sync_finished("erp/items", {"run": str(FIRST.uid)}), code_generated("warehouse", None, [])]
+    services = ServicesReport((), (), SpecDiff(), ("warehouse",), ("warehouse",), None, ())
+    assert list(untold(told, 0, [FIRST], None)) == []
+    assert list(untold(told, 2, [FIRST, SECOND], services)) == [
+        f"no event tells of the run {SECOND.uid} of erp/items",
+        "0 events tell of 2 changes of entities",
+        "no openapi_spec_changed tells of warehouse, whose spec changed",
+    ]

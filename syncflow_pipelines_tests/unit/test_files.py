@@ -2,13 +2,15 @@
 
 import os
 import stat
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
 
 import pytest
 
-from syncflow_pipelines.errors import ConfigurationError, SyncCancelled
+from syncflow_pipelines.errors import ConfigurationError, SyncCancelled, SyncflowError
 from syncflow_pipelines.files.locking import locked
 from syncflow_pipelines.files.replacing import OLD_S, replace_file
 
@@ -111,6 +113,20 @@ def test_waiting_for_a_lock_can_be_cancelled(tmp_path: Path) -> None:
         locked(tmp_path / "x.lock", cancelled=lambda: True),
     ):
         pass
+
+
+def test_a_wait_for_a_lock_has_an_end_which_tells_who_holds_it(tmp_path: Path) -> None:
+    holding = f"import fcntl, os; fcntl.flock(os.open({str(tmp_path)!r}, 0), fcntl.LOCK_EX); print(); input()"
+    command = [sys.executable, "-c", holding]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        with pytest.raises(SyncflowError) as refused, locked(tmp_path, patience_s=0.05):
+            pass
+        other.communicate(b"\n")
+    assert str(refused.value) == f"process {other.pid} has held {tmp_path} for 0.05 s; end it, or try again later"
+    with locked(tmp_path, patience_s=0.05):
+        assert list(tmp_path.iterdir()) == [], "a folder is locked itself, without a file in it"
 
 
 def test_a_lock_in_no_folder_is_told(tmp_path: Path) -> None:

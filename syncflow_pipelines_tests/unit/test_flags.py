@@ -1,10 +1,13 @@
 """Feature flags while SyncFlow runs: who decides, what is told, and what takes the place of the files."""
 
 import logging
+import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from openfeature import api
+from openfeature.evaluation_context import EvaluationContext
 from openfeature.flag_evaluation import FlagEvaluationDetails
 from openfeature.hook import Hook, HookContext, HookHints
 
@@ -185,6 +188,21 @@ def test_one_that_hangs_is_waited_for_once_and_asked_again_when_it_answers() -> 
     assert asker.ask(Flag.AUTO_SYNC, default=True, target=None).is_on is False
 
 
+def test_one_that_is_not_ready_yet_is_not_waited_for(settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
+    ready = threading.Event()
+
+    class Starting(Other):
+        def initialize(self, evaluation_context: EvaluationContext) -> None:
+            ready.wait(60)
+
+    api.set_provider(Starting(mcp=False), DOMAIN)
+    try:
+        assert is_enabled(Flag.MCP, settings)
+        assert "PROVIDER_NOT_READY" in caplog.text
+    finally:
+        ready.set()
+
+
 def test_hooks_of_openfeature_see_what_is_asked(settings: Settings) -> None:
     seen: list[tuple[str, object]] = []
 
@@ -202,3 +220,12 @@ def test_a_registry_that_somebody_clears_is_filled_again(settings: Settings, say
     assert not is_enabled(Flag.MCP, settings)
     api.shutdown()
     assert not is_enabled(Flag.MCP, settings)
+
+
+def test_each_installation_of_a_process_has_flags_of_its_own(tmp_path: Path) -> None:
+    installations = []
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        installations.append(Project(tmp_path / name))
+    (tmp_path / "a" / "config" / "flags.yaml").write_text("flags: {mcp: false}")
+    assert [is_enabled(Flag.MCP, one.settings()) for one in (*installations, *installations)] == [False, True] * 2

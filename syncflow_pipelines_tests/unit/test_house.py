@@ -13,6 +13,7 @@ from syncflow_pipelines.cli.application import SUMMARIES
 from syncflow_pipelines.config import (
     ConnectorConfig,
     EntityOverride,
+    EventsConfig,
     Flag,
     FlagRule,
     McpOptions,
@@ -23,7 +24,9 @@ from syncflow_pipelines.config import (
     ServiceConfig,
     Services,
     ServiceSettings,
+    WebhookConfig,
     load_connectors,
+    load_events,
     load_flags,
     load_schema_sync,
     load_services,
@@ -35,6 +38,7 @@ GUIDES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 README = (ROOT / "README.md").read_text()
 CONNECTORS = (ROOT / "config" / "connectors.yaml").read_text()
 SERVICES = (ROOT / "config" / "auto_sync_services.yaml").read_text()
+EVENTS = (ROOT / "config" / "events.yaml").read_text()
 SCHEMAS = (ROOT / "config" / "schema_sync.yaml").read_text()
 ENVIRONMENT = (ROOT / ".env.example").read_text()
 LOCK = (ROOT / "requirements.lock").read_text()
@@ -75,6 +79,18 @@ def services_of(folder: Path, text: str) -> Services:
     (folder / "config").mkdir(parents=True)
     (folder / "config" / "auto_sync_services.yaml").write_text(text)
     return load_services(load_settings({}, cwd=folder))
+
+
+def commented_webhooks() -> list[str]:
+    """The webhooks that stand in comments in config/events.yaml, as documents of their own."""
+    text = "\n".join(re.findall(r"^  # ?(.*)$", EVENTS, re.MULTILINE))
+    return ["webhooks:\n" + block for block in re.findall(r"^- name:.*\n(?:.+\n?)*", text, re.MULTILINE)]
+
+
+def events_of(folder: Path, text: str) -> EventsConfig:
+    (folder / "config").mkdir(parents=True)
+    (folder / "config" / "events.yaml").write_text(text)
+    return load_events(load_settings({}, cwd=folder))
 
 
 def commented_schemas() -> list[str]:
@@ -157,6 +173,22 @@ def test_the_longest_commented_service_leaves_no_option_out() -> None:
     assert options - said == {"fallback"}  # which the file calls fallback_github
 
 
+def test_the_shipped_events_are_the_defaults(tmp_path: Path) -> None:
+    assert events_of(tmp_path / "a", EVENTS) == events_of(tmp_path / "b", "") == EventsConfig()
+    assert {field.name for field in fields(EventsConfig)} == set(re.findall(r"^(\w+):", EVENTS, re.MULTILINE))
+
+
+def test_the_longest_commented_webhook_shows_the_defaults_of_the_shortest_and_leaves_no_option_out(
+    tmp_path: Path,
+) -> None:
+    shortest, longest = (events_of(tmp_path / str(i), text).webhooks[0] for i, text in enumerate(commented_webhooks()))
+    assert replace(longest, types=(), ca_file=None) == shortest
+    assert None not in (longest.types, longest.ca_file)
+    said = set(re.findall(r"(\w+):", commented_webhooks()[1]))
+    assert {field.name for field in fields(WebhookConfig)} - {"secret"} <= said
+    assert said >= {"secret_env", "secret_file"}
+
+
 def test_the_shipped_flags_are_all_on_and_none_is_left_out() -> None:
     shipped = load_flags(load_settings({}, cwd=ROOT))
     assert list(shipped.rules) == list(Flag)
@@ -195,6 +227,7 @@ def test_the_longest_commented_source_of_schemas_shows_the_defaults_of_the_short
         "manual_schema_path": None,
         "python": None,
         "template_dir": None,
+        "database_url_env": None,
     }
     assert replace(longest, **own) == replace(shortest, models_path=None)  # type: ignore[arg-type]
     assert (connector.connector, service.service) == ("crm", "billing")

@@ -102,6 +102,24 @@ def test_a_restoration_can_be_undone(tmp_path: Path, backups: Backups) -> None:
     assert (file.read_text(), other.exists()) == ("old", False)
 
 
+def test_a_restoration_that_fails_half_way_names_the_backup_that_undoes_it(tmp_path: Path, backups: Backups) -> None:
+    first, second = write(tmp_path / "a.py", "old"), write(tmp_path / "deep" / "b.py", "old")
+    name = backups.make([first, second], "")
+    write(first, "new")
+    second.unlink()
+    second.parent.rmdir()
+    write(second.parent, "a file where the folder was")
+    with pytest.raises(
+        BackupError, match=f"{name} was not restored as a whole: .*b.py.* is in the backup schema"
+    ) as no:
+        backups.restore(name, [first, second])
+    assert first.read_text() == "old"
+    undo = str(no.value).rpartition(" ")[2]
+    second.parent.unlink()
+    backups.restore(undo, [first, second])
+    assert (first.read_text(), second.exists()) == ("new", False)
+
+
 def test_files_of_one_name_do_not_collide(tmp_path: Path, backups: Backups) -> None:
     files = [write(tmp_path / folder / "schemas.py", folder) for folder in ("a", "b", "c")]
     files.append(write(tmp_path / "backup_metadata.txt", "mine"))

@@ -1,15 +1,19 @@
 """What a change of models means to those who read and those who write with their schemas."""
 
 import json
+from types import ModuleType
+from typing import get_args
 
 import msgspec
 import pytest
 from hypothesis import given
+from pydantic import BaseModel
 
 from syncflow_pipelines.schemas.compatibility import RULES, Compatibility, as_json, as_text, compare
 from syncflow_pipelines.schemas.contracts import Contract, contract_of, contract_of_components
-from syncflow_pipelines.schemas.model import Default, EnumOf, EnumSpec, FieldSpec, ListOf, ModelOf, SchemaSource
-from syncflow_pipelines_tests.unit.schema_sources import COLORS, SOURCES, field, reversed_source, source_of
+from syncflow_pipelines.schemas.model import Default, EnumOf, EnumSpec, FieldSpec, Kind, ListOf, ModelOf, SchemaSource
+from syncflow_pipelines.schemas.rendering import render
+from syncflow_pipelines_tests.unit.contract_sources import COLORS, SOURCES, field, reversed_source, source_of
 from syncflow_pipelines_tests.unit.test_spec_diff_rules import SCHEMAS
 
 DIRECTIONS = {"readers": "response", "writers": "request"}
@@ -138,7 +142,7 @@ CHANGES: dict[str, tuple[FieldSpec | None, FieldSpec | None, set[tuple[str, str]
     "a relation": (
         None,
         field("parent", ModelOf("Product"), relation=True),
-        {("info", "readers-required-property-added")},
+        {("info", "readers-schema-added")},
     ),
     "a description": (NAME, field("name", "str", description="What it is called."), set()),
     "an explanation": (field("odd", "any"), field("odd", "any", note="the type POINT is not known"), set()),
@@ -232,6 +236,46 @@ def test_a_contract_comes_back_from_json_as_it_was(source: SchemaSource) -> None
     contract = contract_of(source)
 
     assert compare(msgspec.json.decode(msgspec.json.encode(contract), type=Contract), contract).is_empty
+
+
+def test_a_contract_promises_what_the_generated_classes_do() -> None:
+    kinds = [field(f"a_{kind}", kind, nullable=nullable) for kind in get_args(Kind) for nullable in (False, True)]
+    kinds = [msgspec.structs.replace(one, name=f"{one.name}_{index}") for index, one in enumerate(kinds)]
+    defaults = [Default("server"), Default("factory"), Default("constant", 3)]
+    source = source_of(
+        *kinds, *(field(f"made {default.how}", "int", default=default) for default in defaults),
+        field("password", "str", write_only=True), field("made", "datetime", generated=True), COLOR,
+        field("colors", ListOf(EnumOf("Color"))), field("class", EnumOf("Gone")),
+        field("parent", ModelOf("Product"), relation=True, nullable=True),
+        field("children", ListOf(ModelOf("Product")), relation=True),
+    )  # fmt: skip
+    rendered = render(source, name="shop", digest="0", with_relations=True)
+    module = ModuleType("shop_schemas")
+    exec(compile(rendered.text, "shop_schemas.py", "exec", dont_inherit=True), vars(module))
+    contract = contract_of(source)
+
+    assert len(contract.readers) == len(contract.writers) == 2
+    assert {*contract.readers, *contract.writers} == {
+        name for name in rendered.exports if issubclass(getattr(module, name), BaseModel)
+    }
+    for mode, names in (("serialization", contract.readers), ("validation", contract.writers)):
+        for name in names:
+            promised, generated = contract.schemas[name], getattr(module, name).model_json_schema(mode=mode)
+            assert sorted(promised["properties"]) == sorted(generated.get("properties", {})), name
+            assert promised["required"] == sorted(generated.get("required", [])), name
+
+
+def test_only_what_the_module_exports_is_promised() -> None:
+    contract = contract_of(source_of(NAME), ("ProductCreate", "Color"))
+
+    assert (contract.readers, contract.writers) == ((), ("ProductCreate",))
+
+
+def test_absurd_numbers_of_digits_are_not_counted() -> None:
+    old = source_of(field("price", "decimal", max_digits=10**12, decimal_places=10**12))
+    new = source_of(field("price", "decimal", max_digits=10, decimal_places=2))
+
+    assert "writers-bound-narrowed" in {one.rule for one in compared(old, new).writers}
 
 
 def test_programs_and_people_are_told_the_same() -> None:

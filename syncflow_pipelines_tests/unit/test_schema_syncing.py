@@ -183,12 +183,30 @@ def test_models_that_cannot_be_used_leave_the_old_file_and_the_other_sources_go_
     assert syncer.sync(text_project.schemas).sources[0].status == "unchanged"
 
 
+def test_models_that_are_all_gone_take_their_schemas_along_only_when_that_is_forced(
+    syncer: SchemaSyncer, text_project: TextProject
+) -> None:
+    source = text_project.source("shop", "A")
+    one(syncer, text_project)
+    text_project.source("shop", "")
+    report = one(syncer, text_project)
+    assert "shop has no models any more; the old schemas stand: take the source out" in str(report.error)
+    assert b"class A" in source.output.read_bytes()
+    assert one(syncer, text_project, force=True).schemas == 0
+    assert b"class A" not in source.output.read_bytes()
+    assert one(syncer, text_project).status == "unchanged"
+
+
 def test_a_dry_run_writes_nothing_and_shows_the_difference(syncer: SchemaSyncer, text_project: TextProject) -> None:
-    source = text_project.source("shop", "A", manual=text_project.folder / "manual.py")
+    manual = text_project.folder / "manual.py"
+    manual.write_text("KEPT = 1\n")
+    source = text_project.source("shop", "A", manual=manual)
     report = one(syncer, text_project, dry_run=True)
     assert report.diff.splitlines()[:2] == ["--- /dev/null", "+++ b/shop/schemas.py"]
-    assert (report.status, report.comparison) == ("generated", "with manual.py")
-    assert {entry.name for entry in text_project.folder.iterdir()} == {"models"}
+    assert report.status == "generated"
+    assert report.comparison is not None
+    assert report.comparison.manual_path == "manual.py"
+    assert {entry.name for entry in text_project.folder.iterdir()} == {"models", "manual.py"}
     one(syncer, text_project)
     text_project.source("shop", "B", manual=source.manual_schema_path)
     report = one(syncer, text_project, dry_run=True)
@@ -196,6 +214,13 @@ def test_a_dry_run_writes_nothing_and_shows_the_difference(syncer: SchemaSyncer,
     assert lines[:2] == ["--- a/shop/schemas.py", "+++ b/shop/schemas.py"]
     assert ("-class A:" in lines, "+class B:" in lines) == (True, True)
     assert b"class A" in source.output.read_bytes()
+
+
+def test_schemas_of_people_that_cannot_be_read_are_a_note(syncer: SchemaSyncer, text_project: TextProject) -> None:
+    text_project.source("shop", "A", manual=text_project.folder / "gone.py")
+    report = one(syncer, text_project)
+    assert report.status == "generated"
+    assert report.notes == ("they were not compared: there is nothing to compare with",)
 
 
 def test_all_that_one_sync_overwrites_is_in_one_backup_with_what_people_keep(

@@ -193,6 +193,17 @@ def test_what_is_followed_can_be_replaced_and_no_change_is_lost_by_that(tmp_path
             seen |= watcher.wait(LONG_S)
 
 
+def test_a_change_that_was_seen_before_its_file_was_left_is_not_told_after_it(tmp_path: Path) -> None:
+    left, kept = Target(tmp_path / "left.json"), Target(tmp_path / "kept.json")
+    with Watcher({"left": left, "kept": kept}, debounce_ms=50) as watcher:
+        for _ in range(50):
+            watcher.follow({"left": left, "kept": kept})
+            left.path.write_text("{}")
+            watcher.follow({"kept": kept})
+            kept.path.write_text("{}")
+            assert watcher.wait(LONG_S) == {"kept"}
+
+
 def test_replacements_without_a_pause_are_told_once_at_their_end(tmp_path: Path) -> None:
     path = tmp_path / "openapi.json"
     with following(path, debounce_ms=300) as watcher:

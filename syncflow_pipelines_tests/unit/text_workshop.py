@@ -7,6 +7,7 @@ from pathlib import Path
 
 from syncflow_pipelines.config import SchemaSourceConfig, SchemaSync, SchemaSyncSettings, Settings
 from syncflow_pipelines.errors import ModelsError, SchemasNotGenerated
+from syncflow_pipelines.schemas.comparison import ManualComparison
 from syncflow_pipelines.schemas.making import Made
 from syncflow_pipelines.schemas.rendered import Rendered
 from syncflow_pipelines.schemas.syncing import SchemaSyncer
@@ -20,6 +21,8 @@ class TextWorkshop:
     is_closed: bool = False
     imported: tuple[str, ...] = ()
     """Files that are known only once a source was made."""
+    suffix: str = ""
+    """What they add to the name of each schema."""
 
     def inputs(self, source: SchemaSourceConfig, files: Sequence[str]) -> str:
         return hashlib.sha256(b"".join([_text(source), *(Path(file).read_bytes() for file in files)])).hexdigest()
@@ -29,15 +32,19 @@ class TextWorkshop:
         names = _text(source).decode().split()
         if "broken" in names:
             raise ModelsError(f"{source.models_path}:1: broken")
-        text = "".join(f"class {name}:\n    pass\n" for name in names)
+        text = "".join(f"class {name}{self.suffix}:\n    pass\n" for name in names)
         return Made(Rendered(text, tuple(sorted(names))), "digest", files=self.imported)
 
     def examine(self, source: SchemaSourceConfig, content: bytes) -> None:
         if b"Invalid" in content:
             raise SchemasNotGenerated(f"what was generated of {source.name} does not work")
 
-    def compare(self, source: SchemaSourceConfig, content: bytes) -> str | None:
-        return f"with {source.manual_schema_path.name}" if source.manual_schema_path else None
+    def compare(self, source: SchemaSourceConfig, content: bytes) -> ManualComparison | None:
+        if source.manual_schema_path is None:
+            return None
+        if not source.manual_schema_path.exists():
+            raise ModelsError("there is nothing to compare with")
+        return ManualComparison(source.manual_schema_path.name, (), (), (), ())
 
     def close(self) -> None:
         self.is_closed = True

@@ -19,6 +19,7 @@ from syncflow_pipelines.sync.runs import SyncRun
 if TYPE_CHECKING:
     from syncflow_pipelines.demo.main_job import DemoReport
     from syncflow_pipelines.demo.mutate import EntityMutation
+    from syncflow_pipelines.demo.schemas import SchemasReport
     from syncflow_pipelines.demo.services.job import ServicesReport
     from syncflow_pipelines.demo.services.revisions import Evolution
 
@@ -174,6 +175,9 @@ def _print(report: "DemoReport") -> None:
     print_table(changed, list(_second_rows(report)), title="\nAfter changes at the source, second sync")
     if report.services is not None:
         _print_services(report.services)
+    if report.schemas is not None:
+        _print_schemas(report.schemas)
+    click.echo(f"\nPublished: {', '.join(f'{number} {kind}' for kind, number in report.events.items())}")
     click.echo(f"\n{_verdict(report)}\n")
     if report.is_right:
         click.echo(_what_next())
@@ -191,6 +195,12 @@ def _print_services(report: "ServicesReport") -> None:
     print_table(("asked of what was generated", "answer"), answers, title="\nWhat it answers, before and after")
 
 
+def _print_schemas(report: "SchemasReport") -> None:
+    headings = ("source", "made of", "classes", "bytes", "rows read", "module")
+    rows = [tuple(asdict(figures).values()) for figures in report.figures]
+    print_table(headings, rows, title="\nPydantic schemas, and synced rows that were read with them", wrap=("module",))
+
+
 def _what_next() -> str:
     syncflow, dagster = typed("syncflow"), typed("dagster")
     one_asset = "asset materialize -m syncflow_pipelines.definitions --select 'key:\"erp/items\"'"
@@ -200,6 +210,8 @@ def _what_next() -> str:
         f"{syncflow} entities show erp/items --rows 5": "what is in a table",
         f"{syncflow} runs erp/orders": "what the syncs of an entity did",
         f"{syncflow} specs": "how the OpenAPI documents of the services stand",
+        f"{syncflow} schemas": "how the Pydantic schemas stand",
+        f"{syncflow} events tail --follow": "what happens, as it happens",
         f"{syncflow} mcp --list": "the tools for MCP clients, those of the services among them",
         f"{syncflow} demo source": "only the source, in a terminal of its own",
         f"{dagster} dev": "the same UI; its syncs fail without the source",
@@ -266,6 +278,8 @@ def _print_json(report: "DemoReport") -> None:
             "live_rows": {count.entity: count.in_table for count in report.counts},
             "changes": [_change_record(change) for change in report.changes.values()],
             "services": _services_record(report.services) if report.services else None,
+            "schemas": [asdict(figures) for figures in report.schemas.figures] if report.schemas else None,
+            "events": report.events,
             "seconds": round(report.seconds, 1),
         }
     )
@@ -278,6 +292,7 @@ def _services_record(report: "ServicesReport") -> dict[str, object]:
         "generated": report.generated,
         "diff": report.diff.summary(),
         "answers": [asdict(answer) for answer in report.answers],
+        "followed_s": report.followed_s,
     }
 
 

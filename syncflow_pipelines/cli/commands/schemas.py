@@ -6,7 +6,9 @@ import click
 from rich.text import Text
 
 from syncflow_pipelines.cli.commands.schemas_backups import backup_command
+from syncflow_pipelines.cli.commands.schemas_comparing import diff_command
 from syncflow_pipelines.cli.commands.schemas_syncing import no_source, sync_command, validate_command
+from syncflow_pipelines.cli.commands.schemas_watching import watch_command
 from syncflow_pipelines.cli.groups import DefaultGroup
 from syncflow_pipelines.cli.invocation import Invocation, pass_invocation
 from syncflow_pipelines.cli.names import SchemaSourceName
@@ -28,6 +30,7 @@ def command() -> None:
       syncflow schemas sync                     generate what changed
       syncflow schemas sync shop --dry-run      what would change, as a diff
       syncflow schemas validate                 do the modules work as they are?
+      syncflow schemas diff                     what the last change means to readers and writers
       syncflow schemas watch                    generate whenever models change
       syncflow schemas backup list              what modules were before
       syncflow schemas backup restore --name schema_backup_20250121_120000
@@ -36,6 +39,8 @@ def command() -> None:
 
 command.add_command(sync_command)
 command.add_command(validate_command)
+command.add_command(diff_command)
+command.add_command(watch_command)
 command.add_command(backup_command)
 
 

@@ -92,13 +92,11 @@ def _row(backup: Backup) -> tuple[Cell, ...]:
 
 def _record(backup: Backup) -> dict[str, object]:
     metadata = backup.metadata
-    files = (
-        [] if metadata is None else [{"path": file.path, "was_there": file.name is not None} for file in metadata.files]
-    )
+    files = () if metadata is None else metadata.files
     return {
         "backup": backup.name,
         "folder": str(backup.folder),
-        "files": files,
+        "files": [{"path": one.path, "was_there": one.name is not None} for one in files],
         "bytes": backup.size,
         "made_at": metadata.created_at if metadata else None,
         "reason": metadata.reason if metadata else None,

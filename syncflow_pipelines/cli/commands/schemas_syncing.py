@@ -7,8 +7,9 @@ from rich.text import Text
 
 from syncflow_pipelines.cli.invocation import Invocation, pass_invocation
 from syncflow_pipelines.cli.names import SchemaSourceName
-from syncflow_pipelines.cli.output import Cell, print_diff, print_json, print_table
+from syncflow_pipelines.cli.output import Cell, print_diff, print_json, print_table, visible
 from syncflow_pipelines.config import SCHEMA_SYNC_FILE, choose_sources
+from syncflow_pipelines.errors import SyncflowError
 from syncflow_pipelines.schemas.reports import SourceReport
 from syncflow_pipelines.schemas.standing import Validity, validity
 from syncflow_pipelines.schemas.syncing import sync_schemas
@@ -37,6 +38,8 @@ def sync_command(invocation: Invocation, names: tuple[str, ...], force: bool, dr
     """
     report = sync_schemas(invocation.settings, invocation.schemas, only=names, force=force, dry_run=dry_run)
     print_reports(report.sources, as_json=as_json, is_dry_run=dry_run)
+    if report.has_changed and not dry_run:
+        tell_dagster(invocation, report.sources)
     if not report.sources:
         invocation.note(no_source(invocation))
     return 1 if report.has_failed else 0
@@ -60,10 +63,20 @@ def validate_command(invocation: Invocation, names: tuple[str, ...], as_json: bo
         if one.error is not None:
             click.echo(f"Error: {one.source.name}: {one.error}", err=True)
         if one.comparison is not None and not as_json:
-            click.echo(f"\n{one.comparison}")
+            click.echo(f"\n{visible(one.comparison.as_text())}")
     if not found:
         invocation.note(no_source(invocation))
     return 1 if any(one.error for one in found) else 0
+
+
+def tell_dagster(invocation: Invocation, reports: Sequence[SourceReport]) -> None:
+    """Lets Dagster's assets show what was generated; where its storage cannot be reached, that is told."""
+    from syncflow_pipelines.defs.schema_record import report_schemas  # Dagster takes a second to import
+
+    try:
+        report_schemas(invocation.settings, reports)
+    except SyncflowError as error:
+        click.echo(f"Warning: Dagster was not told: {error}", err=True)
 
 
 def no_source(invocation: Invocation) -> str:
@@ -83,7 +96,7 @@ def print_reports(reports: Sequence[SourceReport], *, as_json: bool, is_dry_run:
         for report in reports if is_dry_run else ():
             print_diff(report.diff)
             if report.comparison is not None:
-                click.echo(f"{report.comparison}\n")
+                click.echo(f"{visible(report.comparison.as_text())}\n")
         print_table(HEADINGS, [_row(report) for report in reports], wrap=("module",))
     for report in reports:
         if report.error is not None:
@@ -111,7 +124,7 @@ def _record(report: SourceReport) -> dict[str, object]:
         "digest": report.digest,
         "backup": report.backup,
         "findings": [{"where": one.where, "reason": one.reason} for one in report.findings],
-        "comparison": None if report.comparison is None else str(report.comparison),
+        "comparison": report.comparison.as_json() if report.comparison else None,
         "diff": report.diff or None,
         "notes": report.notes,
         "seconds": round(report.seconds, 3),
@@ -129,6 +142,6 @@ def _validity_record(one: Validity) -> dict[str, object]:
         "source": one.source.name,
         "status": "invalid" if one.error else "valid",
         "output": str(one.source.output),
-        "comparison": None if one.comparison is None else str(one.comparison),
+        "comparison": one.comparison.as_json() if one.comparison else None,
         "error": str(one.error) if one.error else None,
     }

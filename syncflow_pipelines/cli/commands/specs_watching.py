@@ -1,51 +1,63 @@
-"""`syncflow specs watch`: looking at the specs of services again and again."""
+"""`syncflow specs watch`: the specs of services followed, and code generated when they change."""
 
-import time
+import logging
+import threading
 from collections.abc import Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
 
 import click
 
 from syncflow_pipelines.cli.commands.generate import print_reports
-from syncflow_pipelines.cli.commands.specs_looking import looked_record, named, report_to_dagster, spec_counts
+from syncflow_pipelines.cli.commands.specs_looking import looked_record, named, spec_counts
 from syncflow_pipelines.cli.invocation import Invocation, pass_invocation
 from syncflow_pipelines.cli.names import ServiceName
 from syncflow_pipelines.cli.output import print_json
-from syncflow_pipelines.codegen.kept import generate_kept
+from syncflow_pipelines.codegen.following import SpecFollower
 from syncflow_pipelines.codegen.reports import ServiceReport
-from syncflow_pipelines.config import Services, choose_services, load_services
+from syncflow_pipelines.config import Services, choose_services
 from syncflow_pipelines.database import Database, open_database
-from syncflow_pipelines.errors import SyncflowError
-from syncflow_pipelines.openapi.refreshing import Refreshed, refresh
+from syncflow_pipelines.openapi.refreshing import Refreshed
+
+if TYPE_CHECKING:
+    from syncflow_pipelines.defs.spec_record import SpecRecord
+
+_LOG = logging.getLogger(__name__)
 
 
 @click.command("watch")
 @click.argument("names", nargs=-1, metavar="[SERVICE]...", type=ServiceName())
 @click.option("--interval", "interval_s", type=click.FloatRange(min=1), metavar="SECONDS",
-              help="Between two looks.  [settings.watch_interval, else 300]")  # fmt: skip
+              help="Between two looks at what is no file.  [settings.watch_interval, else 300]")  # fmt: skip
 @click.option(
     "--json", "as_json", is_flag=True, help="One JSON object for each spec that changed, failed or recovered."
 )
 @pass_invocation
 def watch_command(invocation: Invocation, names: tuple[str, ...], interval_s: float | None, as_json: bool) -> int:
-    """Look at the specs again and again, and generate what changed, until Ctrl-C.
+    """Follow the specs, and generate what changed, until Ctrl-C.
 
     \b
       syncflow specs watch                      all services, as often as the configuration says
       syncflow specs watch warehouse --interval 30
 
-    Code is generated where settings.auto_regenerate says so. A service that fails is told once, and
-    once more when it answers again; it never stops the others. auto_sync_services.yaml is read before each
-    look. Dagster's sensor openapi_spec_changes does the same where `syncflow dev` or `dagster dev` runs.
+    A spec that is a file is read as soon as it has changed and been quiet for settings.debounce_ms; others
+    are looked at again and again. Code is generated where settings.auto_regenerate says so. A service that
+    fails is told once, and once more when it answers again; it never stops the others. auto_sync_services.yaml
+    is followed, too: one that cannot be used is told, and the one before stays in force. `syncflow dev` runs
+    this beside Dagster, whose assets show what it did.
     """
-    watch = _Watch(invocation, names, as_json)
     services = invocation.services
     choose_services(services, names)
-    with open_database(invocation.settings) as database:
+    with ExitStack() as stack:
+        database = stack.enter_context(open_database(invocation.settings))
+        watch = _Watch(invocation, database, stack.enter_context(_Dagster(invocation, database)), as_json)
+        follower = SpecFollower(services, invocation.settings, database, watch, names=names, interval_s=interval_s)
+        stack.enter_context(follower)
         invocation.note("Watching the specs; Ctrl-C ends it.")
-        while True:
-            services = watch.look(database, services)
-            time.sleep(interval_s or services.settings.watch_interval)
+        follower.run()
+    return 0
 
 
 @dataclass(slots=True)
@@ -53,58 +65,44 @@ class _Watch:
     """Tells of a service when something becomes of it, and not again as long as it stays so."""
 
     invocation: Invocation
-    names: Sequence[str]
+    database: Database
+    dagster: "_Dagster"
     as_json: bool
     troubles: dict[str, str] = field(default_factory=dict)
     """What was told last of what does not work, by service; by '' what concerns all."""
     failures: dict[str, str | None] = field(default_factory=dict)
     """Why each service was not generated the last time."""
-    left: set[str] | None = None
-    """Services that are to be generated, changed or not, as the last try failed; None: all, before the first."""
 
-    def look(self, database: Database, services: Services) -> Services:
-        """One look at all; the configuration as it is by now, or as it was where it cannot be used."""
-        try:
-            services = load_services(self.invocation.settings)
-            refreshed = refresh(services, self.invocation.settings, only=self.names, database=database)
-            self._over("")
-            self._tell(database, services, refreshed)
-        except SyncflowError as error:
-            self._trouble("", str(error))
-        return services
-
-    def _tell(self, database: Database, services: Services, refreshed: Sequence[Refreshed]) -> None:
+    def looked(self, services: Services, refreshed: Sequence[Refreshed]) -> None:
         for one in refreshed:
             if one.error is not None:
                 self._trouble(one.service, one.error)
             else:
                 self._over(one.service)
-        changed = [one for one in refreshed if one.status == "changed"]
-        for one in changed:
-            operations, left_out = spec_counts(services, one)
-            if self.as_json:
-                print_json(looked_record(one, operations, left_out))
-            else:
-                click.echo(f"{one.service}: changed, {operations} operations, checksum {one.checksum}")
-        report_to_dagster(database, self.invocation, services, changed)
-        if services.settings.auto_regenerate:
-            known = {one.service for one in refreshed if one.checksum is not None}
-            left = known if self.left is None else self.left & known
-            self._generate(database, services, sorted(left | {one.service for one in changed}))
+            if one.status == "changed":
+                self._changed(services, one)
 
-    def _generate(self, database: Database, services: Services, names: Sequence[str]) -> None:
-        if not names:
-            self.left = set()
-            return
-        settings = self.invocation.settings
-        reports = generate_kept(services, settings, only=names, database=database).services
-        self.left = {report.service for report in reports if report.status == "failed"}
-        told = [report for report in reports if self._is_news(report)]
-        print_reports(told, as_json=self.as_json)
-        if any(report.status == "generated" for report in reports):
-            from syncflow_pipelines.defs.spec_record import report_generated  # Dagster takes a second to import
+    def generated(self, services: Services, reports: Sequence[ServiceReport]) -> None:
+        print_reports([report for report in reports if self._is_news(report)], as_json=self.as_json)
 
-            report_generated(settings, services, reports)
+    def done(self, services: Services, refreshed: Sequence[Refreshed], reports: Sequence[ServiceReport]) -> None:
+        self.dagster.record(services, refreshed, reports)
+
+    def trouble(self, error: str | None) -> None:
+        if error is None:
+            self._over("")
+        else:
+            self._trouble("", error)
+
+    def told(self, sentence: str) -> None:
+        self.invocation.note(sentence)
+
+    def _changed(self, services: Services, one: Refreshed) -> None:
+        operations, left_out = spec_counts(services, one)
+        if self.as_json:
+            print_json(looked_record(one, operations, left_out))
+        else:
+            click.echo(f"{one.service}: changed, {operations} operations, checksum {one.checksum}")
 
     def _is_news(self, report: ServiceReport) -> bool:
         """Whether it says something else than the last time."""
@@ -124,3 +122,49 @@ class _Watch:
             self.invocation.note(f"{service}: answers again")
             if self.as_json:
                 print_json({"service": service, "status": "recovered"})
+
+
+class _Dagster:
+    """Shows in Dagster what was done, where there is an instance of it; its import of a second is made beside."""
+
+    def __init__(self, invocation: Invocation, database: Database) -> None:
+        self._settings = invocation.settings
+        self._database = database
+        self._lock = threading.Lock()
+        self._record: SpecRecord | None = None
+        self._resources = ExitStack()
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._warm_up, name="syncflow-dagster", daemon=True).start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        # an import that is still going on is not waited for
+        if self._lock.acquire(blocking=False):
+            self._resources.__exit__(kind, error, trace)
+
+    def record(self, services: Services, refreshed: Sequence[Refreshed], reports: Sequence[ServiceReport]) -> None:
+        """Records what changed. Where that cannot be done, the log says so; the sensor asks for a run then."""
+        statuses = {one.status for one in refreshed} | {one.status for one in reports}
+        if not statuses & {"changed", "generated"}:
+            return
+        try:
+            with self._lock:
+                record = self._opened()
+                record.specs(self._database, services, refreshed)
+                record.generated(services, reports)
+        except Exception as error:  # noqa: BLE001 - Dagster and its storage have errors of their own
+            _LOG.warning("what changed is not in Dagster's record (%s): its sensor will see to it", error)
+
+    def _warm_up(self) -> None:
+        with self._lock, suppress(Exception):
+            self._opened().open()
+
+    def _opened(self) -> "SpecRecord":
+        if self._record is None:
+            from syncflow_pipelines.defs.spec_record import SpecRecord  # Dagster takes a second to import
+
+            self._record = self._resources.enter_context(SpecRecord(self._settings))
+        return self._record

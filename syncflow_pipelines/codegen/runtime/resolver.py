@@ -18,6 +18,7 @@ from syncflow_pipelines.codegen.runtime.asgi import App, Receive, Scope, Send
 from syncflow_pipelines.codegen.runtime.credentials import auth_from, auth_header
 from syncflow_pipelines.codegen.runtime.extra import missing_extra
 from syncflow_pipelines.codegen.runtime.forwarding import Backend, Forwarder, raw_path
+from syncflow_pipelines.codegen.runtime.hosts import BOUND, wrong_host
 from syncflow_pipelines.codegen.runtime.problems import Problem, answer, refuse_websocket
 from syncflow_pipelines.codegen.runtime.request_checks import RequestChecks
 from syncflow_pipelines.codegen.runtime.routes import Match, Route, RouteTable, fixed_query, leads_elsewhere
@@ -61,6 +62,8 @@ class StoredService:
     mode: Literal["forward", "validate"] = "forward"
     timeout_s: float = 300.0
     ca_file: Path | None = None
+    allowed_hosts: tuple[str, ...] = ()
+    """Names that it answers to, beside addresses and `localhost`; `*` for every one."""
     max_body_bytes: int = 10_000_000
     """Of a body that is held against the spec."""
 
@@ -78,6 +81,7 @@ def stored_service(
     spec_digest: str,
     mode: Literal["forward", "validate"] = "forward",
     timeout_s: float = 300.0,
+    allowed_hosts: Sequence[str] = (),
     auth: Mapping[str, str] | None = None,
     dotenv_files: Sequence[str] = (),
     ca_file: str | None = None,
@@ -91,6 +95,7 @@ def stored_service(
         auth=auth_from(auth, folder, dotenv_files),
         mode=mode,
         timeout_s=timeout_s,
+        allowed_hosts=tuple(allowed_hosts),
         ca_file=absolute(ca_file, folder) if ca_file else None,
     )
 
@@ -133,7 +138,8 @@ class ServiceResolver(Resolver):  # type: ignore[misc]  # Connexion has no types
         """The ASGI application that serves all operations."""
         table = RouteTable(self.routes)
         app = ConnexionMiddleware(
-            self._dispatch, middlewares=[partial(_Routing, name=self.service.name, table=table), ContextMiddleware]
+            self._dispatch,
+            middlewares=[partial(_Routing, service=self.service, table=table), ContextMiddleware],
         )
         app.add_api(skeleton(self.service.name, self.routes), resolver=self)
         return app  # type: ignore[no-any-return]  # Connexion has no types
@@ -156,8 +162,8 @@ class ServiceResolver(Resolver):  # type: ignore[misc]  # Connexion has no types
 class _Routing(SpecMiddleware):  # type: ignore[misc]  # Connexion has no types
     """Tells Connexion which operation a request is for, and answers what is for none."""
 
-    def __init__(self, app: App, name: str, table: RouteTable) -> None:
-        self.app, self.name, self.table = app, name, table
+    def __init__(self, app: App, service: StoredService, table: RouteTable) -> None:
+        self.app, self.service, self.table = app, service, table
         self.base_path = ""
 
     def add_api(self, specification: Specification, **_options: Any) -> None:
@@ -167,7 +173,11 @@ class _Routing(SpecMiddleware):  # type: ignore[misc]  # Connexion has no types
         if scope["type"] == "websocket":
             await refuse_websocket(scope, send)
         elif scope["type"] == "http":
-            await self._route(scope, receive, send)
+            refusal = wrong_host(scope, self.service.allowed_hosts)
+            if refusal is not None:
+                await answer(refusal, scope, send)
+            else:
+                await self._route(scope, receive, send)
         else:
             await self.app(scope, receive, send)
 
@@ -182,7 +192,7 @@ class _Routing(SpecMiddleware):  # type: ignore[misc]  # Connexion has no types
         if isinstance(found, Match):
             await self.app({**scope, **self._context(scope, found)}, receive, send)
         else:
-            await answer(_no_operation(self.name, found), scope, send)
+            await answer(_no_operation(self.service.name, found), scope, send)
 
     def _context(self, scope: Scope, found: Match) -> dict[str, Any]:
         route = found.routes[0]
@@ -243,9 +253,14 @@ def run(create_app: Callable[[], App], arguments: Sequence[str] | None = None) -
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8080)
     chosen = parser.parse_args(arguments)
+    app = create_app()
+
+    async def bound(scope: Scope, receive: Receive, send: Send) -> None:
+        await app({**scope, BOUND: chosen.host.lower()}, receive, send)
+
     # The service's own Date and Server go through; who asked is told by the proxy, not taken from its header.
     uvicorn.run(
-        create_app(),
+        bound,
         host=chosen.host,
         port=chosen.port,
         server_header=False,

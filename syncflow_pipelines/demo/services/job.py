@@ -13,11 +13,14 @@ from syncflow_pipelines.defs.names import spec_key
 from syncflow_pipelines.defs.specs import generated_keys
 from syncflow_pipelines.defs.world import World, load_world
 from syncflow_pipelines.demo.services.calling import Answer, call_operation, call_tool
+from syncflow_pipelines.demo.services.following import seconds_to_code
 from syncflow_pipelines.demo.services.revisions import FIRST, SERVICES, Service, evolve
 from syncflow_pipelines.demo.services.world import DemoServices
+from syncflow_pipelines.errors import SyncflowError
 from syncflow_pipelines.openapi.diff import SpecDiff, compare
 from syncflow_pipelines.openapi.history import kept_versions, spec_of
 from syncflow_pipelines.openapi.refreshing import refresh
+from syncflow_pipelines.openapi.store import SpecStore
 
 CHANGED: Service = "warehouse"
 NEW_TOOL = "get_site_capacity"
@@ -52,6 +55,8 @@ class ServicesReport:
     """Services whose spec was another one at the second look."""
     generated: tuple[str, ...]
     """Services that were generated because of it."""
+    followed_s: float | None
+    """From the change of a spec that is a file to the new code, the debounce included; None where it did not come."""
     mistakes: tuple[str, ...]
 
 
@@ -84,10 +89,22 @@ class ServicesJob:
         after = self._entries()
         generated = tuple(name for name, entry in after.items() if before.get(name) != entry)
         self.tell(f"{CHANGED} gained an operation and was generated again, and the new tool was called")
+        followed_s = self._follow_a_file(failed)
         wrong = tuple(_mistakes(answers, changed, generated, self._name))
         return ServicesReport(
-            figures, tuple(answers), self._diff(), changed, generated, (*filter(None, failed), *wrong)
+            figures, tuple(answers), self._diff(), changed, generated, followed_s, (*filter(None, failed), *wrong)
         )
+
+    def _follow_a_file(self, failed: list[str | None]) -> float | None:
+        """The warehouse's spec, written to a file by somebody who then changes it."""
+        try:
+            document = SpecStore(self._services.settings, self.settings).document(self._name)
+            seconds = seconds_to_code(document, self.settings)
+        except SyncflowError as error:
+            failed.append(str(error))
+            return None
+        self.tell(f"A spec that is a file was followed: {seconds:.1f} s after it had changed, it was in the code")
+        return seconds
 
     @property
     def _name(self) -> str:

@@ -17,6 +17,7 @@ FORMAT: Final = 1
 
 _DISTRIBUTIONS: Final = {"tortoise": "tortoise-orm", "sqlalchemy": "SQLAlchemy"}
 _IMPORTS = re.compile(r"^[ \t]*(?:from|import)[ \t]+([A-Za-z_][\w.]*)", re.MULTILINE)
+_ORMS = ("tortoise.", "sqlalchemy.")
 _PASSED_OVER = frozenset({"__pycache__", "node_modules", "site-packages"})
 
 
@@ -112,7 +113,7 @@ def _root(path: Path, files: Sequence[Path], python_path: Sequence[Path]) -> Pat
 
 def _root_by_imports(outermost: Path, files: Sequence[Path]) -> Path | None:
     """The nearest folder above from which something that they import from there can be found."""
-    imported = {name for file in files for name in _IMPORTS.findall(_text(file))}
+    imported = {name for file in files for name in _IMPORTS.findall(_text(file)) if not name.startswith(_ORMS)}
     for folder in (outermost, *outermost.parents):
         for name in sorted(imported):
             first, *rest = name.split(".")

@@ -4,6 +4,7 @@ A process that holds the ORM is kept, and forks for each request; what it says i
 """
 
 import json
+import os
 import select
 import signal
 import subprocess
@@ -14,7 +15,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.resources import files
-from os import killpg
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -39,13 +39,13 @@ _PROGRAM: Final = """
 import importlib.util, sys
 if sys.version_info < (3, 11):
     sys.exit("it is Python %d.%d, and 3.11 or later is needed" % sys.version_info[:2])
-folder, kind = sys.argv[1:]
+folder, kind, answers = sys.argv[1:]
 sys.argv[1:] = []
 spec = importlib.util.spec_from_file_location(
     "_syncflow_reader", folder + "/__init__.py", submodule_search_locations=[folder])
 sys.modules[spec.name] = importlib.util.module_from_spec(spec)
 from _syncflow_reader.answering import main
-main(kind)
+main(kind, int(answers))
 """
 _PACKAGES: Final = {"tortoise": "tortoise-orm", "sqlalchemy": "sqlalchemy"}
 
@@ -128,7 +128,8 @@ class Introspector:
 
     def _ask(self, place: ModelsPlace, paths: Sequence[Path], shown: Path) -> _Answer:
         roots = list(dict.fromkeys(str(path) for path in paths))
-        request = {"modules": place.modules, "paths": roots, "roots": roots, **self._limits}
+        files = dict(zip(place.modules, map(str, place.files), strict=True))
+        request = {"modules": files, "paths": roots, "roots": roots, **self._limits}
         if self._child is None:
             self._child = _Child(self._program())
         try:
@@ -172,14 +173,23 @@ class _Child:
     """The process that holds the ORM."""
 
     def __init__(self, program: list[str]) -> None:
-        self._process = subprocess.Popen(
-            program,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            bufsize=0,
-            start_new_session=True,
-        )
+        # not standard output, to which an interpreter may write before anything of ours runs
+        self._answers, sending = os.pipe()
+        try:
+            self._process = subprocess.Popen(
+                [*program, str(sending)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                bufsize=0,
+                start_new_session=True,
+                pass_fds=(sending,),
+            )
+        except BaseException:
+            os.close(self._answers)
+            raise
+        finally:
+            os.close(sending)
         self._said: deque[bytes] = deque(maxlen=4)
 
     def ask(self, request: bytes, timeout_s: float) -> bytes:
@@ -201,12 +211,13 @@ class _Child:
     def end(self) -> None:
         leftovers = self._descendants()
         with suppress(ProcessLookupError):
-            killpg(self._process.pid, signal.SIGKILL)
+            os.killpg(self._process.pid, signal.SIGKILL)
         for process in leftovers:
             with suppress(psutil.Error):
                 process.kill()
         self._process.wait()
-        for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
+        os.close(self._answers)
+        for stream in (self._process.stdin, self._process.stderr):
             if stream is not None:
                 stream.close()
 
@@ -217,10 +228,9 @@ class _Child:
 
     def _line(self, ends_at: float) -> bytes | None:
         """What it answers, while its other output is read and forgotten; None where it ends or time does."""
-        assert self._process.stdout is not None
         assert self._process.stderr is not None
         poll = select.poll()
-        poll.register(self._process.stdout, select.POLLIN)
+        poll.register(self._answers, select.POLLIN)
         poll.register(self._process.stderr, select.POLLIN)
         answer = bytearray()
         while (left := ends_at - time.monotonic()) > 0:
@@ -228,7 +238,7 @@ class _Child:
                 if descriptor == self._process.stderr.fileno():
                     self._listen(poll)
                     continue
-                chunk = self._process.stdout.read(_CHUNK)
+                chunk = os.read(self._answers, _CHUNK)
                 if not chunk:
                     return None
                 answer += chunk

@@ -22,7 +22,6 @@ def upgrade() -> None:
         sa.Column("time", sa.DateTime(timezone=True), nullable=False),
         sa.Column("data", postgresql.JSONB(), nullable=False),
         sa.Column("recorded_at", sa.DateTime(timezone=True), server_default=sa.func.now(), nullable=False),
-        sa.UniqueConstraint("event_id", "source", name=op.f("events_event_id_source_key")),
     )
     op.create_index("events_seq_idx", "events", ["seq"], unique=True)
     op.create_index("events_without_seq_idx", "events", ["id"], postgresql_where=sa.text("seq IS NULL"))
@@ -30,7 +29,6 @@ def upgrade() -> None:
         "event_sequence",
         sa.Column("is_only", sa.Boolean(), server_default=sa.true(), primary_key=True),
         sa.Column("last", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
-        sa.Column("removed", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.CheckConstraint("is_only", name=op.f("event_sequence_is_only_check")),
     )
     op.execute("INSERT INTO event_sequence DEFAULT VALUES")

@@ -1,5 +1,5 @@
 """The process that reads models: it holds the ORM, and forks for each request, so that nothing of one is left for the
-next. One line of JSON in, one out; the user's own output goes to standard error."""
+next. One line of JSON in, one out; the user's own output goes elsewhere."""
 
 import importlib
 import json
@@ -29,16 +29,19 @@ _LIKELY = {
 }
 """What models import beside the ORM: imported once here, and not again by each fork."""
 _CHUNK = 1 << 16
-_SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER of prctl(2)
+# of prctl(2), on Linux
+_PARENT_DEATH_SIGNAL = 1
+_CHILD_SUBREAPER = 36
 
 
-def main(kind: str) -> None:
-    """Answers until its input ends."""
-    requests, answers = os.dup(0), os.dup(1)
+def main(kind: str, answers: int) -> None:
+    """Answers until its input ends, through that descriptor."""
+    os.set_inheritable(answers, False)
+    requests = os.dup(0)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
-    os.dup2(2, 1)
-    _adopt_orphans()
+    # what the user's code starts and leaves stays below this process, where it is found and ended
+    _prctl(_CHILD_SUBREAPER, 1)
     reader, problem = _load(kind)
     with os.fdopen(requests, "rb", buffering=0) as lines:
         while line := lines.readline():
@@ -58,13 +61,12 @@ def _load(kind: str) -> tuple[Any, Json]:
     return reader, None
 
 
-def _adopt_orphans() -> None:
-    """What the user's code starts and leaves stays below this process, where it is found and ended (Linux)."""
+def _prctl(option: int, value: int) -> None:
     if sys.platform == "linux":
         import ctypes
 
         with suppress(OSError, AttributeError):
-            ctypes.CDLL(None).prctl(_SUBREAPER, 1, 0, 0, 0)
+            ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
 
 
 def _answer(reader: Any, request: Json, own: tuple[int, int]) -> bytes:
@@ -130,6 +132,7 @@ def _status(status: int) -> str:
 def _work(reader: Any, request: Json, sending: int) -> None:
     """Reads the models and ends the process, whatever threads there are."""
     os.setsid()
+    _prctl(_PARENT_DEATH_SIGNAL, signal.SIGKILL)
     with suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_AS, (request["memory_bytes"], request["memory_bytes"]))
     try:

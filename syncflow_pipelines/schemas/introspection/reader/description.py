@@ -30,6 +30,7 @@ _KINDS: dict[Any, str] = {
     list: "json_array",
 }
 _MAX_TEXT = 10_000
+_MAX_BITS = 1_024
 
 
 class NoConstant(Exception):
@@ -67,7 +68,7 @@ def constant(value: Any) -> Json:
         return member_value(value)
     if value is None or isinstance(value, bool):
         return value
-    if isinstance(value, int):
+    if isinstance(value, int) and value.bit_length() <= _MAX_BITS:
         return int(value)
     if isinstance(value, float) and math.isfinite(value):
         return float(value)

@@ -9,6 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+_PYTHON = f"{Path(inspect.__file__).parent}/"
 _MESSAGE_CHARS = 500
 _PASSWORD = re.compile(r"(://[^\s:/@]*:)[^\s@]+@")
 
@@ -35,7 +36,9 @@ def failure_of(error: BaseException, roots: Sequence[str]) -> ModelsFailure:
 
 def is_below(file: str, roots: Sequence[str]) -> bool:
     """Whether the file is the user's own: in one of their folders, and not installed there."""
-    return "site-packages" not in file and any(file.startswith(root.rstrip("/") + "/") for root in roots)
+    if "site-packages" in file or file.startswith(_PYTHON):
+        return False
+    return any(file.startswith(root.rstrip("/") + "/") for root in roots)
 
 
 def place_of(cls: type[Any], attribute: str | None = None) -> str:

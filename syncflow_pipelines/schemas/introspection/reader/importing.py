@@ -3,7 +3,7 @@
 import importlib
 import importlib.machinery
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .failure import ModelsFailure, failure_of, is_below
@@ -20,20 +20,27 @@ class _FreshLoader(importlib.machinery.SourceFileLoader):
         raise OSError("no bytecode is wanted")
 
 
-def import_modules(names: Sequence[str], paths: Sequence[str], roots: Sequence[str]) -> list[Any]:
-    """The modules of those names. Raises `ModelsFailure` naming file and line of what failed."""
+def import_modules(files: Mapping[str, str], paths: Sequence[str], roots: Sequence[str]) -> list[Any]:
+    """The modules of those names, from those files. Raises `ModelsFailure` naming file and line of what failed."""
     _prefer_source(roots)
     sys.path[:0] = [path for path in paths if path not in sys.path]
-    modules = []
-    for name in names:
-        try:
-            modules.append(importlib.import_module(name))
-        except BaseException as error:
-            if isinstance(error, KeyboardInterrupt):
-                raise
-            failure = failure_of(error, roots)
-            raise ModelsFailure(failure.message, failure.place or name) from None
-    return modules
+    return [_imported(name, file, roots) for name, file in files.items()]
+
+
+def _imported(name: str, file: str, roots: Sequence[str]) -> Any:
+    try:
+        module = importlib.import_module(name)
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt):
+            raise
+        failure = failure_of(error, roots)
+        raise ModelsFailure(failure.message, failure.place or f"{file}:1") from None
+    other = getattr(module, "__file__", None)
+    if other != file:
+        raise ModelsFailure(
+            f"`import {name}` finds {other or 'a module of Python itself'} instead of this file", f"{file}:1"
+        )
+    return module
 
 
 def imported_files(roots: Sequence[str]) -> list[str]:

@@ -1,5 +1,6 @@
 """Bounds that a CHECK constraint puts on one column, where it is written plainly."""
 
+import math
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -14,13 +15,20 @@ _LENGTH = re.compile(
 _SIGN = re.compile(rf"{_COLUMN}\s*(?P<sign>>=|>|<=|<)\s*{_NUMBER}")
 _BETWEEN = re.compile(rf"{_COLUMN}\s+between\s+{_NUMBER}\s+and\s+(?P<upper>-?\d+(?:\.\d+)?)", re.IGNORECASE)
 _BETWEEN_AND = re.compile(r"(\bbetween\s+\S+)\s+and\s+", re.IGNORECASE)
+_WHOLE = {
+    "ge": math.ceil,
+    "gt": lambda bound: math.floor(bound) + 1,
+    "le": math.floor,
+    "lt": lambda bound: math.ceil(bound) - 1,
+}
 _BOUNDS = {">=": "ge", ">": "gt", "<=": "le", "<": "lt"}
 
 
 def bounds_of_checks(table: Any) -> dict[str, Json]:
     """By column, the bounds that all rows of the table keep to; of what is not understood, nothing."""
     found: dict[str, Json] = {}
-    for constraint in getattr(table, "constraints", ()):
+    own = [constraint for column in table.columns for constraint in column.constraints]
+    for constraint in (*getattr(table, "constraints", ()), *own):
         if type(constraint).__name__ == "CheckConstraint":
             for column, bounds in _bounds(_sql(constraint)):
                 found.setdefault(column, {}).update(bounds)
@@ -29,14 +37,21 @@ def bounds_of_checks(table: Any) -> dict[str, Json]:
 
 def bounded(field_type: Json, bounds: Json) -> Json:
     """The type within those bounds, too, as far as they are for its kind."""
-    numbers = field_type.get("kind") in ("int", "float", "decimal")
-    lengths = field_type.get("kind") == "str"
-    fitting = {
-        name: bound
-        for name, bound in bounds.items()
-        if (lengths if name.endswith("_length") else numbers) and _is_tighter(name, bound, field_type.get(name))
+    fitting = (_fitting(field_type.get("kind", ""), name, bound) for name, bound in bounds.items())
+    return field_type | {
+        name: bound for name, bound in filter(None, fitting) if _is_tighter(name, bound, field_type.get(name))
     }
-    return field_type | fitting
+
+
+def _fitting(kind: str, name: str, bound: Json) -> tuple[str, Json] | None:
+    """The bound as one of that kind; None where the kind has no such bounds."""
+    if name.endswith("_length"):
+        return (name, bound) if kind == "str" else None
+    if kind == "int" and isinstance(bound, str):
+        return name[0] + "e", _WHOLE[name](float(bound))
+    if kind == "float":
+        return name, float(bound)
+    return (name, bound) if kind in ("int", "decimal") else None
 
 
 def _sql(constraint: Any) -> str:

@@ -1,6 +1,7 @@
 """Declarative models of SQLAlchemy 2 → the inner form."""
 
 import re
+import sys
 import types
 import typing
 from collections.abc import Iterable, Sequence
@@ -13,7 +14,7 @@ from sqlalchemy.orm import Mapper, configure_mappers
 
 from .description import Collected, Json, list_of, model_of, text
 from .failure import ModelsFailure, failure_of, is_below, place_of
-from .models import refuse_namesakes
+from .models import description_of, refuse_namesakes
 from .sqlalchemy_checks import bounds_of_checks
 from .sqlalchemy_columns import ColumnReader
 from .sqlalchemy_types import TypeReader
@@ -52,8 +53,6 @@ def _mappers(modules: Sequence[Any], roots: Sequence[str]) -> list[Mapper[Any]]:
 
 
 def _file_of(cls: type[Any]) -> str:
-    import sys
-
     return str(getattr(sys.modules.get(cls.__module__), "__file__", ""))
 
 
@@ -120,7 +119,7 @@ class _Source:
         return {
             "name": cls.__name__,
             "fields": fields,
-            "description": _description(cls, mapper.local_table),
+            "description": description_of(cls, getattr(mapper.local_table, "comment", None)),
             "table": _table_name(mapper.local_table),
             "origin": f"{cls.__module__}.{cls.__qualname__}",
         }
@@ -141,22 +140,24 @@ class _Source:
         }
 
     def _column_fields(self, mapper: Mapper[Any]) -> Iterable[Json]:
-        hints = _hints(mapper.class_)
-        checks: dict[str, Json] = {}
-        for table in mapper.tables:
-            checks |= bounds_of_checks(table)
+        name, hints, checks = mapper.class_.__name__, _hints(mapper.class_), self._checks(mapper)
         for prop in mapper.column_attrs:
-            name = mapper.class_.__name__
-            bounds = checks.get(getattr(prop.columns[0], "name", ""), {})
-            field = self._columns.field(name, prop.key, prop.columns, bounds, hints.get(prop.key))
-            description = field["description"] or text(prop.doc or "")
             told = mapper.polymorphic_on is not None and mapper.polymorphic_identity is not None
-            discriminates = told and any(column is mapper.polymorphic_on for column in prop.columns)
+            is_told = told and any(column is mapper.polymorphic_on for column in prop.columns)
+            hint = type(mapper.polymorphic_identity) if is_told else hints.get(prop.key)
+            bounds = checks.get(getattr(prop.columns[0], "name", ""), {})
+            field = self._columns.field(name, prop.key, prop.columns, bounds, hint)
             yield field | {
-                "description": description,
-                "generated": field["generated"] or discriminates,
+                "description": field["description"] or text(prop.doc or ""),
+                "generated": field["generated"] or is_told,
                 "column": field["column"] if _is_own(mapper, prop) else "",
             }
+
+    def _checks(self, mapper: Mapper[Any]) -> dict[str, Json]:
+        found: dict[str, Json] = {}
+        for table in mapper.tables:
+            found |= bounds_of_checks(table)
+        return found
 
     def _hybrids(self, mapper: Mapper[Any]) -> Iterable[Json]:
         """Properties that are computed where they are read: in what is answered only, if they say their type."""
@@ -246,18 +247,6 @@ def _without_none(hint: Any) -> tuple[Any, bool]:
         return hint, False
     others = [argument for argument in typing.get_args(hint) if argument is not type(None)]
     return (others[0] if len(others) == 1 else None), len(others) < len(typing.get_args(hint))
-
-
-def _description(cls: type[Any], table: Any) -> str:
-    written = vars(cls).get("__doc__") or ""
-    made_by_dataclass = written.startswith(f"{cls.__name__}(")
-    return text(getattr(table, "comment", None) or "") if made_by_dataclass or not written else _clean(written)
-
-
-def _clean(docstring: str) -> str:
-    import inspect
-
-    return text(inspect.cleandoc(docstring))
 
 
 def _table_name(table: Any) -> str | None:

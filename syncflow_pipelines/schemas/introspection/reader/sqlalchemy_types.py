@@ -6,7 +6,7 @@ types need no import of the dialect.
 
 import enum
 from collections.abc import Callable
-from typing import Any, get_args, get_origin
+from typing import Any, get_origin
 
 from .description import Collected, Json, integer, list_of, of_python, scalar, text
 
@@ -26,6 +26,8 @@ class TypeReader:
         for cls in type(column_type).__mro__:
             if not cls.__module__.startswith("sqlalchemy."):
                 continue
+            if cls.__name__ == "PickleType":
+                return self._collected.unknown(where, cls.__name__)
             if cls.__name__ == "TypeDecorator":
                 return self._decorated(column_type, where, enum_name, hint)
             if cls.__name__ == "Enum":
@@ -81,10 +83,6 @@ class TypeReader:
                 return None
             if "python_type" in vars(cls):
                 return self.annotated(_python_type(column_type), where)
-            for base in getattr(cls, "__orig_bases__", ()):
-                said = [self.annotated(arg, where) for arg in get_args(base)]
-                if said and said[0] is not None:
-                    return said[0]
         return None
 
     def _enum(self, column_type: Any, where: str, enum_name: str) -> Json:

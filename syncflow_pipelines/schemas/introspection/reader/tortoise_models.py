@@ -19,7 +19,7 @@ from tortoise.models import Model
 
 from .description import Collected, Json, list_of, model_of, text
 from .failure import ModelsFailure, place_of
-from .models import refuse_namesakes
+from .models import description_of, refuse_namesakes
 from .tortoise_fields import FieldReader
 
 VERSION = tortoise.__version__
@@ -104,11 +104,10 @@ def _model(model: type[Model], models: Sequence[type[Model]], reader: FieldReade
     meta = model._meta
     excluded = set(getattr(getattr(model, "PydanticMeta", None), "exclude", ()))
     fields = [field for name in _order(model) for field in _fields(model, name, models, reader, collected)]
-    docstring = (vars(model).get("__doc__") or "").strip()
     return {
         "name": model.__name__,
         "fields": [field for field in fields if field["name"] not in excluded],
-        "description": text(docstring or meta.table_description or ""),
+        "description": description_of(model, meta.table_description),
         "table": f"{meta.schema}.{meta.db_table}" if meta.schema else meta.db_table,
         "origin": f"{model.__module__}.{model.__qualname__}",
     }

@@ -1,0 +1,1 @@
+"""Components of OpenAPI documents → a module of Pydantic classes, by datamodel-code-generator."""
