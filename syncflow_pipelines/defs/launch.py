@@ -22,6 +22,7 @@ from syncflow_pipelines.config import Settings
 from syncflow_pipelines.defs.record import instance_folder
 from syncflow_pipelines.errors import ConfigurationError
 
+DAGSTER = (sys.executable, "-m", "syncflow_pipelines.defs.dagster_process")
 STOP_TIMEOUT_S = 60.0
 """For Dagster to end its servers and the runs that they hold."""
 LEFTOVERS_TIMEOUT_S = 10.0
@@ -40,17 +41,20 @@ def run_dev(
     """Runs `dagster dev` until SIGINT, SIGTERM or SIGHUP; 0, or the exit code of a Dagster that ended by itself.
 
     Host and port are those of `dagster_url` unless they are given; where only that port is taken, a free one. All
-    processes that it started have ended when this returns. A second signal ends them at once. To be called in the
-    main thread. Raises `ConfigurationError` where the port is taken or there is no `dagster.yaml`.
+    processes that it started have ended when this returns, and end though this process is killed. A second signal
+    ends them at once. To be called in the main thread. Raises `ConfigurationError` where the port is taken or there is
+    no `dagster.yaml`.
     """
     host, port = _address(settings, host, port)
-    command = [sys.executable, "-m", "dagster", "dev", "--host", host, "--port", str(port)]
+    command = ["dev", "--host", host, "--port", str(port)]
     if not Path("workspace.yaml").is_file():
         command += ["--module-name", "syncflow_pipelines.definitions"]
     environment = _environment(settings, _url(host, port), extra_env or {})
-    with _stoppable() as stop:
+    with _lifeline() as lifeline, _stoppable() as stop:
         # A handler that is a function becomes the default in the child, where an ignored signal would stay ignored.
-        child = subprocess.Popen(command, env=environment, start_new_session=True)
+        child = subprocess.Popen(
+            [*DAGSTER, str(lifeline), *command], env=environment, start_new_session=True, pass_fds=[lifeline]
+        )
         try:
             stop.arm()
             return child.wait()
@@ -116,6 +120,17 @@ class _Stop:
         self._is_armed = True
         if self._is_asked:
             raise KeyboardInterrupt
+
+
+@contextmanager
+def _lifeline() -> Iterator[int]:
+    """The end of a pipe to be read from, at which nothing comes but the end of this process."""
+    reading, writing = os.pipe()
+    try:
+        yield reading
+    finally:
+        os.close(reading)
+        os.close(writing)
 
 
 @contextmanager

@@ -49,6 +49,20 @@ def test_the_daemon_follows_the_source_until_ctrl_c_which_leaves_nothing(project
     assert project.processes() == []
 
 
+def test_killed_it_leaves_neither_dagster_nor_what_runs_beside_it(project: ProjectFolder) -> None:
+    (project.path / "config" / "connectors.yaml").write_text("connectors: []\n")
+    (project.path / "config" / "auto_sync_services.yaml").write_text(NOTES)
+    port = unused_port()
+    with project.running("dev", "--no-demo", "--port", str(port)) as dev:
+        wait_until(lambda: ui_answers(port, dev), "the UI answers")
+        assert any("specs watch" in process for process in project.processes())
+        dev.kill()
+    # the embedded PostgreSQL is nobody's child: the next command takes it over
+    wait_until(lambda: all("postgres" in process for process in project.processes()), "nothing else is left")
+    assert project.syncflow("db", "stop").returncode == 0
+    assert project.processes() == []
+
+
 def test_without_the_demo_source_a_taken_port_of_the_ui_is_told(project: ProjectFolder) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]

@@ -187,8 +187,8 @@ def run_command(
       syncflow specs run backend -- make serve         by another command
 
     The port is that of the service, else the one that the command names (--port, -p, PORT=, host:port), else PORT, else
-    8000. Signals are passed on to the backend, and its exit code is the one of this command. Nothing that it has
-    started is left.
+    8000. Signals are passed on to the backend, and its exit code is the one of this command. Nothing of its process
+    group is left.
     """
     command = ctx.meta[_COMMAND]
     started = _service_start(invocation, name) if name else _Start(urls=_guessed_urls(invocation, command))
