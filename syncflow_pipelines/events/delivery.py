@@ -99,7 +99,7 @@ class Delivery:
     def _take(self, event: RecordedEvent) -> None:
         if event.subject in self.held:
             with self.connection.transaction():
-                hold(self.connection, self.name, event.seq, event.subject)
+                hold(self.connection, self.name, event.seq)
                 self._acknowledge(event.seq)
             return
         error = self._attempt(event)
@@ -135,20 +135,20 @@ class Delivery:
             return True
         return not self._failed(one.event, one.attempts + 1, error)
 
-    def _attempt(self, event: RecordedEvent) -> Exception | None:
+    def _attempt(self, event: RecordedEvent) -> BaseException | None:
         try:
             self.hand_over(event_of(event))
-        except Exception as error:
+        except BaseException as error:  # a handler that exits, or is cancelled, must not end the thread
             if isinstance(error, SyncCancelled) and self.is_stopped():
                 raise
             log_failure(f"subscriber {self.name}", event_of(event), error)
             return error
         return None
 
-    def _failed(self, event: RecordedEvent, attempts: int, error: Exception) -> bool:
+    def _failed(self, event: RecordedEvent, attempts: int, error: BaseException) -> bool:
         """Notes the failure; whether the event is to be tried again."""
         wait_s = self.retry.wait_s(attempts, error)
-        fail(self.connection, self.name, event, attempts=attempts, error=told(error), wait_s=wait_s)
+        fail(self.connection, self.name, event.seq, attempts=attempts, error=told(error), wait_s=wait_s)
         if wait_s is not None:
             self.held.add(event.subject)
         return wait_s is not None
