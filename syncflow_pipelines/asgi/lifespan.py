@@ -52,6 +52,7 @@ def auto_sync_lifespan(
                 names_of(own_service),
                 settings,
                 database,
+                state or {},
             )
             async with _beside(sync, startup_timeout_s):
                 yield state
@@ -95,4 +96,7 @@ async def _sync_and_watch(sync: AppSync, started: asyncio.Event) -> None:
         sync.keep(report)
     finally:
         started.set()
-    await watch(sync, report)
+    try:
+        await watch(sync, report)
+    except Exception:  # noqa: BLE001 - nobody asks for what the task comes to until the application ends
+        _LOG.exception("services are not followed any more")

@@ -147,7 +147,7 @@ def _print(event: Event, as_json: bool) -> None:
         print_json(event.structured())
     else:
         place, time, *rest = _row(event)
-        click.echo(f"{place} {time:%Y-%m-%dT%H:%M:%SZ} {' '.join(map(str, rest))}")
+        click.echo(f"{place} {time:%Y-%m-%dT%H:%M:%SZ} {_line(' '.join(map(str, rest)))}")
 
 
 def _row(event: Event) -> tuple[Cell, ...]:
@@ -160,8 +160,13 @@ def _told(event: Event) -> str:
     told = ", ".join(
         f"{name}: {value}" for name, value in event.data.items() if name not in known and value is not None
     )
-    line = " ".join("".join(char if char.isprintable() else " " for char in told).split())
+    line = _line(told)
     return line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…"
+
+
+def _line(text: str) -> str:
+    """The text on one line, without what a terminal would obey."""
+    return " ".join("".join(char if char.isprintable() else " " for char in text).split())
 
 
 def _data(event: Event) -> dict[str, Cell]:
