@@ -24,10 +24,10 @@ from syncflow_pipelines.events.model import Event
 from syncflow_pipelines.events.publishing import event_of
 
 READ_AT_ONCE: Final = 500
-TRIED_AT_ONCE: Final = 20
-"""Events in trouble, before the next new ones have their turn."""
+TRIED_AT_ONCE: Final = 500
+"""Events in trouble: to find those that are due, all of them are looked at."""
 SLICE_S: Final = 1.0
-"""How long new events are delivered before those in trouble have their turn again."""
+"""How long new events are delivered before those in trouble have their turn, and those before new ones have theirs."""
 
 
 @dataclass(slots=True)
@@ -79,9 +79,11 @@ class Delivery:
         if not self.ahead:
             self._read_ahead()
         number, until = len(self.ahead), time.monotonic() + SLICE_S
-        while self.ahead and not self.is_stopped() and time.monotonic() < until:
+        while self.ahead and not self.is_stopped():
             self._take(self.ahead[0])
             self.ahead.popleft()
+            if time.monotonic() >= until:
+                break
         if not self.ahead:
             self._acknowledge(self.read_up_to)
         elif self.unacknowledged:
@@ -114,9 +116,9 @@ class Delivery:
             self._acknowledge(event.seq)
 
     def _try_again(self) -> int:
-        """Tries events in trouble that are due; returns how many there were."""
+        """Tries events in trouble that are due, for a while; returns how many there were to begin with."""
         due = due_events(self.connection, self.name, TRIED_AT_ONCE)
-        stuck: set[str] = set()
+        stuck, until = set[str](), time.monotonic() + SLICE_S
         for one in due:
             if self.is_stopped():
                 break
@@ -124,6 +126,8 @@ class Delivery:
                 stuck.add(one.event.subject)
             if one.event.subject not in stuck and not self._settled(one):
                 stuck.add(one.event.subject)
+            if time.monotonic() >= until:
+                break
         self.held = held_subjects(self.connection, self.name)
         return len(due)
 

@@ -12,6 +12,7 @@ from syncflow_pipelines.config import Settings
 from syncflow_pipelines.database import Database
 from syncflow_pipelines.database.outbox import find_event, newest_events, put_in_order, read_events
 from syncflow_pipelines.database.subscriptions import (
+    advance,
     drop_parked,
     forget_subscriber,
     held_subjects,
@@ -22,6 +23,7 @@ from syncflow_pipelines.database.subscriptions import (
     subscribers,
 )
 from syncflow_pipelines.errors import ConfigurationError, DeliveryFailed
+from syncflow_pipelines.events import delivery
 from syncflow_pipelines.events.delivery import Delivery
 from syncflow_pipelines.events.model import Event
 from syncflow_pipelines.events.publishing import event_of, publish
@@ -413,3 +415,27 @@ def test_an_event_that_is_removed_while_it_is_delivered_holds_up_nothing(
         bus.publish(event(2))
         heard.wait_for_numbers([2])
     assert heard.attempts == [1, 2]
+
+
+def test_those_in_trouble_and_new_ones_take_turns(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(delivery, "SLICE_S", 0.0)
+    attempts = list[int]()
+    publish_now(database, *(event(n, f"s{n}") for n in range(1, 6)))
+    with database.dedicated("test") as connection:
+        put_in_order(connection)
+        course = Delivery(
+            connection,
+            "one",
+            (),
+            lambda given: attempts.append(given.data["n"]),
+            lambda: False,
+            lambda: True,
+            register(connection, "one", (), from_beginning=True),
+            SOON,
+        )
+        for seq in (1, 2, 3):
+            hold(connection, "one", seq)
+        advance(connection, "one", 3)
+        course.position = 3
+        course.run()
+    assert attempts == [1, 4, 2, 5, 3]
