@@ -44,6 +44,10 @@ def auto_sync_lifespan(
     @asynccontextmanager
     async def surrounding(app: Any) -> AsyncIterator[State]:
         async with own_lifespan(lifespan, app) as state:
+            if not _is_asyncio():
+                _LOG.error("nothing is synced, as this application runs in another event loop than asyncio's")
+                yield state
+                return
             sync = AppSync(
                 app,
                 state_of(app, "event_bus") if event_bus is None else event_bus,
@@ -58,6 +62,14 @@ def auto_sync_lifespan(
                 yield state
 
     return surrounding
+
+
+def _is_asyncio() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def own_lifespan(lifespan: Callable[[Any], Any] | None, app: Any) -> AbstractAsyncContextManager[State]:

@@ -284,6 +284,16 @@ def test_while_watching_what_fails_is_told_once_and_a_switched_flag_holds(
     assert len(told) == 1
 
 
+def test_without_asyncio_the_application_starts_and_nothing_is_synced(
+    project: AsgiProject, caplog: pytest.LogCaptureFixture
+) -> None:
+    lifespan = auto_sync_lifespan(settings=project.settings)(Starlette())
+    for step in (lifespan.__aenter__(), lifespan.__aexit__(None, None, None)):
+        with pytest.raises(StopIteration):  # as it does for any loop, where nothing is waited for
+            step.send(None)
+    assert "another event loop" in caplog.text
+
+
 def test_the_log_level_is_given_back_at_the_end(project: AsgiProject) -> None:
     logger = logging.getLogger("syncflow_pipelines")
     before = logger.level
