@@ -10,7 +10,7 @@ import hmac
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from http import HTTPStatus
 from typing import Final
@@ -49,6 +49,12 @@ def delivering(
             retry = Retry(webhook.max_attempts, FIRST_RETRY_S, LONGEST_RETRY_S)
             bus.subscribe(webhook.subscriber, webhook.types, post, retry=retry, is_enabled=is_enabled)
         yield bus
+
+
+def check_webhooks(webhooks: Iterable[WebhookConfig], settings: Settings) -> None:
+    """Raises `ConfigurationError` where `delivering` would, for a file of certificates that cannot be read."""
+    for webhook in webhooks:
+        WebhookHandler(webhook, settings, lambda: False).close()
 
 
 class WebhookHandler:

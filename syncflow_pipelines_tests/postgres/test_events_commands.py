@@ -112,6 +112,8 @@ def test_subscribers_are_listed_and_forgotten(settings: Settings, database: Data
     with DurableEventBus(settings) as bus:
         bus.subscribe("mine", ["happened"], Heard())
         eventually(lambda: syncflow("events", "subscribers", "--json").records[0]["is_active"])
+        refused = syncflow("events", "subscribers", "forget", "mine")
+        assert (refused.code, "mine is at work" in refused.err) == (1, True)
     publish_now(database, event(1))
     (one,) = syncflow("events", "subscribers", "--json").records
     assert (one["subscriber"], one["types"], one["lag"], one["is_active"]) == ("mine", ["happened"], 1, False)
@@ -172,6 +174,9 @@ def test_deliver_posts_to_webhooks_follows_its_file_and_its_flag_and_ends_by_a_s
             eventually(lambda: len(syncflow("events", "subscribers", "--json").records) == 2)
             publish_now(database, event(2))
             eventually(lambda: (first.numbers, second.numbers) == ([1, 2], [2]))
+            write_webhooks(settings, first.url, "https://127.0.0.1:9", more=", ca_file: config/nothing.pem")
+            assert "config/nothing.pem" in deliver.stderr.readline()
+            write_webhooks(settings, first.url, second.url)
             (settings.config_dir / "flags.yaml").write_text("flags: {events: false}")
             assert "so nothing is posted, and events wait." in deliver.stderr.readline()
             publish_now(database, event(3))
@@ -183,9 +188,9 @@ def test_deliver_posts_to_webhooks_follows_its_file_and_its_flag_and_ends_by_a_s
             assert deliver.stderr.read() == ""
 
 
-def write_webhooks(settings: Settings, *urls: str) -> None:
+def write_webhooks(settings: Settings, *urls: str, more: str = "") -> None:
     hooks = [
-        f"- {{name: {name}, url: '{url}', secret_file: config/secret}}\n"
+        f"- {{name: {name}, url: '{url}', secret_file: config/secret{more}}}\n"
         for name, url in zip(("one", "two"), urls, strict=False)
     ]
     (settings.config_dir / "events.yaml").write_text("webhooks:\n" + "".join(hooks))
