@@ -27,6 +27,14 @@ def test_modules_of_a_package_are_named_from_above_the_outermost(tmp_path: Path)
     assert place.modules == ("app.models", "app.models.a", "app.models.b", "app.models.sub", "app.models.sub.c")
 
 
+def test_links_that_lead_back_are_not_followed(tmp_path: Path) -> None:
+    write(tmp_path / "app" / "models" / "sub", a="")
+    (tmp_path / "app" / "models" / "sub" / "again").symlink_to(tmp_path / "app" / "models")
+    (tmp_path / "app" / "models" / "up").symlink_to("..")
+    (tmp_path / "app" / "models" / "itself").symlink_to(".")
+    assert models_place(tmp_path / "app" / "models").modules == ("models.sub.a",)
+
+
 def test_a_single_file_is_a_module_of_its_folder_or_package(tmp_path: Path) -> None:
     write(tmp_path, shop="")
     package(tmp_path, "app")
