@@ -22,6 +22,7 @@ from syncflow_pipelines.config.schema_sync import (
 from syncflow_pipelines.config.schema_sync_variables import (
     Backups,
     Debounce,
+    Module,
     SchemaSyncVariables,
     read_schema_sync_variables,
 )
@@ -34,19 +35,12 @@ MANUAL_SCHEMA_PATH = Path("src/api/schemas.py")
 GENERATED_SCHEMA_PATH = Path("src/api/schemas_generated.py")
 
 
-def _module(path: Path) -> Path:
-    if path.suffix != ".py" or not path.stem.isidentifier():
-        raise refused("the path of a Python module, such as src/api/schemas_generated.py")
-    return path
-
-
 def _filled(values: list[Any]) -> list[Any]:
     if not values:
         raise refused("one or more of these", "an empty list")
     return values
 
 
-Module = Annotated[FilePath, AfterValidator(_module)]
 Pattern = Annotated[
     str, matching(r"[\w.*?\[\]!/-]{1,200}", "a name, in which * stands for anything and ? for one character")
 ]

@@ -274,11 +274,16 @@ def test_an_output_of_the_environment_inside_its_models_is_refused(project: Proj
 
 
 def test_every_wrong_variable_is_told(project: Project) -> None:
-    project.environ |= {"SCHEMA_SYNC_MAX_BACKUPS": "many", "SCHEMA_SYNC_WATCH_ENABLED": "perhaps"}
+    project.environ |= {
+        "SCHEMA_SYNC_MAX_BACKUPS": "many",
+        "SCHEMA_SYNC_WATCH_ENABLED": "perhaps",
+        "SCHEMA_SYNC_GENERATED_SCHEMA_PATH": "src/api/schemas.txt",
+    }
     with pytest.raises(ConfigurationError) as refused:
         load_schema_sync(project.settings())
-    assert [mistake.split(", expected ")[1] for mistake in refused.value.mistakes] == [
+    assert sorted(mistake.split(", expected ")[1] for mistake in refused.value.mistakes) == [
         "a whole number from 1 to 10,000",
+        "the path of a Python module, such as src/api/schemas_generated.py",
         "true or false",
     ]
 
