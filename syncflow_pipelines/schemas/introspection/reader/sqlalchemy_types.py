@@ -6,9 +6,9 @@ types need no import of the dialect.
 
 import enum
 from collections.abc import Callable
-from typing import Any, get_origin
+from typing import Any
 
-from .description import Collected, Json, integer, list_of, of_python, scalar, text
+from .description import Collected, Json, integer, json_of, list_of, of_python, scalar, text
 
 
 class TypeReader:
@@ -57,7 +57,7 @@ class TypeReader:
         if name == "SET":
             return list_of(scalar("str"))
         if name == "JSON":
-            return _json(hint)
+            return json_of(hint)
         item = self.read(column_type.item_type, where, enum_name)
         for _ in range(column_type.dimensions or 1):
             item = list_of(item)
@@ -110,11 +110,6 @@ def _python_type(column_type: Any) -> Any:
 def _changes_values(cls: type[Any]) -> bool:
     overridden = {name for owner in cls.__mro__ if owner.__name__ != "TypeDecorator" for name in vars(owner)}
     return "process_result_value" in overridden and not cls.__module__.startswith("sqlalchemy.")
-
-
-def _json(hint: Any) -> Json:
-    kinds = {dict: "json_object", list: "json_array"}
-    return scalar(kinds.get(get_origin(hint) or hint, "json"))
 
 
 def _text(column_type: Any) -> Json:
