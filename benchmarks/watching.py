@@ -18,7 +18,7 @@ import psutil
 
 from benchmarks.figures import Benchmark, Options, Outcome, Verdict, shown, table
 from benchmarks.postgres import running_postgres, scratch_folder
-from benchmarks.processes import REPOSITORY, ChildFailed, child_environment
+from benchmarks.processes import ChildFailed, child_environment
 from benchmarks.specs import Specs, specs_document
 from benchmarks.workbench import say
 
@@ -137,7 +137,7 @@ def _watching(folder: Path, url: str, interval: str) -> Iterator["subprocess.Pop
     environment = child_environment({**places, "SYNCFLOW_DATABASE_URL": url})
     command = [sys.executable, "-m", "syncflow_pipelines.cli", "specs", "watch", "--interval", interval, "--json"]
     with open(folder / "said", "wb") as said:
-        process = subprocess.Popen(command, cwd=REPOSITORY, env=environment, stdout=said, stderr=said)
+        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=said, stderr=said)
     try:
         yield process
     finally:

@@ -128,7 +128,7 @@ with dg.DagsterInstance.from_config(str(Path.cwd())) as instance:
     check = dg.AssetCheckKey(spec, BREAKING_CHANGES)
     checks = instance.event_log_storage.get_latest_asset_check_execution_by_key([check])
     print(json.dumps({
-        "checksums": [found.get(spec), found.get(server)],
+        "checksums": [found.get(key, "").partition(" ")[0] for key in (spec, server)],
         "ticked_at": (sensor and sensor.last_tick_timestamp) or 0,
         "runs": [run.job_name for run in instance.get_runs() if "openapi" in run.job_name],
         "checks": [record.status.value for record in checks.values()],

@@ -125,6 +125,19 @@ def test_the_exit_code_is_the_backends(
     assert [line for line in backend.processes() if "sleep 1000" in line] == []
 
 
+def test_a_port_at_which_somebody_else_answers_is_refused_before_anything_is_started(backend: ProjectFolder) -> None:
+    shown = ShowingBackend()
+    shown.show(document("/of/somebody/else"))
+    with shown.running() as url:
+        ended = backend.syncflow("specs", "run", "--", "touch", "started", "--port", url.rpartition(":")[2])
+    assert ended.returncode == 1
+    assert (
+        f"something answers at {url}/openapi.json already; end it, or name the backend's spec by --url" in ended.stderr
+    )
+    assert not (backend.path / "started").exists()
+    assert exported(backend) == []
+
+
 def test_a_reloading_server_of_fastapi_is_followed_through_its_restarts(backend: ProjectFolder) -> None:
     app = 'from fastapi import FastAPI\napp = FastAPI()\n@app.get("/x")\ndef x() -> int: return 1\n'
     (backend.path / "main.py").write_text(app)

@@ -24,7 +24,7 @@ PROGRAMS = {
     "python": [sys.executable],
 }
 """What the guide's programs are here."""
-CHANGE_AGAIN_S = 10.0
+CHANGE_AGAIN_S = 15.0
 
 
 def files_of(section: str) -> dict[str, str]:
@@ -118,9 +118,10 @@ class RunningExample:
 
     def wait_for_change(self, change: Callable[[], None], *paths: str) -> None:
         """As `wait_for`, once `change` was made; again and again, for those who look for changes now and then only."""
-        changed_at = 0.0
+        deadline, changed_at = time.monotonic() + LIMIT_S, 0.0
         while self.project.paths() != list(paths):
             assert self.process.poll() is None, self.output.read_text()
+            assert time.monotonic() < deadline, self.output.read_text()
             if time.monotonic() - changed_at > CHANGE_AGAIN_S:
                 change()
                 changed_at = time.monotonic()

@@ -12,10 +12,12 @@ from syncflow_pipelines.database.subscriptions import (
     drop_parked,
     forget_subscriber,
     parked_events,
+    register,
     retry_parked,
     subscribers,
 )
 from syncflow_pipelines.errors import ConfigurationError, DeliveryFailed
+from syncflow_pipelines.events.delivery import Delivery
 from syncflow_pipelines.events.model import Event
 from syncflow_pipelines.events.publishing import event_of, publish
 from syncflow_pipelines.events.subscribing import DurableEventBus
@@ -290,3 +292,23 @@ def test_the_newest_events_are_found_by_type_subject_and_time(database: Database
         assert newest(subject="b") == [2]
         assert newest(after=3) == [4, 5]
         assert newest(since=old.time) == [1, 2, 3, 4, 5]
+
+
+def test_a_subscriber_may_acknowledge_less_often_and_does_so_at_the_end(database: Database) -> None:
+    with database.dedicated("test") as connection:
+        last = put_in_order(connection)
+        register(connection, "one", [], from_beginning=True)
+        publish_now(database, *(event(n) for n in range(1, 8)))
+        seen = list[int]()
+        delivery = Delivery(
+            connection, "one", [], lambda _: seen.append(position(database)), lambda: False, lambda: True,
+            position=last, retry=SOON, acknowledge_every=3,
+        )  # fmt: skip
+        assert delivery.run() is None
+    assert seen == [0, 0, 0, 3, 3, 3, 6]
+    assert position(database) == 7
+
+
+def position(database: Database) -> int:
+    with database.connection() as connection:
+        return subscribers(connection)[0].position

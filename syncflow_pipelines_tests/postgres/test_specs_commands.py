@@ -252,7 +252,8 @@ def test_dagster_shows_what_the_commands_did(syncflow: Syncflow, home: Path) -> 
     checksum = syncflow("specs", "--json").records["parcels"]["checksum"]
     spec, server = spec_key("parcels"), mcp_server_key("parcels")
     with dg.DagsterInstance.from_config(str(Path.cwd())) as instance:
-        assert materialised(instance, [spec, server]) == {spec: checksum, server: checksum}
+        held = {key: said.partition(" ")[0] for key, said in materialised(instance, [spec, server]).items()}
+        assert held == {spec: checksum, server: checksum}
         assert passed(instance, "parcels")
         evolve(home, "parcels")
         syncflow("specs", "fetch", "parcels")

@@ -55,7 +55,7 @@ def check_structure(text: str, exports: tuple[str, ...]) -> None:
     assert places <= allowed
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(hostile_sources)
 def test_a_module_defines_its_classes_and_does_nothing_else(source: SchemaSource) -> None:
     made = render(source, name='"""\nimport os', digest="\\\n'''", with_relations=True)

@@ -1,6 +1,8 @@
 """Modules are examined in processes of their own, before they are written."""
 
 import re
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -142,6 +144,19 @@ def test_an_examiner_whose_process_was_killed_says_so_and_starts_another(tmp_pat
     assert told == ["the process that examines schemas has ended, so that none can be: it said nothing"]
     assert problems("x = 1", examiner) == []
     examiner.close()
+    wait_until_gone(tmp_path / "pids")
+
+
+def test_nothing_outlives_whoever_asked(tmp_path: Path) -> None:
+    pids = "f'{os.getpid()} {os.getppid()}'"
+    text = f"import os, time\nopen({str(tmp_path / 'pids')!r}, 'w').write({pids})\ntime.sleep(600)"
+    program = (
+        "import sys\nfrom syncflow_pipelines.schemas.examination import Examiner\n"
+        "from syncflow_pipelines.schemas.validation import validate_module\nvalidate_module(sys.argv[1], Examiner())"
+    )
+    with subprocess.Popen([sys.executable, "-c", program, text], cwd=Path(__file__).parents[2]) as asking:
+        wait_for(lambda: (tmp_path / "pids").exists() and (tmp_path / "pids").read_text() != "")
+        asking.kill()
     wait_until_gone(tmp_path / "pids")
 
 

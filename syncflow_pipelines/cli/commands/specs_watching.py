@@ -1,12 +1,13 @@
 """`syncflow specs watch`: the specs of services followed, and code generated when they change."""
 
 import logging
+import queue
 import threading
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Final, Self
 
 import click
 
@@ -21,8 +22,8 @@ from syncflow_pipelines.config import Services, choose_services
 from syncflow_pipelines.database import Database, open_database
 from syncflow_pipelines.openapi.refreshing import Refreshed
 
-if TYPE_CHECKING:
-    from syncflow_pipelines.defs.spec_record import SpecRecord
+END_S: Final = 5.0
+"""How long the recording in Dagster may take to end."""
 
 _LOG = logging.getLogger(__name__)
 
@@ -125,46 +126,53 @@ class _Watch:
 
 
 class _Dagster:
-    """Shows in Dagster what was done, where there is an instance of it; its import of a second is made beside."""
+    """Shows in Dagster what was done, where there is an instance of it: in a thread, so that nothing waits for it."""
 
     def __init__(self, invocation: Invocation, database: Database) -> None:
         self._settings = invocation.settings
         self._database = database
-        self._lock = threading.Lock()
-        self._record: SpecRecord | None = None
-        self._resources = ExitStack()
+        self._work: queue.SimpleQueue[_Done | None] = queue.SimpleQueue()
+        self._is_over = False
+        self._thread = threading.Thread(target=self._run, name="syncflow-dagster", daemon=True)
 
     def __enter__(self) -> Self:
-        threading.Thread(target=self._warm_up, name="syncflow-dagster", daemon=True).start()
+        self._thread.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        # an import that is still going on is not waited for
-        if self._lock.acquire(blocking=False):
-            self._resources.__exit__(kind, error, trace)
+        # what is not recorded by now is left to the sensor, as is an import that is still going on
+        self._is_over = True
+        self._work.put(None)
+        self._thread.join(END_S)
 
     def record(self, services: Services, refreshed: Sequence[Refreshed], reports: Sequence[ServiceReport]) -> None:
-        """Records what changed. Where that cannot be done, the log says so; the sensor asks for a run then."""
-        statuses = {one.status for one in refreshed} | {one.status for one in reports}
-        if not statuses & {"changed", "generated"}:
-            return
-        try:
-            with self._lock:
-                record = self._opened()
-                record.specs(self._database, services, refreshed)
-                record.generated(services, reports)
-        except Exception as error:  # noqa: BLE001 - Dagster and its storage have errors of their own
-            _LOG.warning("what changed is not in Dagster's record (%s): its sensor will see to it", error)
+        """Records what changed, service by service. Where that cannot be done, the log says so."""
+        changed = [one for one in refreshed if one.status == "changed"]
+        generated = [one for one in reports if one.status == "generated"]
+        for name in dict.fromkeys([*(one.service for one in changed), *(one.service for one in generated)]):
+            looks = tuple(one for one in changed if one.service == name)
+            self._work.put(_Done(services, looks, tuple(one for one in generated if one.service == name)))
 
-    def _warm_up(self) -> None:
-        with self._lock, suppress(Exception):
-            self._opened().open()
+    def _run(self) -> None:
+        from syncflow_pipelines.defs.spec_record import SpecRecord  # Dagster takes a second to import
 
-    def _opened(self) -> "SpecRecord":
-        if self._record is None:
-            from syncflow_pipelines.defs.spec_record import SpecRecord  # Dagster takes a second to import
+        with SpecRecord(self._settings) as record:
+            with suppress(Exception):
+                record.open()
+            while (done := self._work.get()) is not None and not self._is_over:
+                try:
+                    record.specs(self._database, done.services, done.refreshed)
+                    record.generated(done.services, done.reports)
+                except Exception as error:  # noqa: BLE001 - Dagster and its storage have errors of their own
+                    _LOG.warning("what changed is not in Dagster's record (%s): its sensor will see to it", error)
 
-            self._record = self._resources.enter_context(SpecRecord(self._settings))
-        return self._record
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """What was done for one service."""
+
+    services: Services
+    refreshed: tuple[Refreshed, ...]
+    reports: tuple[ServiceReport, ...]

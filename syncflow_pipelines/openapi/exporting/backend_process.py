@@ -21,7 +21,7 @@ from syncflow_pipelines.errors import SyncflowError
 
 DEFAULT_PORT: Final = 8000
 
-_PORT: Final = re.compile(r"(?:^|\s)(?:--port[= ]|-p[= ]?|PORT=|runserver )(\d{1,5})(?=\s|$)")
+_PORT: Final = re.compile(r"(?:^|\s)(?:--port[= ]|-p[= ]?|PORT=|runserver )(\d{1,5})(?=[\s:]|$)")
 _ADDRESS: Final = re.compile(r"(?:^|[\s=/])(?:[\w.-]+|\[[0-9a-f:]+\])?:(\d{2,5})(?=[\s/]|$)")
 _PATIENCE_S: Final = 10.0
 """How long a backend may take to end once it was asked to."""
