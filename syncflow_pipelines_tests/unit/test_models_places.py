@@ -2,14 +2,21 @@
 
 import os
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 
-from syncflow_pipelines.errors import ConfigurationError
+from syncflow_pipelines.errors import ConfigurationError, ModelsError
 from syncflow_pipelines.schemas.introspection.places import models_place, source_digest
 from syncflow_pipelines.schemas.introspection.reader.failure import is_below
 from syncflow_pipelines.schemas.introspection.running import Introspector
-from syncflow_pipelines_tests.unit.model_projects import TORTOISE, write
+from syncflow_pipelines_tests.unit.model_projects import SQLALCHEMY, TORTOISE, write
+
+ROW = """
+    class Row(Base):
+        __tablename__ = "rows"
+        id: Mapped[int] = mapped_column(primary_key=True)
+"""
 
 
 def package(folder: Path, *names: str) -> Path:
@@ -142,3 +149,20 @@ def test_the_digest_knows_the_orm_of_another_interpreter(tmp_path: Path) -> None
         (packages / f"tortoise_orm-{version}.dist-info").mkdir(parents=True)
         found.add(source_digest("tortoise", folder, python=tmp_path / version / "bin" / "python"))
     assert len(found) == 2
+
+
+@pytest.mark.parametrize("generated", [None, "class Older: ...\n"])
+def test_an_application_that_models_import_may_import_what_is_still_to_be_generated(
+    sqlalchemy_models: Introspector, tmp_path: Path, generated: str | None
+) -> None:
+    package(tmp_path, "app")
+    write(tmp_path / "app", models=f"{dedent(SQLALCHEMY)}{dedent(ROW)}from app import main\n")
+    write(tmp_path / "app", main="from app.schemas_generated import RowCreate as Base\nclass RowCreate(Base): ...\n")
+    output = tmp_path / "app" / "schemas_generated.py"
+    if generated is not None:
+        output.write_text(generated)
+    reading = sqlalchemy_models.read(tmp_path / "app" / "models.py", output=output)
+    assert [model.name for model in reading.source.models] == ["Row"]
+    assert {file.name for file in reading.files} == {"__init__.py", "main.py", "models.py"}
+    with pytest.raises(ModelsError, match=r"app/main\.py:1: (ModuleNotFoundError|ImportError)"):
+        sqlalchemy_models.read(tmp_path / "app" / "models.py")
