@@ -152,6 +152,14 @@ def test_the_environment_alone_describes_one_source_as_the_requirement_does(proj
     assert (source.manual_schema_path, source.output) == (folder / "m.py", Path("/g.py"))
 
 
+def test_without_a_file_the_folder_of_the_requirement_is_a_source(project: Project) -> None:
+    (project.folder / "src/database/models").mkdir(parents=True)
+    [source] = load_schema_sync(project.settings()).sources
+    assert (source.name, source.models_path) == ("models", project.folder / "src/database/models")
+    assert source.output == project.folder / "src/api/schemas_generated.py"
+    assert project.schemas("sources: []").sources == ()
+
+
 def test_paths_of_a_dotenv_start_beside_it(project: Project) -> None:
     (project.folder / ".env").write_text("SCHEMA_SYNC_MODELS_PATH=app/models\n")
     [source] = load_schema_sync(project.settings()).sources
