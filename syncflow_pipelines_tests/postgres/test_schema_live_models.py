@@ -1,17 +1,21 @@
 """Tables that an ORM has made itself are what the schemas of its models say."""
 
+import asyncio
+import sys
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
+import pytest
 from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
+from tortoise import Tortoise
 
 from syncflow_pipelines.database import Database, sqlalchemy_url
 from syncflow_pipelines.database.live_tables import foreign_look
 from syncflow_pipelines.schemas.introspection.running import introspect
 from syncflow_pipelines.schemas.live import compare_live, tables_of
-from syncflow_pipelines_tests.unit.model_projects import SQLALCHEMY
+from syncflow_pipelines_tests.unit.model_projects import SQLALCHEMY, TORTOISE
 
 MODELS = """
     from sqlalchemy.types import TypeDecorator
@@ -73,6 +77,60 @@ def test_tables_that_sqlalchemy_has_made_are_what_the_schemas_say(database: Data
     made["Base"].metadata.create_all(engine)
 
     form = introspect("sqlalchemy", file)
+    with foreign_look(database.url) as look:
+        found = compare_live(form, look.columns(tables_of(form))).differences
+    assert [(one.where, one.kind, one.in_schema, one.in_table) for one in found] == []
+
+
+OF_TORTOISE = """
+    from tortoise.contrib.postgres.fields import ArrayField, TSVectorField
+    class Kind(str, enum.Enum):
+        NEW = "new"
+        OLD = "old"
+    class Rank(enum.IntEnum):
+        LOW = 1
+    class Row(Model):
+        id = fields.IntField(primary_key=True)
+        big = fields.BigIntField(null=True)
+        small = fields.SmallIntField(default=3)
+        char = fields.CharField(max_length=40)
+        text = fields.TextField()
+        flag = fields.BooleanField()
+        price = fields.DecimalField(max_digits=10, decimal_places=2)
+        moment = fields.DatetimeField(auto_now=True)
+        day = fields.DateField()
+        clock = fields.TimeField()
+        lasting = fields.TimeDeltaField()
+        ratio = fields.FloatField()
+        data = fields.JSONField()
+        guid = fields.UUIDField()
+        blob = fields.BinaryField()
+        kind = fields.CharEnumField(Kind)
+        rank = fields.IntEnumField(Rank)
+        grid = ArrayField("int[]")
+        words = TSVectorField()
+        parent = fields.ForeignKeyField("models.Row", null=True)
+"""
+
+
+def test_tables_that_tortoise_has_made_are_what_the_schemas_say(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "shop_of_tortoise.py"
+    file.write_text(dedent(TORTOISE) + dedent(OF_TORTOISE))
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    async def make() -> None:
+        await Tortoise.init(db_url=database.url.replace("postgresql", "psycopg", 1), modules={"models": [file.stem]})
+        await Tortoise.generate_schemas()
+        await Tortoise.close_connections()
+
+    try:
+        asyncio.run(make())
+    finally:
+        sys.modules.pop(file.stem, None)
+
+    form = introspect("tortoise", file)
     with foreign_look(database.url) as look:
         found = compare_live(form, look.columns(tables_of(form))).differences
     assert [(one.where, one.kind, one.in_schema, one.in_table) for one in found] == []
