@@ -60,6 +60,8 @@ COMPONENTS: dict[str, Any] = {
     "MadeCreate": of_objects(y=STRING),
     "BaseModel": of_objects(z=STRING),
     "Any": of_objects(z=STRING),
+    "Loose": of_objects(id=READ_ONLY, loose=STRING),
+    "Both": {"allOf": [to("Loose"), to("Pet")]},
     "Defaults": of_objects(
         fits={"type": "number", "default": 3},
         wrong={"type": "integer", "default": "nan"},
@@ -106,7 +108,7 @@ def module(pets: Rendered, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 def test_every_component_and_every_variant_of_an_object_is_exported(pets: Rendered, module: ModuleType) -> None:
     objects = {"PetStoreV1", "Pet", "Dog", "Owner", "Plain", "Made", "MadeCreate", "BaseModel2", "PetHome"}
-    objects |= {"Any2", "Defaults"}
+    objects |= {"Any2", "Defaults", "Loose", "Both"}
     variants = {name + variant for name in objects for variant in ("Create", "Update", "Response")}
     arrays = {"Kinds", "Pets", "PetsCreate", "PetsResponse"}
     assert set(pets.exports) == objects | variants | arrays | {"Kind", "Anything"}
@@ -151,6 +153,13 @@ def test_heirs_have_what_they_inherit(module: ModuleType) -> None:
     assert set(module.DogUpdate.model_fields) == set(module.PetUpdate.model_fields) | {"bark"}
     assert "id" in module.DogResponse.model_fields
     assert "id" not in module.DogCreate.model_fields
+
+
+def test_what_all_of_several_components_ask_for_is_asked_for(module: ModuleType) -> None:
+    assert issubclass(module.Both, module.Loose)
+    assert issubclass(module.Both, module.Pet)
+    assert module.Both.model_fields["id"].is_required()
+    assert "id" not in module.BothCreate.model_fields
 
 
 def test_names_are_identifiers_with_the_original_as_alias(module: ModuleType) -> None:
