@@ -3,6 +3,7 @@
 Started by `rendering`; what the generator prints goes to standard error.
 """
 
+import gc
 import json
 import os
 import resource
@@ -22,6 +23,7 @@ def main() -> None:
     with suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_AS, (request["memory_bytes"], request["memory_bytes"]))
     sys.setrecursionlimit(10_000)
+    gc.disable()  # next to nothing is garbage before the end
     json.dump(_answer(request["document"]), answers)
     answers.close()
 
