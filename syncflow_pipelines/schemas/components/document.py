@@ -1,6 +1,5 @@
 """The components of a spec as the generator reads them: under names of classes, and without what it trips over."""
 
-import builtins
 import keyword
 import re
 from collections.abc import Collection, Iterable, Mapping
@@ -8,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from syncflow_pipelines.schemas.model import Finding
+from syncflow_pipelines.schemas.naming import BUILT_IN_CLASSES
 from syncflow_pipelines.schemas.secrets import is_secret
 
 Json = Any
@@ -32,7 +32,7 @@ _PYTHON: Final[Mapping[str, tuple[type, ...]]] = {
     "object": (dict,),
     "null": (),
 }
-_RESERVED: Final = frozenset(dir(builtins)) | frozenset(keyword.kwlist) | {
+_RESERVED: Final = BUILT_IN_CLASSES | frozenset(keyword.kwlist) | {
     "Annotated", "Any", "AnyUrl", "AwareDatetime", "BaseModel", "ByteSize", "Component", "ConfigDict", "Decimal",
     "EmailStr", "Enum", "Field", "IPv4Address", "IPv4Network", "IPv6Address", "IPv6Network", "IntEnum", "Json",
     "Literal", "NaiveDatetime", "Optional", "Path", "RootModel", "SecretStr", "StrEnum", "UUID", "Union",

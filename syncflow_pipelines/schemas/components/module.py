@@ -10,9 +10,10 @@ from typing import Final
 
 from syncflow_pipelines.schemas.components.document import MARK, class_name, free_name
 from syncflow_pipelines.schemas.components.inheritance import reconciled
+from syncflow_pipelines.schemas.naming import MEMBER_ATTRIBUTES, TEXT_ATTRIBUTES
 
 _ENUMS: Final = frozenset({"Enum", "IntEnum", "StrEnum"})
-_OF_TEXTS: Final = frozenset({*dir(str), "name", "value", "mro"})
+_OF_TEXTS: Final = MEMBER_ATTRIBUTES | TEXT_ATTRIBUTES
 _CLASS: Final = re.compile(r"^class (\w+)", re.MULTILINE)
 _BASE: Final = re.compile(r"^(class \w+\([^)]*?)\bBaseModel\b", re.MULTILINE)
 _MARKED: Final = re.compile(rf"\b{MARK}\w+")
