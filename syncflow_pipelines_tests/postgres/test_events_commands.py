@@ -13,6 +13,7 @@ import pytest
 from syncflow_pipelines.config import Settings
 from syncflow_pipelines.database import Database
 from syncflow_pipelines.database.subscriptions import parked_events
+from syncflow_pipelines.events.model import Event
 from syncflow_pipelines.events.subscribing import DurableEventBus
 from syncflow_pipelines.events.tailing import follow
 from syncflow_pipelines_tests.postgres.embedded_world import CHECKOUT, eventually
@@ -45,6 +46,12 @@ def test_one_event_is_shown_by_place_or_id(database: Database, syncflow: Syncflo
     assert syncflow("events", "show", told.id, "--json").records[0]["data"] == {"n": 1}
     said = syncflow("events", "show", "7")
     assert (said.code, said.err) == (1, "Error: no event 7 is kept; `syncflow events` lists those that are\n")
+
+
+def test_what_is_no_plain_value_is_shown_as_json(database: Database, syncflow: Syncflow) -> None:
+    publish_now(database, Event("changed", "crm", {"diff": {"is_breaking": False, "before": None}, "files": ["a.py"]}))
+    assert 'diff: {"before": null, "is_breaking": false}' in syncflow("events").out
+    assert 'data.files       ["a.py"]' in syncflow("events", "show", "1").out
 
 
 def test_the_tail_is_a_line_an_event(database: Database, syncflow: Syncflow) -> None:
