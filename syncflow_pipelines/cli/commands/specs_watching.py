@@ -51,6 +51,8 @@ def watch_command(invocation: Invocation, names: tuple[str, ...], interval_s: fl
     """
     services = invocation.services
     choose_services(services, names)
+    if not services.services:
+        invocation.note(invocation.no_service)
     with ExitStack() as stack:
         database = stack.enter_context(open_database(invocation.settings))
         watch = _Watch(invocation, database, stack.enter_context(_Dagster(invocation, database)), as_json)
