@@ -59,6 +59,20 @@ def test_without_the_demo_source_a_taken_port_of_the_ui_is_told(project: Project
     assert project.processes() == []
 
 
+def test_killed_it_leaves_neither_dagster_nor_companions_nor_postgresql(project: ProjectFolder) -> None:
+    (project.path / "config" / "connectors.yaml").write_text("connectors: []\n")
+    (project.path / "config" / "auto_sync_services.yaml").write_text(NOTES)
+    save(project.path / "notes.json", document())
+    port = unused_port()
+    with project.running("dev", "--no-demo", "--port", str(port)) as dev:
+        wait_until(lambda: ui_answers(port, dev), "the UI answers")
+        running = "\n".join(project.processes())
+        assert all(name in running for name in ("dagster", "specs watch", "postgres")), running
+        dev.send_signal(signal.SIGKILL)
+        dev.wait()
+    wait_until(lambda: project.processes() == [], "everything has ended")
+
+
 def ui_answers(port: int, dev: subprocess.Popen[str]) -> bool:
     assert dev.poll() is None, "syncflow dev has ended"
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
