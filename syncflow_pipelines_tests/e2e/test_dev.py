@@ -66,11 +66,18 @@ def test_where_dagster_is_not_set_up_nothing_is_started(project: ProjectFolder) 
     assert not project.home.exists()
 
 
-def test_nothing_is_left_of_it_where_it_is_killed(project: ProjectFolder) -> None:
-    with project.running("dev", "--port", str(unused_port())) as dev:
-        wait_until(lambda: any("dagster._daemon" in line for line in project.processes()), "Dagster runs")
-        dev.kill()
-        wait_until(lambda: project.processes() == [], "all of it has ended")
+def test_killed_it_leaves_neither_dagster_nor_companions_nor_postgresql(project: ProjectFolder) -> None:
+    (project.path / "config" / "connectors.yaml").write_text("connectors: []\n")
+    (project.path / "config" / "auto_sync_services.yaml").write_text(NOTES)
+    save(project.path / "notes.json", document())
+    port = unused_port()
+    with project.running("dev", "--no-demo", "--port", str(port)) as dev:
+        wait_until(lambda: ui_answers(port, dev), "the UI answers")
+        running = "\n".join(project.processes())
+        assert all(name in running for name in ("dagster", "specs watch", "postgres")), running
+        dev.send_signal(signal.SIGKILL)
+        dev.wait()
+    wait_until(lambda: project.processes() == [], "everything has ended")
     assert list(project.path.glob(".tmp_dagster_home*")) == []
 
 
