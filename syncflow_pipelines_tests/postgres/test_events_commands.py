@@ -57,6 +57,12 @@ def test_what_an_event_says_drives_no_terminal(database: Database, syncflow: Syn
     assert "data.[/bold]" in syncflow("events", "show", "1").out
 
 
+def test_what_is_no_plain_value_is_shown_as_json(database: Database, syncflow: Syncflow) -> None:
+    publish_now(database, Event("changed", "crm", {"diff": {"is_breaking": False, "before": None}, "files": ["a.py"]}))
+    assert 'diff: {"before": null, "is_breaking": false}' in syncflow("events").out
+    assert 'data.files       ["a.py"]' in syncflow("events", "show", "1").out
+
+
 def test_the_tail_is_a_line_an_event(database: Database, syncflow: Syncflow) -> None:
     publish_now(database, *(event(n) for n in range(1, 13)), event(13, kind="other"))
     lines = syncflow("events", "tail").out.splitlines()

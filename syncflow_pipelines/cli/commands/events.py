@@ -1,5 +1,6 @@
 """`syncflow events`: what happened, and who was told of it."""
 
+import json
 from collections.abc import Collection
 from datetime import datetime
 
@@ -158,7 +159,7 @@ def _told(event: Event) -> str:
     """What stands in the data beside the subject, on one line that is not too long."""
     known = {"entity", "connector", "slug", "service", "timestamp"}
     told = ", ".join(
-        f"{name}: {value}" for name, value in event.data.items() if name not in known and value is not None
+        f"{name}: {_as_cell(value)}" for name, value in event.data.items() if name not in known and value is not None
     )
     line = _line(told)
     return line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…"
@@ -170,4 +171,9 @@ def _line(text: str) -> str:
 
 
 def _data(event: Event) -> dict[str, Cell]:
-    return {f"data.{name}": value if isinstance(value, Cell) else str(value) for name, value in event.data.items()}
+    return {f"data.{name}": _as_cell(value) for name, value in event.data.items()}
+
+
+def _as_cell(value: object) -> Cell:
+    """What is no plain value, as JSON."""
+    return value if isinstance(value, Cell) else json.dumps(value, ensure_ascii=False)

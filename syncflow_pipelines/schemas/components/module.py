@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from syncflow_pipelines.schemas.components.document import MARK, class_name, free_name
+from syncflow_pipelines.schemas.components.inheritance import reconciled
+from syncflow_pipelines.schemas.naming import MEMBER_ATTRIBUTES, TEXT_ATTRIBUTES
 
 _ENUMS: Final = frozenset({"Enum", "IntEnum", "StrEnum"})
-_OF_TEXTS: Final = frozenset({*dir(str), "name", "value", "mro"})
+_OF_TEXTS: Final = MEMBER_ATTRIBUTES | TEXT_ATTRIBUTES
 _CLASS: Final = re.compile(r"^class (\w+)", re.MULTILINE)
 _BASE: Final = re.compile(r"^(class \w+\([^)]*?)\bBaseModel\b", re.MULTILINE)
 _MARKED: Final = re.compile(rf"\b{MARK}\w+")
@@ -66,7 +68,7 @@ def taken_apart(text: str, names: Iterable[str]) -> Module:
     imported = {
         alias.asname or alias.name for node in head.body if isinstance(node, ast.ImportFrom) for alias in node.names
     }
-    body = _with_names(text[split:], _renamed(_CLASS.findall(text), set(names), imported))
+    body = reconciled(_with_names(text[split:], _renamed(_CLASS.findall(text), set(names), imported)))
     tree = ast.parse(body)
     return Module(imports, _mended(body, tree), _classes(tree))
 
