@@ -219,3 +219,19 @@ def test_an_emitter_that_is_cancelled_waits_for_no_handler_and_neither_does_the_
     finally:
         released.set()
     assert not bus.failures
+
+
+def test_a_handler_may_wait_for_an_event_that_it_is_told_of_itself() -> None:
+    bus, heard = EventBus(AT_ONCE), list[int]()
+
+    async def emitting(data: dict[str, Any]) -> None:
+        heard.append(data["n"])
+        if data["n"] < 3:
+            await bus.emit("happened", {**data, "n": data["n"] + 1})
+
+    async def work() -> None:
+        await asyncio.wait_for(bus.emit("happened", {"service": "orders", "n": 1}), 60)
+
+    bus.subscribe("happened", emitting)
+    asyncio.run(work())
+    assert heard == [1, 2, 3]
