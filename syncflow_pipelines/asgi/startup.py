@@ -2,10 +2,10 @@
 
 import logging
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from syncflow_pipelines.asgi.application import Application
+from syncflow_pipelines.asgi.application import Application, State
 from syncflow_pipelines.asgi.own_document import is_endpoint, own_document
 from syncflow_pipelines.asgi.receivers import EventBus, emit, register
 from syncflow_pipelines.asgi.report import Report
@@ -76,6 +76,8 @@ class AppSync:
     own_services: frozenset[str] = frozenset()
     settings: Settings | None = None
     database: Database | None = None
+    state: State = field(default_factory=dict)
+    """What the application's lifespan yielded."""
 
     async def run(self, *, is_startup: bool = True) -> Report:
         """One sync. With `is_startup`, only where the settings want one at the start."""
@@ -132,7 +134,7 @@ class AppSync:
         found: dict[str, GivenSpec] = {}
         for service in own:
             try:
-                found[service.name] = await own_document(self.app, service)
+                found[service.name] = await own_document(self.app, service, self.state)
             except SyncflowError as error:
                 report.add_error(service.name, str(error))
         return found

@@ -21,6 +21,7 @@ import psutil
 from syncflow_pipelines.config import Settings
 from syncflow_pipelines.defs.record import instance_folder
 from syncflow_pipelines.errors import ConfigurationError
+from syncflow_pipelines.process_groups import Guard, living_members
 
 STOP_TIMEOUT_S = 60.0
 """For Dagster to end its servers and the runs that they hold."""
@@ -40,8 +41,9 @@ def run_dev(
     """Runs `dagster dev` until SIGINT, SIGTERM or SIGHUP; 0, or the exit code of a Dagster that ended by itself.
 
     Host and port are those of `dagster_url` unless they are given; where only that port is taken, a free one. All
-    processes that it started have ended when this returns. A second signal ends them at once. To be called in the
-    main thread. Raises `ConfigurationError` where the port is taken or there is no `dagster.yaml`.
+    processes that it started have ended when this returns, and end, too, where this process is killed. A second signal
+    ends them at once. To be called in the main thread. Raises `ConfigurationError` where the port is taken or there is
+    no `dagster.yaml`.
     """
     host, port = _address(settings, host, port)
     command = [sys.executable, "-m", "dagster", "dev", "--host", host, "--port", str(port)]
@@ -51,6 +53,7 @@ def run_dev(
     with _stoppable() as stop:
         # A handler that is a function becomes the default in the child, where an ignored signal would stay ignored.
         child = subprocess.Popen(command, env=environment, start_new_session=True)
+        guard = Guard(child.pid, asks_leader=True)
         try:
             stop.arm()
             return child.wait()
@@ -59,6 +62,7 @@ def run_dev(
             return 0
         finally:
             _end_group(child)
+            guard.release()
 
 
 def _address(settings: Settings, host: str | None, port: int | None) -> tuple[str, int]:
@@ -90,10 +94,16 @@ def _url(host: str, port: int) -> str:
     return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
 
 
-def _environment(settings: Settings, url: str, extra: Mapping[str, str]) -> dict[str, str]:
+def folder_of_instance(settings: Settings) -> Path:
+    """Where `dagster.yaml` is. Raises `ConfigurationError` where it is not."""
     folder = instance_folder(settings.home)
     if folder is None:
         raise ConfigurationError(f"there is no dagster.yaml in {Path.cwd()}; go to the folder of SyncFlow")
+    return folder
+
+
+def _environment(settings: Settings, url: str, extra: Mapping[str, str]) -> dict[str, str]:
+    folder = folder_of_instance(settings)
     named = {"SYNCFLOW_DAGSTER_URL": url, "SYNCFLOW_HOME": str(settings.home)}
     if folder != Path.cwd():
         # Only then: with DAGSTER_HOME, Dagster keeps files of its own beside dagster.yaml.
@@ -142,21 +152,9 @@ def _interrupt(child: subprocess.Popen[bytes]) -> None:
 def _end_group(child: subprocess.Popen[bytes]) -> None:
     """Ends whatever is left: runs get the time to give up what they do, then all are killed."""
     for number in (signal.SIGTERM, signal.SIGKILL):
-        left = _members(child.pid)
+        left = living_members(child.pid)
         for process in left:
             with suppress(psutil.NoSuchProcess):
                 process.send_signal(number)
         with suppress(KeyboardInterrupt):
             psutil.wait_procs(left, LEFTOVERS_TIMEOUT_S)
-
-
-def _members(group: int) -> list[psutil.Process]:
-    """The processes of the group that live."""
-    return [process for process in psutil.process_iter() if _is_member(process, group)]
-
-
-def _is_member(process: psutil.Process, group: int) -> bool:
-    try:
-        return os.getpgid(process.pid) == group and process.status() != psutil.STATUS_ZOMBIE
-    except (ProcessLookupError, psutil.NoSuchProcess):
-        return False

@@ -5,11 +5,13 @@ import inspect
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, Literal, overload
 from weakref import WeakValueDictionary
 
 from syncflow_pipelines.events.handling import Retry, log_failure, told
 from syncflow_pipelines.events.model import Event
+from syncflow_pipelines.events.threads import beside, is_cancelled
 
 EVERY: Final = "*"
 KEPT_FAILURES: Final = 1000
@@ -83,7 +85,9 @@ class EventBus:
             attempts += 1
             try:
                 await subscribed.call(event)
-            except Exception as error:  # noqa: BLE001 - a handler is somebody else's code, and must not stop the others
+            except (Exception, SystemExit, asyncio.CancelledError) as error:
+                if is_cancelled(error):
+                    raise
                 log_failure(f"the handler {subscribed.name}", event, error)
                 wait_s = self._retry.wait_s(attempts, error)
                 if wait_s is None:
@@ -111,7 +115,7 @@ class _Subscribed:
         if inspect.iscoroutinefunction(self.handler):
             await self.handler(given)
             return
-        result = await asyncio.to_thread(self.handler, given)
+        result = await beside(partial(self.handler, given))
         if inspect.isawaitable(result):
             await result
 

@@ -59,6 +59,21 @@ def test_without_the_demo_source_a_taken_port_of_the_ui_is_told(project: Project
     assert project.processes() == []
 
 
+def test_where_dagster_is_not_set_up_nothing_is_started(project: ProjectFolder) -> None:
+    (project.path / "dagster.yaml").unlink()
+    done = project.syncflow("dev")
+    assert (done.returncode, "there is no dagster.yaml" in done.stderr) == (2, True)
+    assert not project.home.exists()
+
+
+def test_nothing_is_left_of_it_where_it_is_killed(project: ProjectFolder) -> None:
+    with project.running("dev", "--port", str(unused_port())) as dev:
+        wait_until(lambda: any("dagster._daemon" in line for line in project.processes()), "Dagster runs")
+        dev.kill()
+        wait_until(lambda: project.processes() == [], "all of it has ended")
+    assert list(project.path.glob(".tmp_dagster_home*")) == []
+
+
 def ui_answers(port: int, dev: subprocess.Popen[str]) -> bool:
     assert dev.poll() is None, "syncflow dev has ended"
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from syncflow_pipelines.schemas.components.document import MARK, class_name, free_name
+from syncflow_pipelines.schemas.components.inheritance import reconciled
 from syncflow_pipelines.schemas.naming import MEMBER_ATTRIBUTES, TEXT_ATTRIBUTES
 
 _ENUMS: Final = frozenset({"Enum", "IntEnum", "StrEnum"})
@@ -77,7 +78,7 @@ def taken_apart(text: str, names: Iterable[str]) -> Module:
     imported = {
         alias.asname or alias.name for node in head.body if isinstance(node, ast.ImportFrom) for alias in node.names
     }
-    body = _with_names(text[split:], _renamed(_CLASS.findall(text), set(names), imported))
+    body = reconciled(_with_names(text[split:], _renamed(_CLASS.findall(text), set(names), imported)))
     tree = ast.parse(body)
     return Module(imports, _mended(body, tree), _classes(tree))
 

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from jinja2 import ChoiceLoader, FileSystemLoader, StrictUndefined, TemplateError
+from jinja2 import ChoiceLoader, FileSystemLoader, StrictUndefined
 from jinja2.sandbox import SandboxedEnvironment
 
 from syncflow_pipelines.errors import ConfigurationError
@@ -50,7 +50,7 @@ class Templates:
         """The template of that name, filled in. Raises `ConfigurationError` where the project's own does not work."""
         try:
             return self._environment.get_template(name).render(**values)
-        except TemplateError as error:
+        except Exception as error:  # a project's own template may raise anything
             where = f"{self._folder or _OURS}/{name}"
             raise ConfigurationError(f"the template {where} does not work: {error}; mend it or remove it") from error
 
