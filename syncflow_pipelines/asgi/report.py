@@ -1,8 +1,8 @@
 """What a sync in an application came to."""
 
 import logging
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,15 @@ class Report:
 
     fetched: list[Refreshed] = field(default_factory=list)
     generated_files: list[str] = field(default_factory=list)
-    errors: list[str] = field(default_factory=list)
+    troubles: list[tuple[str, str]] = field(default_factory=list)
+    """Services, and what went wrong with them in a sentence; no name where it is about all of them."""
     skipped_because: str | None = None
     is_over: bool = False
+
+    @property
+    def errors(self) -> list[str]:
+        """What went wrong, in sentences."""
+        return [sentence for _, sentence in self.troubles]
 
     @property
     def changed(self) -> list[Refreshed]:
@@ -45,7 +51,12 @@ class Report:
 
     def add_error(self, service: str, error: str) -> None:
         """Adds what went wrong with a service."""
-        self.errors.append(error if error.startswith(service) else f"{service}: {error}")
+        self.troubles.append((service, error if error.startswith(service) else f"{service}: {error}"))
+
+    def complete(self, before: "Report", looked_at: Collection[str]) -> None:
+        """Takes over what was known `before` of the services that were not looked at."""
+        self.fetched += [replace(one, status="unchanged") for one in before.fetched if one.service not in looked_at]
+        self.troubles += [trouble for trouble in before.troubles if trouble[0] and trouble[0] not in looked_at]
 
     def tell(self, before: "Report | None" = None) -> None:
         """Logs what came of it; of what was so `before` already, nothing."""

@@ -2,16 +2,17 @@
 
 import logging
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from syncflow_pipelines.asgi.application import Application
+from syncflow_pipelines.asgi.application import Application, State
 from syncflow_pipelines.asgi.own_document import is_endpoint, own_document
 from syncflow_pipelines.asgi.receivers import EventBus, emit, register
 from syncflow_pipelines.asgi.report import Report
 from syncflow_pipelines.asgi.threads import Cancellation, in_thread
 from syncflow_pipelines.codegen.kept import generate_kept
 from syncflow_pipelines.codegen.reports import ServiceReport
+from syncflow_pipelines.codegen.verification import Verifier
 from syncflow_pipelines.config import ServiceConfig, Services, Settings, choose_services, load_services, load_settings
 from syncflow_pipelines.database import Database
 from syncflow_pipelines.errors import SyncCancelled, SyncflowError
@@ -76,22 +77,26 @@ class AppSync:
     own_services: frozenset[str] = frozenset()
     settings: Settings | None = None
     database: Database | None = None
+    state: State = field(default_factory=dict)
+    """What the application's lifespan yielded."""
+    verifier: Verifier | None = None
+    """Stays warm from one sync to the next; else each has its own."""
 
-    async def run(self, *, is_startup: bool = True) -> Report:
-        """One sync. With `is_startup`, only where the settings want one at the start."""
+    async def run(self, *, is_startup: bool = True, only: Collection[str] = ()) -> Report:
+        """One sync, or that of the services in `only`. With `is_startup`, only where the settings want one then."""
         report, cancellation = Report(), Cancellation()
         try:
-            await self._run(report, cancellation, is_startup)
+            await self._run(report, cancellation, is_startup, only)
         except SyncflowError as error:
-            report.errors.append(str(error))
+            report.add_error("", str(error))
         except Exception as error:  # noqa: BLE001 - the entry point: no fault of ours keeps an application from starting
             _LOG.exception("the sync in the application")
-            report.errors.append(f"a fault of SyncFlow itself: {type(error).__name__}")
+            report.add_error("", f"a fault of SyncFlow itself: {type(error).__name__}")
         report.is_over = True
         return report
 
-    async def _run(self, report: Report, cancellation: Cancellation, is_startup: bool) -> None:
-        plan = await in_thread(lambda: self.plan(is_startup), cancellation)
+    async def _run(self, report: Report, cancellation: Cancellation, is_startup: bool, only: Collection[str]) -> None:
+        plan = await in_thread(lambda: self.plan(is_startup, only), cancellation)
         logging.getLogger(LOGGER).setLevel(plan.services.settings.log_level)
         if plan.skipped_because is not None:
             report.skipped_because = plan.skipped_because
@@ -113,11 +118,11 @@ class AppSync:
         if state is not None:
             state.auto_sync = report.as_dict()
 
-    def plan(self, is_startup: bool) -> Plan:
+    def plan(self, is_startup: bool, only: Collection[str] = ()) -> Plan:
         """What there is to do now. Raises `ConfigurationError`."""
         settings = self.settings or load_settings()
         services = load_services(settings)
-        chosen = choose_services(services)
+        chosen = [one for one in choose_services(services) if not only or one.name in only]
         choose_services(services, self.own_services)
         if is_startup and not services.settings.on_startup:
             return Plan(settings, services, skipped_because="settings.on_startup is false")
@@ -132,7 +137,7 @@ class AppSync:
         found: dict[str, GivenSpec] = {}
         for service in own:
             try:
-                found[service.name] = await own_document(self.app, service)
+                found[service.name] = await own_document(self.app, service, self.state)
             except SyncflowError as error:
                 report.add_error(service.name, str(error))
         return found
@@ -157,6 +162,7 @@ class AppSync:
                 force=self.is_forced,
                 cancelled=cancelled,
                 database=self.database,
+                verifier=self.verifier.kept if self.verifier is not None else None,
             ).services
         except SyncCancelled:
             _LOG.info("the generation was stopped with the application; what was there stands")

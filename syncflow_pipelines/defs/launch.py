@@ -16,16 +16,11 @@ from pathlib import Path
 from types import FrameType
 from urllib.parse import urlsplit
 
-import psutil
-
 from syncflow_pipelines.config import Settings
+from syncflow_pipelines.defs.guardian import STOP_TIMEOUT_S, guardian
 from syncflow_pipelines.defs.record import instance_folder
 from syncflow_pipelines.errors import ConfigurationError
-
-DAGSTER = (sys.executable, "-m", "syncflow_pipelines.defs.dagster_process")
-STOP_TIMEOUT_S = 60.0
-"""For Dagster to end its servers and the runs that they hold."""
-LEFTOVERS_TIMEOUT_S = 10.0
+from syncflow_pipelines.process_groups import end_group
 
 _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -41,28 +36,27 @@ def run_dev(
     """Runs `dagster dev` until SIGINT, SIGTERM or SIGHUP; 0, or the exit code of a Dagster that ended by itself.
 
     Host and port are those of `dagster_url` unless they are given; where only that port is taken, a free one. All
-    processes that it started have ended when this returns, and end though this process is killed. A second signal
-    ends them at once. To be called in the main thread. Raises `ConfigurationError` where the port is taken or there is
-    no `dagster.yaml`.
+    processes that it started have ended when this returns, and soon where this process is killed. A second signal ends
+    them at once. To be called in the main thread. Raises `ConfigurationError` where the port is taken or there is no
+    `dagster.yaml`.
     """
     host, port = _address(settings, host, port)
-    command = ["dev", "--host", host, "--port", str(port)]
+    command = [sys.executable, "-m", "dagster", "dev", "--host", host, "--port", str(port)]
     if not Path("workspace.yaml").is_file():
         command += ["--module-name", "syncflow_pipelines.definitions"]
     environment = _environment(settings, _url(host, port), extra_env or {})
-    with _lifeline() as lifeline, _stoppable() as stop:
+    with _stoppable() as stop, guardian(settings) as guard:
         # A handler that is a function becomes the default in the child, where an ignored signal would stay ignored.
-        child = subprocess.Popen(
-            [*DAGSTER, str(lifeline), *command], env=environment, start_new_session=True, pass_fds=[lifeline]
-        )
+        child = subprocess.Popen(command, env=environment, start_new_session=True)
         try:
+            guard.guard(child.pid)
             stop.arm()
             return child.wait()
         except KeyboardInterrupt:
             _interrupt(child)
             return 0
         finally:
-            _end_group(child)
+            end_group(child.pid)
 
 
 def _address(settings: Settings, host: str | None, port: int | None) -> tuple[str, int]:
@@ -94,10 +88,16 @@ def _url(host: str, port: int) -> str:
     return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
 
 
-def _environment(settings: Settings, url: str, extra: Mapping[str, str]) -> dict[str, str]:
+def folder_of_instance(settings: Settings) -> Path:
+    """Where `dagster.yaml` is. Raises `ConfigurationError` where it is not."""
     folder = instance_folder(settings.home)
     if folder is None:
         raise ConfigurationError(f"there is no dagster.yaml in {Path.cwd()}; go to the folder of SyncFlow")
+    return folder
+
+
+def _environment(settings: Settings, url: str, extra: Mapping[str, str]) -> dict[str, str]:
+    folder = folder_of_instance(settings)
     named = {"SYNCFLOW_DAGSTER_URL": url, "SYNCFLOW_HOME": str(settings.home)}
     if folder != Path.cwd():
         # Only then: with DAGSTER_HOME, Dagster keeps files of its own beside dagster.yaml.
@@ -123,17 +123,6 @@ class _Stop:
 
 
 @contextmanager
-def _lifeline() -> Iterator[int]:
-    """The end of a pipe to be read from, at which nothing comes but the end of this process."""
-    reading, writing = os.pipe()
-    try:
-        yield reading
-    finally:
-        os.close(reading)
-        os.close(writing)
-
-
-@contextmanager
 def _stoppable() -> Iterator[_Stop]:
     """Every way of asking this process to stop comes to the result, even where it was ignored."""
     stop = _Stop()
@@ -152,26 +141,3 @@ def _interrupt(child: subprocess.Popen[bytes]) -> None:
         child.wait(STOP_TIMEOUT_S)
     except (subprocess.TimeoutExpired, KeyboardInterrupt):
         _LOG.warning("Dagster does not end by itself and is killed")
-
-
-def _end_group(child: subprocess.Popen[bytes]) -> None:
-    """Ends whatever is left: runs get the time to give up what they do, then all are killed."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        left = _members(child.pid)
-        for process in left:
-            with suppress(psutil.NoSuchProcess):
-                process.send_signal(number)
-        with suppress(KeyboardInterrupt):
-            psutil.wait_procs(left, LEFTOVERS_TIMEOUT_S)
-
-
-def _members(group: int) -> list[psutil.Process]:
-    """The processes of the group that live."""
-    return [process for process in psutil.process_iter() if _is_member(process, group)]
-
-
-def _is_member(process: psutil.Process, group: int) -> bool:
-    try:
-        return os.getpgid(process.pid) == group and process.status() != psutil.STATUS_ZOMBIE
-    except (ProcessLookupError, psutil.NoSuchProcess):
-        return False

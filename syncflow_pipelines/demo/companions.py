@@ -7,9 +7,20 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
-from syncflow_pipelines.config import Settings, load_events, load_schema_sync, load_services
+from syncflow_pipelines.config import (
+    EVENTS_FILE,
+    SCHEMA_SYNC_FILE,
+    Settings,
+    load_events,
+    load_schema_sync,
+    load_services,
+    service_files,
+)
+from syncflow_pipelines.errors import ConfigurationError
+from syncflow_pipelines.files.watching import Target, Watcher
 
 Tell = Callable[[str], None]
 
@@ -18,6 +29,7 @@ START: Final = (sys.executable, "-P", "-m", "syncflow_pipelines.cli", "--compani
 LONGEST_PAUSE_S: Final = 60.0
 """Between two starts of one that ends again and again; the first pause is one second."""
 
+_TURNS: Final = {True: "starts, as the configuration needs it now", False: "ends, as nothing needs it any more"}
 _STEADY_S: Final = 60.0
 _STOP_S: Final = 15.0
 
@@ -66,18 +78,71 @@ COMPANIONS: Final = (
 def running_companions(settings: Settings, tell: Tell, companions: Sequence[Companion] = COMPANIONS) -> Iterator[None]:
     """Runs those that are needed beside the block. One that ends by itself is told, and started again.
 
-    They also end when this process dies, however it does. Raises `ConfigurationError`.
+    They also end when this process dies, however it does. When a file changes that decides which are needed, others are
+    started and ended. Raises `ConfigurationError`.
     """
-    keepers = [_Keeper(companion, tell) for companion in companions if companion.is_needed(settings)]
-    try:
-        for keeper in keepers:
-            keeper.start()
-        yield
-    finally:
-        for keeper in keepers:
+    staff = _Staff(settings, tell, companions)
+    with Watcher({str(path): Target(path) for path in files_that_decide(settings)}) as watcher:
+        caretaker = threading.Thread(target=staff.follow, args=(watcher,), name="syncflow companions", daemon=True)
+        try:
+            staff.take(staff.needed())
+            caretaker.start()
+            yield
+        finally:
+            watcher.stop()
+            if caretaker.ident is not None:
+                caretaker.join()
+            staff.take(())
+
+
+def files_that_decide(settings: Settings) -> tuple[Path, ...]:
+    """The files that say which companions are needed, whether they are there or not."""
+    return (*service_files(settings), *(settings.config_dir / name for name in (SCHEMA_SYNC_FILE, EVENTS_FILE)))
+
+
+class _Staff:
+    """Those that run now."""
+
+    def __init__(self, settings: Settings, tell: Tell, companions: Sequence[Companion]) -> None:
+        self._settings = settings
+        self._tell = tell
+        self._companions = companions
+        self._keepers: dict[Companion, _Keeper] = {}
+
+    def needed(self) -> list[Companion]:
+        """Those that the configuration needs now. Raises `ConfigurationError`."""
+        return [companion for companion in self._companions if companion.is_needed(self._settings)]
+
+    def take(self, companions: Sequence[Companion]) -> None:
+        """Starts those of them that do not run, and ends the others."""
+        leaving = [keeper for companion, keeper in self._keepers.items() if companion not in companions]
+        for keeper in leaving:
             keeper.ask_to_end()
-        for keeper in keepers:
+        for keeper in leaving:
             keeper.end()
+        self._keepers = {
+            companion: self._keepers.get(companion) or _Keeper(companion, self._tell) for companion in companions
+        }
+        for keeper in self._keepers.values():
+            keeper.start()
+
+    def follow(self, watcher: Watcher) -> None:
+        """Does so whenever a file of the watcher changed, until that is stopped."""
+        while not watcher.is_over:
+            if watcher.wait():
+                self._review()
+
+    def _review(self) -> None:
+        """One that the configuration of now does not need is ended; one that cannot be used changes nothing."""
+        try:
+            needed = self.needed()
+        except ConfigurationError as error:
+            self._tell(f"What runs beside Dagster stays as it is: {error}")
+            return
+        for companion in self._companions:
+            if (companion in needed) != (companion in self._keepers):
+                self._tell(f"`syncflow {companion.name}` {_TURNS[companion in needed]}")
+        self.take(needed)
 
 
 class _Keeper:
@@ -92,7 +157,9 @@ class _Keeper:
         self._thread = threading.Thread(target=self._run, name=f"syncflow {companion.name}", daemon=True)
 
     def start(self) -> None:
-        self._thread.start()
+        """Starts it, unless it was started before."""
+        if self._thread.ident is None:
+            self._thread.start()
 
     def ask_to_end(self) -> None:
         """The end of its standard input is what a companion ends with."""

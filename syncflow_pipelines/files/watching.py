@@ -53,6 +53,11 @@ class Watcher:
         self.stop()
         self._thread.join()
 
+    @property
+    def is_over(self) -> bool:
+        """Whether it was stopped."""
+        return self._is_over
+
     def wait(self, timeout_s: float | None = None) -> frozenset[str]:
         """The keys of what changed and has been quiet for the debounce; none on time-out, and after `stop()`.
 

@@ -1,10 +1,13 @@
 """What is kept of the specs on disk: the documents, their checksums, and their inner forms as a cache."""
 
+import functools
 import hashlib
 import json
 import logging
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -15,8 +18,9 @@ import xxhash
 
 from syncflow_pipelines.config import ServiceSettings, Settings
 from syncflow_pipelines.errors import ConfigurationError, SpecError, UnusableSpec
+from syncflow_pipelines.files.gathering import Gathered
 from syncflow_pipelines.files.locking import locked
-from syncflow_pipelines.files.replacing import replace_file
+from syncflow_pipelines.files.replacing import replace_file, replace_files
 from syncflow_pipelines.openapi.inner_form import FORMAT, dump_spec, load_spec
 from syncflow_pipelines.openapi.model import Json, Spec
 from syncflow_pipelines.openapi.normalising import normalise
@@ -81,11 +85,12 @@ class SpecStore:
         self._output_dir = services.output_dir
         self._project_dir = settings.project_dir
         self._forms = settings.home / FOLDER
+        self._writing = Gathered(self._write)
+        self._seen: tuple[tuple[int, ...], dict[str, Any]] = ((), {})
 
     def kept(self) -> dict[str, KeptSpec]:
         """What is known of every spec, by service; entries that cannot be read are passed over, and logged."""
-        read = ((service, _entry(self._checksum_file, service, said)) for service, said in self._entries().items())
-        return {service: kept for service, kept in read if kept is not None}
+        return {service: kept for service in self._entries() if (kept := self._entry(service)) is not None}
 
     def spec_file(self, service: str) -> Path:
         """Where the document of that service is, or would be."""
@@ -127,7 +132,7 @@ class SpecStore:
 
         Raises `SpecError` where nothing of the service is kept that can be used.
         """
-        kept = self.kept().get(service)
+        kept = self._entry(service)
         if kept is not None:
             with suppress(OSError, SpecError):
                 return load_spec(self._form_file(service, kept.checksum).read_bytes())
@@ -135,7 +140,7 @@ class SpecStore:
         if kept is not None and kept.checksum == spec.checksum:
             # no more than a cache, which may be in a folder that cannot be written
             with suppress(ConfigurationError), locked(self._lock_file):
-                self._write_form(service, spec)
+                replace_file(self._form_file(service, spec.checksum), dump_spec(spec))
         return spec
 
     def keep(
@@ -158,21 +163,14 @@ class SpecStore:
         entry = msgspec.structs.replace(
             kept, spec_file=self.shown(path), size=len(content), digest=_digest(content), form=FORMAT
         )
-        with locked(self._lock_file, cancelled):
-            replace_file(path, content)
-            self._write_form(service, spec, form)
-            if record is not None:
-                record(entry, content, form)
-            self._write_entry(service, entry)
-            self._forget_other_forms(service, entry.checksum)
+        files = {path: content, self._form_file(service, spec.checksum): form}
+        told = None if record is None else functools.partial(record, entry, content, form)
+        self._keep(_Writing(service, entry, cancelled, files, told))
         return entry
 
     def note(self, service: str, kept: KeptSpec, cancelled: Callable[[], bool] = lambda: False) -> None:
         """Writes the entry alone, unless another process has changed the spec since."""
-        with locked(self._lock_file, cancelled):
-            now = self.kept().get(service)
-            if now is not None and now.checksum == kept.checksum:
-                self._write_entry(service, kept)
+        self._keep(_Writing(service, kept, cancelled))
 
     @property
     def _lock_file(self) -> Path:
@@ -182,18 +180,64 @@ class SpecStore:
         # by checksum, so that readers of the old entry still find the old form
         return self._forms / f"{service}.{hashlib.sha256(checksum.encode()).hexdigest()[:16]}.spec"
 
-    def _write_form(self, service: str, spec: Spec, form: bytes | None = None) -> None:
-        replace_file(self._form_file(service, spec.checksum), dump_spec(spec) if form is None else form)
+    def _keep(self, writing: "_Writing") -> None:
+        self._writing.do(writing)
+        if writing.error is not None:
+            raise writing.error
 
-    def _forget_other_forms(self, service: str, checksum: str) -> None:
-        for path in self._forms.glob(f"{service}.*.spec"):
-            if path != self._form_file(service, checksum):
-                path.unlink(missing_ok=True)
+    def _write(self, writings: Sequence["_Writing"]) -> None:
+        """Writes what several threads want to keep, under one lock; what cannot be written or recorded is left out."""
+        with locked(self._lock_file, lambda: all(writing.cancelled() for writing in writings)):
+            self._write_files(writings)
+            for writing in writings:
+                writing.record()
+            written = [writing for writing in writings if writing.error is None]
+            if written:
+                self._write_entries(written)
+                self._forget_other_forms({one.service: one.entry.checksum for one in written if one.files})
+
+    def _write_files(self, writings: Sequence["_Writing"]) -> None:
+        errors = replace_files({path: content for one in writings for path, content in one.files.items()})
+        for writing in writings:
+            writing.error = next((errors[path] for path in writing.files if path in errors), None)
+
+    def _forget_other_forms(self, checksums: Mapping[str, str]) -> None:
+        """Removes the forms of these services but those of these checksums."""
+        kept = {self._form_file(service, checksum).name for service, checksum in checksums.items()}
+        if not checksums:
+            return
+        for entry in os.scandir(self._forms):
+            service, _, _ = entry.name.removesuffix(".spec").rpartition(".")
+            if service in checksums and entry.name.endswith(".spec") and entry.name not in kept:
+                Path(entry.path).unlink(missing_ok=True)
+
+    def _entry(self, service: str) -> KeptSpec | None:
+        said = self._entries().get(service)
+        if said is None or isinstance(said, str):  # the form `{service: md5}`
+            return None if said is None else KeptSpec(said)
+        try:
+            return msgspec.convert(said, KeptSpec)
+        except msgspec.ValidationError as error:
+            _LOG.warning("%s: the entry of %s is passed over: %s", self._checksum_file, service, error)
+            return None
 
     def _entries(self) -> dict[str, Any]:
-        """What the checksum file holds; nothing where it holds no JSON object."""
+        """What the checksum file holds, read once as long as it stays the same file."""
         try:
-            found = orjson.loads(self._checksum_file.read_bytes())
+            said = self._checksum_file.stat()
+        except OSError:
+            return self._read_entries()
+        known, seen = self._seen
+        looks = (said.st_dev, said.st_ino, said.st_size, said.st_mtime_ns, said.st_ctime_ns)
+        if looks != known:
+            seen = self._read_entries()
+            self._seen = (looks, seen)
+        return seen
+
+    def _read_entries(self) -> dict[str, Any]:
+        """The same, read anew; nothing where it holds no JSON object."""
+        try:
+            found = _loaded(self._checksum_file.read_bytes())
         except FileNotFoundError:
             return {}
         except (OSError, ValueError) as error:
@@ -202,21 +246,52 @@ class SpecStore:
             return {}
         return found if isinstance(found, dict) else {}
 
-    def _write_entry(self, service: str, entry: KeptSpec) -> None:
+    def _write_entries(self, writings: Sequence["_Writing"]) -> None:
         """To be called under the lock: what other processes have written since is in the file, and stays there."""
-        entries = {**self._entries(), service: msgspec.to_builtins(entry)}
-        replace_file(self._checksum_file, json.dumps(entries, indent=2, sort_keys=True).encode() + b"\n")
+        entries = self._read_entries()
+        for writing in writings:
+            if writing.files or _checksum(entries.get(writing.service)) == writing.entry.checksum:
+                entries[writing.service] = msgspec.to_builtins(writing.entry)
+        replace_file(self._checksum_file, _dumped(entries))
+
+
+@dataclass(slots=True)
+class _Writing:
+    """What is to be written of one service; without files, no more than another entry of the same spec."""
+
+    service: str
+    entry: KeptSpec
+    cancelled: Callable[[], bool]
+    files: Mapping[Path, bytes] = field(default_factory=dict)
+    told: Callable[[], None] | None = None
+    error: Exception | None = None
+
+    def record(self) -> None:
+        """Tells of it, unless it went wrong already."""
+        try:
+            if self.error is None and self.told is not None:
+                self.told()
+        except Exception as error:  # noqa: BLE001 - it is raised where this one is waited for
+            self.error = error
+
+
+def _dumped(entries: Mapping[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(entries, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS) + b"\n"
+    except TypeError:  # halves of characters, in the name of a file
+        return json.dumps(entries, indent=2, sort_keys=True).encode() + b"\n"
+
+
+def _loaded(content: bytes) -> Any:
+    try:
+        return orjson.loads(content)
+    except ValueError:
+        return json.loads(content)
+
+
+def _checksum(said: Any) -> Any:
+    return said.get("checksum") if isinstance(said, dict) else said
 
 
 def _digest(content: bytes) -> str:
     return xxhash.xxh3_64_hexdigest(content)
-
-
-def _entry(path: Path, service: str, said: Any) -> KeptSpec | None:
-    if isinstance(said, str):  # the form `{service: md5}`
-        return KeptSpec(said)
-    try:
-        return msgspec.convert(said, KeptSpec)
-    except msgspec.ValidationError as error:
-        _LOG.warning("%s: the entry of %s is passed over: %s", path, service, error)
-        return None

@@ -1,6 +1,8 @@
 """The sensor that follows the specs of services: one run a changed service, none for the others."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 
 import dagster as dg
 import pytest
@@ -9,6 +11,7 @@ from syncflow_pipelines.config import ServiceConfig
 from syncflow_pipelines.defs.names import mcp_server_key, resolver_key, spec_key
 from syncflow_pipelines.defs.spec_changes import (
     AGAIN_AFTER_S,
+    GRACE_S,
     MOST_AT_ONCE,
     AskedRun,
     SpecCursor,
@@ -144,6 +147,45 @@ def test_a_run_that_did_not_happen_is_asked_for_again_after_a_while() -> None:
     later = 1000.0 + AGAIN_AFTER_S
     assert what_to_run(looked, targets, {key: "old"}, asked, later) == {"crm": AskedRun(state, later, 4)}
     assert what_to_run(looked, targets, {key: "new"}, asked, 1e9) == {}
+
+
+def test_every_look_gets_a_run_where_on_change_only_is_false_but_none_that_went_wrong() -> None:
+    spec = spec_key("crm")
+    looked = [Refreshed("crm", "unchanged", "new"), Refreshed("down", "failed", "old", error="no answer")]
+    targets = {"crm": Wanted({spec: ""}), "down": Wanted({spec_key("down"): ""})}
+    state = targets["crm"].state("new")
+    asked = {"crm": AskedRun(state, at=1000.0, count=3)}
+    seen = {spec: "new", spec_key("down"): "old"}
+    assert what_to_run(looked, targets, seen, asked, 1001.0) == {}
+    assert what_to_run(looked, targets, seen, asked, 1001.0, always=True) == {"crm": AskedRun(state, 1001.0, 4)}
+    # one that is under way is not asked for twice
+    assert what_to_run(looked, targets, {spec: "old"}, asked, 1001.0, always=True) == {}
+
+
+def test_what_somebody_else_fetched_a_moment_ago_gets_no_run_until_it_had_time_to_be_recorded() -> None:
+    key, changed_at = spec_key("crm"), datetime(2026, 11, 28, 10, 0, 0, tzinfo=UTC)
+    looked = [Refreshed("crm", "unchanged", "new", changed_at=changed_at)]
+    targets, seen = {"crm": Wanted({key: ""})}, {key: "old"}
+    at = changed_at.timestamp()
+    assert what_to_run(looked, targets, seen, {}, at + GRACE_S - 0.1) == {}
+    assert what_to_run(looked, targets, seen, {}, at + GRACE_S).keys() == {"crm"}
+    # what the sensor itself has seen to change is nobody else's, and waits for nobody
+    assert what_to_run([replace(looked[0], status="changed")], targets, seen, {}, at).keys() == {"crm"}
+
+
+def test_the_sensor_asks_for_a_run_at_every_look_where_on_change_only_is_false(
+    services_project: ServicesProject, instance: dg.DagsterInstance
+) -> None:
+    assert services_project.run(instance).success
+    result = tick(services_project, instance)
+    assert requested(result) == {}
+    services_project.reword("settings:", "settings:\n  on_change_only: false")
+    first = tick(services_project, instance, result.cursor)
+    again = tick(services_project, instance, first.cursor)
+    assert requested(first).keys() == requested(again).keys() == {"warehouse", "parcels"}
+    assert [request.run_key for request in first.run_requests or ()] != [
+        request.run_key for request in again.run_requests or ()
+    ]
 
 
 @pytest.mark.parametrize("server_is_of", ["old settings", "new other", "new", None])

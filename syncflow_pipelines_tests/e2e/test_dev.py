@@ -49,20 +49,6 @@ def test_the_daemon_follows_the_source_until_ctrl_c_which_leaves_nothing(project
     assert project.processes() == []
 
 
-def test_killed_it_leaves_neither_dagster_nor_what_runs_beside_it(project: ProjectFolder) -> None:
-    (project.path / "config" / "connectors.yaml").write_text("connectors: []\n")
-    (project.path / "config" / "auto_sync_services.yaml").write_text(NOTES)
-    port = unused_port()
-    with project.running("dev", "--no-demo", "--port", str(port)) as dev:
-        wait_until(lambda: ui_answers(port, dev), "the UI answers")
-        assert any("specs watch" in process for process in project.processes())
-        dev.kill()
-    # the embedded PostgreSQL is nobody's child: the next command takes it over
-    wait_until(lambda: all("postgres" in process for process in project.processes()), "nothing else is left")
-    assert project.syncflow("db", "stop").returncode == 0
-    assert project.processes() == []
-
-
 def test_without_the_demo_source_a_taken_port_of_the_ui_is_told(project: ProjectFolder) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
@@ -71,6 +57,28 @@ def test_without_the_demo_source_a_taken_port_of_the_ui_is_told(project: Project
     assert f"port {port}" in done.stderr
     assert "The demo source answers" not in done.stderr
     assert project.processes() == []
+
+
+def test_where_dagster_is_not_set_up_nothing_is_started(project: ProjectFolder) -> None:
+    (project.path / "dagster.yaml").unlink()
+    done = project.syncflow("dev")
+    assert (done.returncode, "there is no dagster.yaml" in done.stderr) == (2, True)
+    assert not project.home.exists()
+
+
+def test_killed_it_leaves_neither_dagster_nor_companions_nor_postgresql(project: ProjectFolder) -> None:
+    (project.path / "config" / "connectors.yaml").write_text("connectors: []\n")
+    (project.path / "config" / "auto_sync_services.yaml").write_text(NOTES)
+    save(project.path / "notes.json", document())
+    port = unused_port()
+    with project.running("dev", "--no-demo", "--port", str(port)) as dev:
+        wait_until(lambda: ui_answers(port, dev), "the UI answers")
+        running = "\n".join(project.processes())
+        assert all(name in running for name in ("dagster", "specs watch", "postgres")), running
+        dev.send_signal(signal.SIGKILL)
+        dev.wait()
+    wait_until(lambda: project.processes() == [], "everything has ended")
+    assert list(project.path.glob(".tmp_dagster_home*")) == []
 
 
 def ui_answers(port: int, dev: subprocess.Popen[str]) -> bool:

@@ -5,14 +5,17 @@ import json
 import logging
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from fastapi import APIRouter, FastAPI
 from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
 
 from syncflow_pipelines import auto_sync_lifespan
 from syncflow_pipelines_tests.server.asgi_project import PATIENCE_S, AsgiProject, Bus, Life, lived, until
@@ -92,6 +95,23 @@ def test_an_application_of_fastapi_without_a_lifespan_of_its_own_serves_its_own_
     project.add("shop", "http://127.0.0.1:9")
     app = FastAPI(lifespan=auto_sync_lifespan(own_service="shop", settings=project.settings))
     assert lived(app, lambda _: report_of(app))["changed_services"] == ["shop"]
+
+
+def test_middleware_finds_the_state_of_the_own_lifespan_when_the_document_is_asked_for(project: AsgiProject) -> None:
+    @asynccontextmanager
+    async def own(_: FastAPI) -> AsyncIterator[dict[str, str]]:
+        yield {"pool": "the pool"}
+
+    project.add("shop", "http://127.0.0.1:9")
+    app = FastAPI(lifespan=auto_sync_lifespan(own, own_service="shop", settings=project.settings))
+
+    @app.middleware("http")
+    async def using_the_pool(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+        assert request.state.pool == "the pool"
+        return await call_next(request)
+
+    report = lived(app, lambda _: report_of(app))
+    assert (report["errors"], report["changed_services"]) == ([], ["shop"])
 
 
 def test_a_lifespan_that_is_a_plain_generator_will_do(project: AsgiProject) -> None:
@@ -243,6 +263,93 @@ def test_watch_mode_follows_files_and_the_configuration_without_waiting_for_the_
     wait_for_threads_to_end()
 
 
+def test_of_a_file_that_changed_its_service_alone_is_looked_at_and_what_is_known_of_others_stands(
+    project: AsgiProject,
+) -> None:
+    file, bus = project.folder / "openapi.json", Bus()
+
+    async def work(_: Life) -> None:
+        # each endpoint at the start, and once more, since it may have changed before it was followed
+        await until(lambda: len(host.requests) == 4)
+        asked = len(host.requests)
+        for number in (2, 3):
+            file.write_text(json.dumps(document(servers=[{"url": f"/v{number}"}])))
+            await until(lambda number=number: bus.services == ["crm", "erp"] + ["crm"] * (number - 1))  # type: ignore[misc]
+        await until(lambda: app.state.auto_sync["changed_services"] == ["crm"])
+        assert {one["service"] for one in app.state.auto_sync["fetched_specs"]} == {"crm", "erp"}
+        (error,) = app.state.auto_sync["errors"]
+        assert error.startswith("down")
+        assert len(host.requests) == asked
+
+    file.write_text(json.dumps(document()))
+    with SpecHost() as host:
+        project.add("crm", "http://127.0.0.1:9", "openapi_path: openapi.json")
+        project.add("erp", host.url)
+        project.add("down", host.url, "openapi_path: /nothing.json")
+        project.write("watch_mode: true", "watch_interval: 3600", "debounce_ms: 50")
+        app = app_of(project, event_bus=bus)
+        lived(app, work)
+
+
+def test_switches_of_a_flag_and_of_watch_mode_are_seen_without_waiting_for_the_interval(
+    project: AsgiProject, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    file, bus = project.folder / "openapi.json", Bus()
+    quick = ("watch_interval: 3600", "debounce_ms: 50")
+
+    async def work(_: Life) -> None:
+        await until(lambda: bus.services == ["crm"])
+        file.write_text(json.dumps(document(servers=[{"url": "/v2"}])))
+        project.write("watch_mode: true", *quick)
+        await until(lambda: bus.services == ["crm"] * 2)
+        project.flags("{auto_sync: false}")
+        await until(lambda: app.state.auto_sync["skipped"])
+        file.write_text(json.dumps(document(servers=[{"url": "/v3"}])))
+        project.flags("{auto_sync: true}")
+        await until(lambda: bus.services == ["crm"] * 3)
+        project.write("watch_mode: false", *quick)
+        await until(lambda: "services are followed no more" in caplog.text)
+        file.write_text(json.dumps(document(servers=[{"url": "/v4"}])))
+        assert bus.services == ["crm"] * 3
+        project.write("watch_mode: true", *quick)
+        await until(lambda: bus.services == ["crm"] * 4)
+
+    file.write_text(json.dumps(document()))
+    project.add("crm", "http://127.0.0.1:9", "openapi_path: openapi.json")
+    project.write("watch_mode: false", *quick)
+    app = app_of(project, event_bus=bus)
+    lived(app, work)
+    wait_for_threads_to_end()
+
+
+@pytest.mark.slow
+def test_the_process_that_tries_generated_code_stays_warm_and_ends_with_the_application(project: AsgiProject) -> None:
+    file = project.folder / "openapi.json"
+    module = project.folder / "generated" / "crm_mcp.py"
+    before = set(psutil.Process().children())
+
+    def own() -> set[psutil.Process]:
+        return set(psutil.Process().children()) - before
+
+    async def work(_: Life) -> None:
+        await report_of(app)
+        await until(lambda: module.exists() and len(own()) == 1)
+        warm = own()
+        for number in (2, 3):
+            old = module.read_bytes()
+            file.write_text(json.dumps(document(servers=[{"url": f"/v{number}"}])))
+            await until(lambda old=old: module.read_bytes() != old)  # type: ignore[misc]
+            assert own() == warm
+
+    file.write_text(json.dumps(document()))
+    project.add("crm", "http://127.0.0.1:9", "openapi_path: openapi.json", components="[mcp]")
+    project.write("watch_mode: true", "watch_interval: 3600", "debounce_ms: 50", "enable_connexion: false")
+    app = app_of(project)
+    lived(app, work)
+    assert own() == set()
+
+
 def test_while_watching_what_fails_is_told_once_and_a_switched_flag_holds(
     project: AsgiProject, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -263,6 +370,16 @@ def test_while_watching_what_fails_is_told_once_and_a_switched_flag_holds(
         lived(app, work)
     told = [record.message for record in caplog.records if "shows no OpenAPI document" in record.message]
     assert len(told) == 1
+
+
+def test_without_asyncio_the_application_starts_and_nothing_is_synced(
+    project: AsgiProject, caplog: pytest.LogCaptureFixture
+) -> None:
+    lifespan = auto_sync_lifespan(settings=project.settings)(Starlette())
+    for step in (lifespan.__aenter__(), lifespan.__aexit__(None, None, None)):
+        with pytest.raises(StopIteration):  # as it does for any loop, where nothing is waited for
+            step.send(None)
+    assert "another event loop" in caplog.text
 
 
 def test_the_log_level_is_given_back_at_the_end(project: AsgiProject) -> None:

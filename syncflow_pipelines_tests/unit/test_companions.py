@@ -15,6 +15,9 @@ from syncflow_pipelines.demo.companions import Companion, follows_specs, running
 from syncflow_pipelines_tests.unit.config_project import Project
 
 LIMIT_S = 90.0
+ONE_FILE = """
+services: [{name: crm, base_url: 'http://127.0.0.1:9', openapi_path: openapi.json, components: [rest]}]
+"""
 STAYS = "import os, sys; open(sys.argv[1], 'w').write(str(os.getpid())); sys.stdin.read()"
 PARENT = """
 import sys
@@ -90,6 +93,28 @@ def test_one_that_is_not_needed_is_not_started(project: Project, tmp_path: Path)
     with running_companions(project.settings(), print, [idle]):
         pass
     assert not (tmp_path / "pid").exists()
+
+
+def test_they_follow_the_configuration_and_one_that_cannot_be_used_changes_nothing(
+    project: Project, tmp_path: Path
+) -> None:
+    told: list[str] = []
+    pid_file, said = tmp_path / "pid", project.settings().config_dir / "auto_sync_services.yaml"
+    follows = Companion(str(pid_file), follows_specs, (sys.executable, "-c", STAYS))
+    with running_companions(project.settings(), told.append, [follows]):
+        assert not pid_file.exists()
+        said.write_text(ONE_FILE)
+        first = pid_in(pid_file)
+        said.write_text("services: 5")
+        wait_until(lambda: any("stays as it is" in sentence for sentence in told))
+        assert is_alive(first)
+        said.unlink()
+        wait_until(lambda: not is_alive(first))
+        said.write_text(ONE_FILE)
+        again = pid_in(pid_file, first)
+    assert not is_alive(again)
+    turns = [sentence.partition("` ")[2].partition(",")[0] for sentence in told if sentence.startswith("`")]
+    assert turns == ["starts", "ends", "starts"]
 
 
 def test_companions_end_though_the_process_that_started_them_was_killed(tmp_path: Path) -> None:

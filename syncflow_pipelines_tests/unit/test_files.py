@@ -6,13 +6,16 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from syncflow_pipelines.errors import ConfigurationError, SyncCancelled, SyncflowError
+from syncflow_pipelines.files.gathering import Gathered
 from syncflow_pipelines.files.locking import locked
-from syncflow_pipelines.files.replacing import OLD_S, replace_file
+from syncflow_pipelines.files.replacing import OLD_S, replace_file, replace_files
 
 
 def names(folder: Path) -> list[str]:
@@ -133,3 +136,36 @@ def test_a_lock_in_no_folder_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(ConfigurationError, match="cannot be written"), locked(tmp_path / "file" / "x.lock"):
         pass
+
+
+def test_of_many_files_those_that_can_be_written_are_and_the_others_stand(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_bytes(b"old")
+    bad = [tmp_path / "folder", tmp_path / "file" / "below"]
+    good = [tmp_path / "file", tmp_path / "new" / "x"]
+    errors = replace_files({path: path.name.encode() for path in [bad[0], good[0], bad[1], good[1]]})
+    assert errors.keys() == set(bad)
+    assert all("cannot be written" in str(error) and error.__cause__ is not None for error in errors.values())
+    assert [path.read_bytes() for path in good] == [b"file", b"x"]
+    assert names(tmp_path) == ["file", "folder", "new"]
+
+
+def test_what_threads_bring_while_work_goes_on_is_done_together_and_each_hears_how_it_went() -> None:
+    batches: list[list[int]] = []
+
+    def work(things: Sequence[int]) -> None:
+        batches.append(sorted(things))
+        ends_at = time.monotonic() + 60
+        while things == [0] and gathered.waiting < 8:
+            assert time.monotonic() < ends_at
+            time.sleep(0.01)
+        if 5 in things:
+            raise ValueError("not five")
+
+    gathered = Gathered(work)
+    with ThreadPoolExecutor(9) as threads:
+        first, *others = [threads.submit(gathered.do, number) for number in range(9)]
+        assert first.exception() is None
+        assert {str(other.exception()) for other in others} == {"not five"}
+    gathered.do(9)
+    assert batches == [[0], [1, 2, 3, 4, 5, 6, 7, 8], [9]]

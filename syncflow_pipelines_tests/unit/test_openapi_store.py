@@ -4,6 +4,7 @@ import json
 import logging
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 
 from syncflow_pipelines.config import ServiceSettings, Settings
 from syncflow_pipelines.errors import SpecError, UnusableSpec
+from syncflow_pipelines.files.locking import locked
 from syncflow_pipelines.openapi.inner_form import FORMAT
 from syncflow_pipelines.openapi.model import Spec
 from syncflow_pipelines.openapi.normalising import normalise
@@ -264,6 +266,78 @@ def test_killed_at_any_moment_every_file_is_whole(store: SpecStore, settings: Se
     # and the next one goes on from there
     keep(store, new)
     assert (store.spec("crm").title, len(forms(settings))) == ("new", 1)
+
+
+GATHERED = """
+import os, sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from syncflow_pipelines.config import ServiceSettings, Settings
+from syncflow_pipelines.files.locking import locked
+from syncflow_pipelines.openapi.normalising import normalise
+from syncflow_pipelines.openapi.store import KeptSpec, SpecStore
+
+folder, moment = Path(sys.argv[1]), int(sys.argv[2])
+settings = Settings(config_dir=folder / "config", home=folder / "home")
+store = SpecStore(ServiceSettings(folder / "docs" / "specs", folder / "generated", folder / ".sums.json"), settings)
+document = {**store.document("s0"), "info": {"title": "new", "version": "1"}}
+spec = normalise(document)
+calls = sums = 0
+
+def at_the_moment(event, arguments):
+    global calls, sums
+    if event in ("os.rename", "os.remove") and str(folder) in str(arguments[0]):
+        calls += 1
+        sums += event == "os.rename" and str(arguments[1]).endswith(".sums.json")
+        if calls == moment:
+            os._exit(9)
+
+sys.addaudithook(at_the_moment)
+with ThreadPoolExecutor(6) as threads:
+    with locked(folder / ".sums.json.lock"):
+        kept = [threads.submit(store.keep, f"s{n}", KeptSpec(spec.checksum), document, spec) for n in range(6)]
+        while store._writing.waiting < 5:
+            pass
+for one in kept:
+    one.result()
+print(sums)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("moment", [1, 8, 13, 14, 20, 99])
+def test_killed_while_many_are_written_together_each_spec_is_whole(
+    store: SpecStore, settings: Settings, moment: int
+) -> None:
+    names = [f"s{number}" for number in range(6)]
+    old = {name: keep(store, service=name) for name in names}
+    child = [sys.executable, "-c", GATHERED, str(settings.project_dir), str(moment)]
+    ended = subprocess.run(child, timeout=120, stdout=subprocess.PIPE, text=True)
+    assert (ended.returncode, ended.stdout) == ((0, "2\n") if moment == 99 else (9, ""))
+    kept = store.kept()
+    assert kept.keys() == old.keys()
+    for name in names:
+        assert store.spec(name).checksum == kept[name].checksum
+        assert store.spec(name).title == ("T" if kept[name].checksum == old[name].checksum else "new")
+        assert store.is_whole(name, kept[name]) or kept[name] == old[name], "what is not whole is fetched again"
+    for name in names:
+        keep(store, a_document("next"), name)
+    assert len(forms(settings)) == len(names)
+
+
+def test_one_that_cannot_be_written_keeps_no_other_one_from_being_kept(store: SpecStore, settings: Settings) -> None:
+    store.spec_file("s1").mkdir(parents=True)
+    with ThreadPoolExecutor(3) as threads:
+        with locked(settings.project_dir / ".sums.json.lock"):
+            first, bad, last = (threads.submit(keep, store, service=f"s{number}") for number in range(3))
+        assert (first.exception(), last.exception()) == (None, None)
+        assert "s1-openapi.json cannot be written" in str(bad.exception())
+    assert entries(settings).keys() == {"s0", "s2"}
+
+
+def test_names_that_are_no_text_are_kept(settings: Settings) -> None:
+    store = store_in(settings, settings.project_dir / "\udcff")
+    assert keep(store) == store.kept()["crm"]
 
 
 TOGETHER = """
