@@ -44,6 +44,10 @@ def auto_sync_lifespan(
     @asynccontextmanager
     async def surrounding(app: Any) -> AsyncIterator[State]:
         async with own_lifespan(lifespan, app) as state:
+            if not _is_asyncio():
+                _LOG.error("nothing is synced, as this application runs in another event loop than asyncio's")
+                yield state
+                return
             sync = AppSync(
                 app,
                 state_of(app, "event_bus") if event_bus is None else event_bus,
@@ -52,11 +56,20 @@ def auto_sync_lifespan(
                 names_of(own_service),
                 settings,
                 database,
+                state or {},
             )
             async with _beside(sync, startup_timeout_s):
                 yield state
 
     return surrounding
+
+
+def _is_asyncio() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def own_lifespan(lifespan: Callable[[Any], Any] | None, app: Any) -> AbstractAsyncContextManager[State]:
@@ -95,4 +108,7 @@ async def _sync_and_watch(sync: AppSync, started: asyncio.Event) -> None:
         sync.keep(report)
     finally:
         started.set()
-    await watch(sync, report)
+    try:
+        await watch(sync, report)
+    except Exception:  # noqa: BLE001 - nobody asks for what the task comes to until the application ends
+        _LOG.exception("services are not followed any more")

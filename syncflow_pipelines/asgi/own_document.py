@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from syncflow_pipelines.asgi.application import Application, Message
+from syncflow_pipelines.asgi.application import Application, Message, State
 from syncflow_pipelines.config import ServiceConfig
 from syncflow_pipelines.errors import SourceProtocolError, SourceUnreachable
 from syncflow_pipelines.openapi.given import GivenSpec
@@ -19,10 +19,11 @@ def is_endpoint(path: str) -> bool:
     return path.startswith("/")
 
 
-async def own_document(app: Application, service: ServiceConfig) -> GivenSpec:
+async def own_document(app: Application, service: ServiceConfig, state: State) -> GivenSpec:
     """What the application answers to the first of the service's `openapi_paths` that it knows.
 
-    Its middleware and the service's credentials take part, as they would over the network. Raises
+    Its middleware and the service's credentials take part, as they would over the network; `state` is what its
+    lifespan yielded, which requests find in theirs. Raises
     `SourceProtocolError` where it answers none of them with 200, `SourceUnreachable` where that takes longer than
     `timeout_s`, and `ConfigurationError` where the credentials cannot be read.
     """
@@ -31,7 +32,7 @@ async def own_document(app: Application, service: ServiceConfig) -> GivenSpec:
     for path in filter(is_endpoint, service.openapi_paths):
         try:
             async with asyncio.timeout(service.timeout_s):
-                status, body = await _get(app, f"{service.base_url}{path}", headers)
+                status, body = await _get(app, f"{service.base_url}{path}", headers, state)
         except TimeoutError:
             told = f"{service.name}: the application itself did not answer GET {path} within {service.timeout_s:g} s"
             raise SourceUnreachable(f"{told}; look after it, or raise timeout_s") from None
@@ -43,11 +44,11 @@ async def own_document(app: Application, service: ServiceConfig) -> GivenSpec:
     )
 
 
-async def _get(app: Application, url: str, headers: dict[str, str]) -> tuple[int, bytes]:
+async def _get(app: Application, url: str, headers: dict[str, str], state: State) -> tuple[int, bytes]:
     """Status and body of the application's answer."""
     answer = _Answer()
     try:
-        await app(_scope(url, headers), answer.receive, answer.send)
+        await app(_scope(url, headers, state), answer.receive, answer.send)
     except SourceProtocolError:
         raise
     except Exception as error:
@@ -58,7 +59,7 @@ async def _get(app: Application, url: str, headers: dict[str, str]) -> tuple[int
     return answer.status, bytes(answer.body)
 
 
-def _scope(url: str, headers: dict[str, str]) -> MutableMapping[str, Any]:
+def _scope(url: str, headers: dict[str, str], state: State) -> MutableMapping[str, Any]:
     parts = urlsplit(url)
     port = parts.port or (443 if parts.scheme == "https" else 80)
     sent = {
@@ -79,7 +80,7 @@ def _scope(url: str, headers: dict[str, str]) -> MutableMapping[str, Any]:
         "headers": [(name.encode(), text.encode("latin-1")) for name, text in sent.items()],
         "client": ("127.0.0.1", 0),
         "server": (parts.hostname, port),
-        "state": {},
+        "state": dict(state),
     }
 
 

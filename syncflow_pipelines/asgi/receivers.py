@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Mapping
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+from syncflow_pipelines.events.threads import is_cancelled
+
 PATIENCE_S: Final = 30.0
 """How long others may take to hear of one thing; the sync goes on then."""
 
@@ -41,5 +43,10 @@ async def register(manager: object, name: str, base_url: str, spec_file: Path) -
 
 async def _settled(result: object, patience_s: float) -> None:
     if inspect.isawaitable(result):
-        async with asyncio.timeout(patience_s):
-            await result
+        try:
+            async with asyncio.timeout(patience_s):
+                await result
+        except asyncio.CancelledError as error:
+            if is_cancelled(error):
+                raise
+            raise RuntimeError("it was cancelled by itself") from error

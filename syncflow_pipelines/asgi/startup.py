@@ -2,10 +2,10 @@
 
 import logging
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from syncflow_pipelines.asgi.application import Application
+from syncflow_pipelines.asgi.application import Application, State
 from syncflow_pipelines.asgi.own_document import is_endpoint, own_document
 from syncflow_pipelines.asgi.receivers import EventBus, emit, register
 from syncflow_pipelines.asgi.report import Report
@@ -77,6 +77,8 @@ class AppSync:
     own_services: frozenset[str] = frozenset()
     settings: Settings | None = None
     database: Database | None = None
+    state: State = field(default_factory=dict)
+    """What the application's lifespan yielded."""
     verifier: Verifier | None = None
     """Stays warm from one sync to the next; else each has its own."""
 
@@ -135,7 +137,7 @@ class AppSync:
         found: dict[str, GivenSpec] = {}
         for service in own:
             try:
-                found[service.name] = await own_document(self.app, service)
+                found[service.name] = await own_document(self.app, service, self.state)
             except SyncflowError as error:
                 report.add_error(service.name, str(error))
         return found

@@ -3,9 +3,9 @@
 import asyncio
 import threading
 from collections.abc import Callable
-from contextlib import suppress
-from functools import partial
 from typing import Final, TypeVar
+
+from syncflow_pipelines.events.threads import beside
 
 T = TypeVar("T")
 
@@ -31,21 +31,9 @@ class Cancellation:
 async def in_thread(work: Callable[[], T], cancellation: Cancellation) -> T:
     """What the work comes to, done in a thread of its own while the loop goes on.
 
-    Where the task is cancelled, the work is asked to end, which is waited for a while. The thread keeps no process
-    from ending, as those of asyncio's own executor would.
+    Where the task is cancelled, the work is asked to end, which is waited for a while.
     """
-    loop = asyncio.get_running_loop()
-    done: asyncio.Future[T] = loop.create_future()
-
-    def run() -> None:
-        try:
-            result = work()
-        except BaseException as error:  # noqa: BLE001 - it is raised where the work is waited for
-            _tell(loop, partial(done.set_exception, error))
-        else:
-            _tell(loop, partial(done.set_result, result))
-
-    threading.Thread(target=run, name="syncflow-application", daemon=True).start()
+    done = beside(work)
     try:
         await asyncio.wait([done])
     except asyncio.CancelledError:
@@ -55,8 +43,3 @@ async def in_thread(work: Callable[[], T], cancellation: Cancellation) -> T:
             done.exception()  # which nobody else asks for
         raise
     return done.result()
-
-
-def _tell(loop: asyncio.AbstractEventLoop, settle: Callable[[], None]) -> None:
-    with suppress(RuntimeError):  # the loop has ended; nobody waits any more
-        loop.call_soon_threadsafe(settle)

@@ -7,6 +7,9 @@ from typing import Any
 
 import click
 
+LONGEST = 200
+"""Characters of a sentence that a list of commands shows."""
+
 
 class LazyGroup(click.Group):
     """A group that knows its commands by name and imports one when it is called.
@@ -53,6 +56,16 @@ class DefaultGroup(click.Group):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         named = bool(args) and (args[0] in self.commands or args[0] in ctx.help_option_names)
         return super().parse_args(ctx, args if named else [self.default, *args])
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        write_commands(self, ctx, formatter)
+
+
+def write_commands(group: click.Group, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    """Lists the commands with their whole first sentences, where click itself would cut them off."""
+    commands = [group.commands[name] for name in group.list_commands(ctx)]
+    with formatter.section("Commands"):
+        formatter.write_dl([(one.name or "", one.get_short_help_str(LONGEST)) for one in commands if not one.hidden])
 
 
 def _suggestion(word: str, known: Mapping[str, str]) -> str:

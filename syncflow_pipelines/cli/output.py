@@ -64,7 +64,7 @@ def print_facts(facts: Mapping[str, Cell]) -> None:
     table.add_column(no_wrap=True, style="bold")
     table.add_column(overflow="fold")
     for name, value in facts.items():
-        table.add_row(name, as_text(value))
+        table.add_row(as_text(name), as_text(value))
     show(table)
 
 

@@ -1,6 +1,7 @@
 """The specs of services, followed: files by the system's word, endpoints at intervals; what changed is generated."""
 
-from collections.abc import Collection, Iterable, Sequence
+import time
+from collections.abc import Collection, Iterable, Sequence, Set
 from contextlib import ExitStack
 from dataclasses import replace
 from types import TracebackType
@@ -19,7 +20,7 @@ from syncflow_pipelines.config import (
     service_files,
 )
 from syncflow_pipelines.database import Database
-from syncflow_pipelines.errors import SyncflowError
+from syncflow_pipelines.errors import ConfigurationError, DatabaseError, SyncflowError
 from syncflow_pipelines.events.flags import Flag, standing
 from syncflow_pipelines.files.watching import Target, Watcher
 from syncflow_pipelines.openapi.refreshing import Refreshed, refresh
@@ -27,6 +28,8 @@ from syncflow_pipelines.openapi.spec_files import quiet_s
 
 _CONFIGURATION: Final = ""
 """Stands where the name of a service stands, for the files that decide what is followed."""
+_PASSING: Final = frozenset(kind.__name__ for kind in (SyncflowError, ConfigurationError, DatabaseError))
+"""Kinds of errors that are none of the spec's own: a lock that others hold, a full disk, a database that is down."""
 
 
 class Onlooker(Protocol):
@@ -76,6 +79,7 @@ class SpecFollower:
         self._watcher = Watcher(self._targets(), debounce_ms=services.settings.debounce_ms, tell=onlooker.told)
         self._left: set[str] = set()
         self._off: frozenset[str] = frozenset()
+        self._is_cut_off = False
         self._resources = ExitStack()
         self._is_over = False
 
@@ -97,7 +101,7 @@ class SpecFollower:
     def run(self) -> None:
         """Works until it is stopped."""
         while not self._is_over:
-            self._agenda.advance(self._interval_s or self._services.settings.watch_interval)
+            self._agenda.advance(self._interval)
             if names := self._switched_on(self._agenda.due):
                 self._agenda.due -= names
                 self._look(names)
@@ -107,6 +111,10 @@ class SpecFollower:
         """Ends the work, after what it is at. Any thread may call it, and a signal handler."""
         self._is_over = True
         self._watcher.stop()
+
+    @property
+    def _interval(self) -> float:
+        return self._interval_s or self._services.settings.watch_interval
 
     def _begin(self) -> None:
         """All services are due, and to be generated, changed or not."""
@@ -151,7 +159,9 @@ class SpecFollower:
 
     def _switched_on(self, names: Iterable[str]) -> set[str]:
         """Those of the services that no flag keeps from being looked at; what is off is told once."""
+        began = time.monotonic()
         standings = {name: standing(Flag.AUTO_SYNC, self._settings, name) for name in names}
+        self._agenda.asked_for_flags(time.monotonic() - began)
         off = {name: one for name, one in standings.items() if not one.is_on}
         sentences = frozenset(one.reason("specs that change are left alone until it is on") for one in off.values())
         for sentence in sorted(sentences - self._off):
@@ -160,18 +170,46 @@ class SpecFollower:
         return standings.keys() - off.keys()
 
     def _look(self, names: set[str]) -> None:
+        """Files and code do not wait for the database: what it was not told, it is told once it is back."""
+        try:
+            self._look_with(self._connected(), names)
+        except DatabaseError as error:
+            self._is_cut_off = True
+            self._onlooker.trouble(str(error))
+            self._look_with(None, names)
+
+    def _connected(self) -> Database | None:
+        """The database. Raises `DatabaseError` where it was lost and is not back: at once, as nobody waits for it."""
+        if self._database is not None and self._is_cut_off:
+            with self._database.dedicated("syncflow specs watch"):
+                self._is_cut_off = False
+        return self._database
+
+    def _look_with(self, database: Database | None, names: set[str]) -> None:
+        is_whole = database is self._database
         try:
             refreshed = self._settled(
-                refresh(self._services, self._settings, only=names, database=self._database, patient=False)
+                refresh(self._services, self._settings, only=names, database=database, patient=False)
             )
-            self._onlooker.trouble(None)
+            if is_whole:
+                self._onlooker.trouble(None)
             self._onlooker.looked(self._services, refreshed)
             self._follow(refreshed)
-            reports = self._generated(refreshed)
+            reports = self._generated(refreshed, database)
             self._onlooker.done(self._services, refreshed, reports)
+            failed = {one.service for one in refreshed if one.error_type in _PASSING}
+            failed |= {report.service for report in reports if report.status == "failed"}
+        except DatabaseError:
+            raise
         except SyncflowError as error:
-            self._agenda.at_intervals |= names
             self._onlooker.trouble(str(error))
+            failed = names
+        self._plan_again(names, failed if is_whole else names)
+
+    def _plan_again(self, names: Set[str], failed: Set[str]) -> None:
+        self._agenda.at_intervals |= failed
+        self._agenda.succeed(names - failed)
+        self._agenda.put_off(failed, self._interval)
 
     def _settled(self, refreshed: Iterable[Refreshed]) -> list[Refreshed]:
         """Without those that may be half written, as long as there is hope."""
@@ -199,7 +237,7 @@ class SpecFollower:
         if self._targets() != before:
             self._watcher.follow(self._targets())
 
-    def _generated(self, refreshed: Iterable[Refreshed]) -> Sequence[ServiceReport]:
+    def _generated(self, refreshed: Iterable[Refreshed], database: Database | None) -> Sequence[ServiceReport]:
         """Brings the modules in step with what was seen, where that is to happen by itself."""
         settings = self._services.settings
         usable = [one for one in refreshed if one.checksum is not None]
@@ -208,11 +246,10 @@ class SpecFollower:
             return ()
         self._left |= names
         reports = generate_kept(
-            self._services, self._settings, only=names, database=self._database, verifier=self._verifier.kept
+            self._services, self._settings, only=names, database=database, verifier=self._verifier.kept
         ).services
         failed = {report.service for report in reports if report.status == "failed"}
         self._left = (self._left - names) | failed
-        self._agenda.at_intervals |= failed
         self._onlooker.generated(self._services, reports)
         return reports
 

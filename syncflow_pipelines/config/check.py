@@ -184,7 +184,8 @@ def _schemas_file(settings: Settings, schemas: SchemaSync | None) -> Iterator[Co
     if schemas is None:
         return
     path = settings.config_dir / schema_sync_file.FILE_NAME
-    found = f"read, {len(schemas.sources)} sources" if is_file(path) else "not there, so no schemas are generated"
+    without = "the environment describes the source" if schemas.sources else "no schemas are generated"
+    found = f"read, {len(schemas.sources)} sources" if is_file(path) else f"not there, so {without}"
     details = {setting.name: str(getattr(schemas.settings, setting.name)) for setting in fields(schemas.settings)}
     yield ConfigurationFact(str(path), "ok", found, details)
     for source in schemas.sources:

@@ -33,7 +33,7 @@ def choose_services(services: Services, names: Collection[str] = ()) -> tuple[Se
     known = {service.name: service for service in services.services}
     for name in names:
         if name not in known:
-            told = _instead(name, known, "auto_sync_services.yaml") if known else "auto_sync_services.yaml names none"
+            told = _instead(name, known, services.file_name) if known else f"{services.file_name} names none"
             raise ConfigurationError(f"no service is called '{name}'; {told}")
     return tuple(one for one in known.values() if (one.name in names if names else one.enabled))
 

@@ -6,13 +6,9 @@ from dataclasses import dataclass
 
 from syncflow_pipelines.config.environment import Environment, Variable
 from syncflow_pipelines.config.explanations import one_of
-from syncflow_pipelines.config.flags import VARIABLE_PREFIX, Flag
+from syncflow_pipelines.config.flags import SWITCHES, VARIABLE_PREFIX, Flag
 from syncflow_pipelines.config.mistakes import Mistake, shown
 
-_SWITCHES = {
-    **dict.fromkeys(("true", "on", "yes", "1"), True),
-    **dict.fromkeys(("false", "off", "no", "0"), False),
-}
 _EXPECTED = "true or false (or on, off, yes, no, 1, 0)"
 
 
@@ -48,7 +44,7 @@ def flag_mistakes(variables: Mapping[str, Variable]) -> Iterator[Mistake]:
 
 
 def _switch(variable: Variable) -> bool | None:
-    return _SWITCHES.get(variable.value.strip().lower())
+    return SWITCHES.get(variable.value.strip().lower())
 
 
 def _nearest(name: str, known: Mapping[str, Flag]) -> str:

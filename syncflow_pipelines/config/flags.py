@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from types import MappingProxyType
 
 
 class Flag(StrEnum):
@@ -32,6 +33,10 @@ class Flag(StrEnum):
         return f"syncflow_{self.value}"
 
 
+SWITCHES: Mapping[str, bool] = MappingProxyType(
+    {**dict.fromkeys(("true", "on", "yes", "1"), True), **dict.fromkeys(("false", "off", "no", "0"), False)}
+)
+"""What variables and the file may say, in whatever case."""
 VARIABLE_PREFIX = "SYNCFLOW_FLAG_"
 
 

@@ -7,17 +7,30 @@ from pydantic import BeforeValidator, Field
 
 from syncflow_pipelines.config.document import EACH, Document, read_document, select
 from syncflow_pipelines.config.explanations import Explanation
-from syncflow_pipelines.config.flags import Flag, FlagRule, Flags
+from syncflow_pipelines.config.flags import SWITCHES, Flag, FlagRule, Flags
 from syncflow_pipelines.config.interpolation import Filled
-from syncflow_pipelines.config.section import Section, Switch, Text, matching, refused
+from syncflow_pipelines.config.section import Section, Text, matching, refused
 from syncflow_pipelines.config.settings import Settings
 from syncflow_pipelines.config.yaml_tree import plain_value
 
 FILE_NAME = "flags.yaml"
 
 
+def _said(value: object) -> bool | None:
+    """A switch in the words of the variables, too: in an emergency, somebody writes `off`."""
+    plain = plain_value(value) if isinstance(value, Filled) else value
+    return plain if isinstance(plain, bool) else SWITCHES.get(str(plain).strip().lower())
+
+
+def _default(value: object) -> bool:
+    switch = _said(value)
+    if switch is None:
+        raise refused("true or false (or on, off, yes, no, 1, 0)")
+    return switch
+
+
 class RuleSection(Section):
-    default: Switch = True
+    default: Annotated[bool, BeforeValidator(_default)] = True
     on_for: list[Text] = Field(default_factory=list)
     off_for: list[Text] = Field(default_factory=list)
 
@@ -26,8 +39,8 @@ def _rule(value: object) -> object:
     """`auto_sync: false` is short for `auto_sync: {default: false}`."""
     if isinstance(value, dict):
         return value
-    switch = plain_value(value) if isinstance(value, Filled) else value
-    if not isinstance(switch, bool):
+    switch = _said(value)
+    if switch is None:
         raise refused("true, false, or a mapping with default, on_for and off_for")
     return {"default": switch}
 

@@ -10,7 +10,7 @@ from syncflow_pipelines.config.auth_sections import from_project
 from syncflow_pipelines.config.document import EACH, read_document, select
 from syncflow_pipelines.config.explanations import Explanation
 from syncflow_pipelines.config.mistakes import Location, Mistake, path_text, refusal
-from syncflow_pipelines.config.paths import absolute, is_file
+from syncflow_pipelines.config.paths import absolute, is_file, is_folder
 from syncflow_pipelines.config.schema_sync import (
     MODELS,
     VARIANTS,
@@ -22,6 +22,7 @@ from syncflow_pipelines.config.schema_sync import (
 from syncflow_pipelines.config.schema_sync_variables import (
     Backups,
     Debounce,
+    Module,
     SchemaSyncVariables,
     read_schema_sync_variables,
 )
@@ -34,19 +35,12 @@ MANUAL_SCHEMA_PATH = Path("src/api/schemas.py")
 GENERATED_SCHEMA_PATH = Path("src/api/schemas_generated.py")
 
 
-def _module(path: Path) -> Path:
-    if path.suffix != ".py" or not path.stem.isidentifier():
-        raise refused("the path of a Python module, such as src/api/schemas_generated.py")
-    return path
-
-
 def _filled(values: list[Any]) -> list[Any]:
     if not values:
         raise refused("one or more of these", "an empty list")
     return values
 
 
-Module = Annotated[FilePath, AfterValidator(_module)]
 Pattern = Annotated[
     str, matching(r"[\w.*?\[\]!/-]{1,200}", "a name, in which * stands for anything and ? for one character")
 ]
@@ -114,16 +108,19 @@ class SchemaSyncSection(Section):
 def load_schema_sync(settings: Settings) -> SchemaSync:
     """The sources of `schema_sync.yaml`, in its order, and their settings; none where there is no such file.
 
-    The variables `SCHEMA_SYNC_…` go before the file; `SCHEMA_SYNC_MODELS_PATH` describes a source `models`. Relative
-    paths start at `settings.project_dir`. Raises `ConfigurationError` with every mistake.
+    The variables `SCHEMA_SYNC_…` go before the file; `SCHEMA_SYNC_MODELS_PATH` describes a source `models`, and so does
+    a folder `src/database/models` where there is no file. Relative paths start at `settings.project_dir`. Raises
+    `ConfigurationError` with every mistake.
     """
     said = read_schema_sync_variables(settings)
     document = read_document(settings.config_dir / FILE_NAME, settings.environment, settings.document_variables)
     section = SchemaSyncSection() if document is None else document.validated(SchemaSyncSection, checks=[_names_once])
     in_force = _settings(section.settings, said, settings)
     schemas = SchemaSync(tuple(_source(one, in_force, settings) for one in section.sources), in_force)
-    if said.models_path is not None:
-        schemas = schemas.with_source(_models(schemas, said, settings))
+    usual = absolute(MODELS_PATH, settings.project_dir)
+    models_path = said.models_path or (usual if document is None and is_folder(usual) else None)
+    if models_path is not None:
+        schemas = schemas.with_source(_models(schemas, models_path, said, settings))
     entangled = list(_entangled(schemas))
     if entangled:
         told = (document.mistake(one) if document else _elsewhere(one) for one in entangled)
@@ -172,7 +169,9 @@ def default_output(name: str) -> str:
     return f"{name.replace('-', '_')}_schemas.py"
 
 
-def _models(schemas: SchemaSync, said: SchemaSyncVariables, settings: Settings) -> SchemaSourceConfig:
+def _models(
+    schemas: SchemaSync, models_path: Path, said: SchemaSyncVariables, settings: Settings
+) -> SchemaSourceConfig:
     """The source of the environment; what that does not say is as the file says it of a source of that name."""
     of_models = (source for source in schemas.sources if source.models_path is not None)
     known = {source.name: source for source in of_models}.get(MODELS)
@@ -184,7 +183,7 @@ def _models(schemas: SchemaSync, said: SchemaSyncVariables, settings: Settings) 
         "output": absolute(GENERATED_SCHEMA_PATH, settings.project_dir),
         "manual_schema_path": manual if is_file(manual) else None,
     }
-    given = said.said(("models_path", "manual_schema_path"))
+    given = {"models_path": models_path, **said.said(("manual_schema_path",))}
     if said.generated_schema_path is not None:
         given["output"] = said.generated_schema_path
     return SchemaSourceConfig(**{**defaults, **kept, **given})

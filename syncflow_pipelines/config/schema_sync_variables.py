@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from syncflow_pipelines.config.environment import Variable
 from syncflow_pipelines.config.mistakes import refusal
@@ -29,9 +29,16 @@ def _switch(value: object) -> bool:
     return switch
 
 
+def _module(path: Path) -> Path:
+    if path.suffix != ".py" or not path.stem.isidentifier():
+        raise refused("the path of a Python module, such as src/api/schemas_generated.py")
+    return path
+
+
 AnySwitch = Annotated[bool, BeforeValidator(_switch)]
 Debounce = Annotated[float, number(0, LONGEST_DEBOUNCE_S)]
 Backups = Annotated[int, whole(1, MOST_BACKUPS)]
+Module = Annotated[FilePath, AfterValidator(_module)]
 
 
 class SchemaSyncVariables(Section):
@@ -49,7 +56,7 @@ class SchemaSyncVariables(Section):
     enable_in_production: AnySwitch | None = Field(None, alias="SCHEMA_SYNC_ENABLE_IN_PRODUCTION")
     models_path: FilePath | None = Field(None, alias="SCHEMA_SYNC_MODELS_PATH")
     manual_schema_path: FilePath | None = Field(None, alias="SCHEMA_SYNC_MANUAL_SCHEMA_PATH")
-    generated_schema_path: FilePath | None = Field(None, alias="SCHEMA_SYNC_GENERATED_SCHEMA_PATH")
+    generated_schema_path: Module | None = Field(None, alias="SCHEMA_SYNC_GENERATED_SCHEMA_PATH")
 
     def said(self, names: Iterable[str]) -> dict[str, object]:
         """Those of the values that are set."""

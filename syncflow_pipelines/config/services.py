@@ -164,3 +164,5 @@ class Services:
 
     services: tuple[ServiceConfig, ...]
     settings: ServiceSettings
+    file_name: str = "auto_sync_services.yaml"
+    """Of the file that says them."""

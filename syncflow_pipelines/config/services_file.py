@@ -234,7 +234,7 @@ def _services_of_oats(oats: OatsConfig, settings: Settings) -> Services:
         raise oats.refusal(found)
     services = services_of(said, settings)
     started = (replace(one, start_command=oats.start_commands.get(one.name)) for one in services.services)
-    return replace(services, services=tuple(started))
+    return replace(services, services=tuple(started), file_name=oats.document.path.name)
 
 
 def services_of(said: ServicesSection, settings: Settings) -> Services:

@@ -13,7 +13,7 @@ WHERE e.seq <= coalesce((SELECT min(position) FROM event_subscribers), (SELECT l
   AND NOT EXISTS (SELECT FROM event_troubles t WHERE t.seq = e.seq)
 """
 _FORGET = f"DELETE FROM events WHERE seq IN ({_TO_FORGET} LIMIT %(most)s)"  # noqa: S608 - of constants
-# Of a place whose event is too old: whoever has it before them, or in trouble, misses it.
+# Of a place whose event is too old: whoever has it before them, or in trouble, misses it. Troubles go with it.
 _GIVE_UP = """
 WITH old AS (
   SELECT seq, type FROM events WHERE seq IS NOT NULL AND recorded_at < now() - make_interval(days => %(days)s)
@@ -24,7 +24,6 @@ lost AS (
   UNION SELECT t.subscriber, t.seq FROM event_troubles t JOIN old USING (seq)),
 counted AS (SELECT name, count(*) AS number FROM lost GROUP BY name),
 noted AS (UPDATE event_subscribers s SET missed = missed + counted.number FROM counted WHERE counted.name = s.name),
-settled AS (DELETE FROM event_troubles t USING old WHERE t.seq = old.seq),
 removed AS (DELETE FROM events e USING old WHERE e.seq = old.seq RETURNING e.seq)
 SELECT (SELECT count(*) FROM removed), (SELECT coalesce(json_object_agg(name, number), '{}') FROM counted)
 """

@@ -332,13 +332,16 @@ class EventTrouble(Model):
     __tablename__ = "event_troubles"
     __table_args__ = (
         Index("event_troubles_open_idx", "subscriber", "subject", "seq", postgresql_where=text("parked_at IS NULL")),
+        Index("event_troubles_seq_idx", "seq"),
     )
 
     uid = None  # type: ignore[assignment]
     subscriber: Mapped[str] = mapped_column(
         String(100), ForeignKey("event_subscribers.name", ondelete="CASCADE"), primary_key=True
     )
-    seq: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    seq: Mapped[int] = mapped_column(
+        BigInteger, ForeignKey("events.seq", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
     subject: Mapped[str]
     attempts: Mapped[int]
     """0 where it waits behind an earlier event of its subject."""

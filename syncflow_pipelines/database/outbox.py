@@ -5,6 +5,7 @@ commits: a reader that had seen number 7 could never tell whether 6 is still to 
 given to committed rows only, by one process at a time and without gaps. See docs/decisions/0021.
 """
 
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,6 +15,7 @@ import psycopg
 from psycopg.rows import class_row
 
 SEQUENCED_AT_ONCE: Final = 10_000
+_PLACE: Final = re.compile(r"[0-9]{1,18}")
 
 CHANNEL: Final = "'syncflow_events_' || md5(current_schema())"
 """Of NOTIFY, as SQL: names of schemas may be as long as those of channels."""
@@ -50,7 +52,8 @@ WHERE (%(types)s::text[] = '{{}}' OR type = ANY (%(types)s::text[]))
   AND seq > %(after)s
 ORDER BY seq DESC LIMIT %(limit)s
 """  # noqa: S608 - of constants
-_FIND = f"SELECT {_COLUMNS} FROM events WHERE event_id = %(named)s OR seq::text = %(named)s LIMIT 1"  # noqa: S608
+_FIND_PLACE = f"SELECT {_COLUMNS} FROM events WHERE seq = %s"  # noqa: S608 - of constants
+_FIND_ID = f"SELECT {_COLUMNS} FROM events WHERE event_id = %s AND seq IS NOT NULL ORDER BY seq LIMIT 1"  # noqa: S608
 _COUNTS = "SELECT type, count(*) FROM events WHERE seq > %s GROUP BY type ORDER BY type"
 
 
@@ -125,9 +128,10 @@ def newest_events(
 
 
 def find_event(connection: psycopg.Connection, named: str) -> RecordedEvent | None:
-    """The event of that id, or at that place."""
+    """The event at that place, or else of that id, for which every event is looked at."""
     with connection.cursor(row_factory=class_row(RecordedEvent)) as cursor:
-        return cursor.execute(_FIND, {"named": named}).fetchone()
+        place = int(named) if _PLACE.fullmatch(named) else 0
+        return cursor.execute(_FIND_PLACE, (place,)).fetchone() or cursor.execute(_FIND_ID, (named,)).fetchone()
 
 
 def counted_by_type(connection: psycopg.Connection, after: int = 0) -> dict[str, int]:

@@ -39,11 +39,16 @@ SELECT extract(epoch FROM min(next_attempt_at) - now()) FROM (
   SELECT DISTINCT ON (subject) next_attempt_at FROM event_troubles
   WHERE subscriber = %s AND parked_at IS NULL ORDER BY subject, seq) AS heads
 """
-_HOLD = "INSERT INTO event_troubles (subscriber, seq, subject, attempts) VALUES (%s, %s, %s, 0) ON CONFLICT DO NOTHING"
+# Neither holds an event that the retention removed while it was being delivered.
+_HOLD = """
+INSERT INTO event_troubles (subscriber, seq, subject, attempts)
+SELECT %s, seq, subject, 0 FROM events WHERE seq = %s ON CONFLICT DO NOTHING
+"""
 _FAIL = """
 INSERT INTO event_troubles AS t (subscriber, seq, subject, attempts, next_attempt_at, failed_at, parked_at, error)
-VALUES (%(name)s, %(seq)s, %(subject)s, %(attempts)s, now() + make_interval(secs => %(wait_s)s), now(),
-  CASE WHEN %(wait_s)s::float8 IS NULL THEN now() END, %(error)s)
+SELECT %(name)s, seq, subject, %(attempts)s, now() + make_interval(secs => %(wait_s)s), now(),
+  CASE WHEN %(wait_s)s::float8 IS NULL THEN now() END, %(error)s
+FROM events WHERE seq = %(seq)s
 ON CONFLICT (subscriber, seq) DO UPDATE SET attempts = excluded.attempts, next_attempt_at = excluded.next_attempt_at,
   failed_at = excluded.failed_at, parked_at = excluded.parked_at, error = excluded.error
 """
@@ -155,17 +160,17 @@ def next_due_s(connection: psycopg.Connection, name: str) -> float | None:
     return None if row is None or row[0] is None else float(row[0])
 
 
-def hold(connection: psycopg.Connection, name: str, seq: int, subject: str) -> None:
+def hold(connection: psycopg.Connection, name: str, seq: int) -> None:
     """Lets an event wait behind earlier ones of its subject."""
-    connection.execute(_HOLD, (name, seq, subject))
+    connection.execute(_HOLD, (name, seq))
 
 
 def fail(
-    connection: psycopg.Connection, name: str, event: RecordedEvent, *, attempts: int, error: str, wait_s: float | None
+    connection: psycopg.Connection, name: str, seq: int, *, attempts: int, error: str, wait_s: float | None
 ) -> None:
     """Notes a failed attempt, and when the next one is due; without one, the event is parked."""
-    values = {"name": name, "seq": event.seq, "subject": event.subject, "attempts": attempts}
-    connection.execute(_FAIL, {**values, "error": error, "wait_s": wait_s})
+    values = {"name": name, "seq": seq, "attempts": attempts, "error": error, "wait_s": wait_s}
+    connection.execute(_FAIL, values)
 
 
 def settle(connection: psycopg.Connection, name: str, seq: int) -> None:

@@ -2,6 +2,7 @@
 
 import selectors
 import socket
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
@@ -25,7 +26,8 @@ class Alarm:
         """Ends the wait that is going on, and every later one at once."""
         if not self._rung:
             self._rung = True
-            self._ringing.send(b"!")
+            with suppress(OSError):  # nobody waits any more
+                self._ringing.send(b"!")
 
     @property
     def has_rung(self) -> bool:

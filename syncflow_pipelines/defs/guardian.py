@@ -15,8 +15,8 @@ import psutil
 
 from syncflow_pipelines.config import Settings
 from syncflow_pipelines.database.embedded.control import embedded_status, stop_embedded
-from syncflow_pipelines.defs.groups import end_group
 from syncflow_pipelines.errors import DatabaseError
+from syncflow_pipelines.process_groups import end_group
 
 STOP_TIMEOUT_S: Final = 60.0
 """For Dagster to end its servers and the runs that they hold."""

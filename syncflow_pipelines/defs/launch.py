@@ -17,10 +17,10 @@ from types import FrameType
 from urllib.parse import urlsplit
 
 from syncflow_pipelines.config import Settings
-from syncflow_pipelines.defs.groups import end_group
 from syncflow_pipelines.defs.guardian import STOP_TIMEOUT_S, guardian
 from syncflow_pipelines.defs.record import instance_folder
 from syncflow_pipelines.errors import ConfigurationError
+from syncflow_pipelines.process_groups import end_group
 
 _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -88,10 +88,16 @@ def _url(host: str, port: int) -> str:
     return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
 
 
-def _environment(settings: Settings, url: str, extra: Mapping[str, str]) -> dict[str, str]:
+def folder_of_instance(settings: Settings) -> Path:
+    """Where `dagster.yaml` is. Raises `ConfigurationError` where it is not."""
     folder = instance_folder(settings.home)
     if folder is None:
         raise ConfigurationError(f"there is no dagster.yaml in {Path.cwd()}; go to the folder of SyncFlow")
+    return folder
+
+
+def _environment(settings: Settings, url: str, extra: Mapping[str, str]) -> dict[str, str]:
+    folder = folder_of_instance(settings)
     named = {"SYNCFLOW_DAGSTER_URL": url, "SYNCFLOW_HOME": str(settings.home)}
     if folder != Path.cwd():
         # Only then: with DAGSTER_HOME, Dagster keeps files of its own beside dagster.yaml.

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from syncflow_pipelines.config import Settings, load_connectors
 from syncflow_pipelines.database import open_database
-from syncflow_pipelines.defs.launch import run_dev
+from syncflow_pipelines.defs.launch import folder_of_instance, run_dev
 from syncflow_pipelines.demo.companions import running_companions
 from syncflow_pipelines.demo.ports import HOST, free_port, taken_port
 from syncflow_pipelines.demo.services.world import NoDemoServices, running_demo_services
@@ -30,6 +30,7 @@ def run_dev_world(
     `syncflow` is how a person types that command.
     All that was started has ended when this returns.
     """
+    folder_of_instance(settings)  # before anything is started in a folder where nobody wants it
     with ExitStack() as stack:
         stack.enter_context(open_database(settings))
         if with_source:

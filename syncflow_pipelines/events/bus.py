@@ -4,12 +4,15 @@ import asyncio
 import inspect
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final, Literal, overload
 from weakref import WeakValueDictionary
 
 from syncflow_pipelines.events.handling import Retry, log_failure, told
 from syncflow_pipelines.events.model import Event
+from syncflow_pipelines.events.threads import beside, is_cancelled
 
 EVERY: Final = "*"
 KEPT_FAILURES: Final = 1000
@@ -60,7 +63,7 @@ class EventBus:
         """Tells every handler of the type, at once, and returns when they are done. The event is returned.
 
         Without a subject, it is the data's `service`, or else the type. A handler gets the events of one subject one
-        after the other, in the order in which they were emitted.
+        after the other, in the order in which they were emitted; but one that it emits itself meanwhile, at once.
         """
         event = Event(type, subject or _subject(type, data), dict(data))
         await self.tell(event)
@@ -73,9 +76,18 @@ class EventBus:
 
     async def _in_turn(self, subscribed: "_Subscribed", event: Event) -> None:
         key = (id(asyncio.get_running_loop()), event.subject)
-        turn = subscribed.turns.setdefault(key, asyncio.Lock())
-        async with turn:
+        turn = subscribed.turns.setdefault(key, _Turn())
+        if turn.holder in _WITHIN.get():  # it emits what it is told of itself, and may wait for that
             await self._deliver(subscribed, event)
+            return
+        async with turn.lock:
+            turn.holder = object()
+            before = _WITHIN.set(_WITHIN.get() | {turn.holder})
+            try:
+                await self._deliver(subscribed, event)
+            finally:
+                turn.holder = None
+                _WITHIN.reset(before)
 
     async def _deliver(self, subscribed: "_Subscribed", event: Event) -> None:
         attempts = 0
@@ -83,7 +95,9 @@ class EventBus:
             attempts += 1
             try:
                 await subscribed.call(event)
-            except Exception as error:  # noqa: BLE001 - a handler is somebody else's code, and must not stop the others
+            except (Exception, SystemExit, asyncio.CancelledError) as error:
+                if is_cancelled(error):
+                    raise
                 log_failure(f"the handler {subscribed.name}", event, error)
                 wait_s = self._retry.wait_s(attempts, error)
                 if wait_s is None:
@@ -94,13 +108,26 @@ class EventBus:
                 return
 
 
+@dataclass(slots=True, weakref_slot=True)
+class _Turn:
+    """Who holds the lock is being told."""
+
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    holder: object | None = None
+    """One for each event that is told."""
+
+
+_WITHIN: Final = ContextVar[frozenset[object]]("_WITHIN", default=frozenset())
+"""What holds turns while the running code is called, however deep."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Subscribed:
     type: str
     handler: Callable[[Any], object]
     is_whole: bool
-    turns: "WeakValueDictionary[tuple[int, str], asyncio.Lock]"
-    """By event loop and subject: who holds one is being told."""
+    turns: "WeakValueDictionary[tuple[int, str], _Turn]"
+    """By event loop and subject."""
 
     @property
     def name(self) -> str:
@@ -111,7 +138,7 @@ class _Subscribed:
         if inspect.iscoroutinefunction(self.handler):
             await self.handler(given)
             return
-        result = await asyncio.to_thread(self.handler, given)
+        result = await beside(partial(self.handler, given))
         if inspect.isawaitable(result):
             await result
 

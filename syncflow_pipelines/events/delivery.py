@@ -24,10 +24,10 @@ from syncflow_pipelines.events.model import Event
 from syncflow_pipelines.events.publishing import event_of
 
 READ_AT_ONCE: Final = 500
-TRIED_AT_ONCE: Final = 20
-"""Events in trouble, before the next new ones have their turn."""
+TRIED_AT_ONCE: Final = 500
+"""Events in trouble: to find those that are due, all of them are looked at."""
 SLICE_S: Final = 1.0
-"""How long new events are delivered before those in trouble have their turn again."""
+"""How long new events are delivered before those in trouble have their turn, and those before new ones have theirs."""
 
 
 @dataclass(slots=True)
@@ -79,9 +79,11 @@ class Delivery:
         if not self.ahead:
             self._read_ahead()
         number, until = len(self.ahead), time.monotonic() + SLICE_S
-        while self.ahead and not self.is_stopped() and time.monotonic() < until:
+        while self.ahead and not self.is_stopped():
             self._take(self.ahead[0])
             self.ahead.popleft()
+            if time.monotonic() >= until:
+                break
         if not self.ahead:
             self._acknowledge(self.read_up_to)
         elif self.unacknowledged:
@@ -99,7 +101,7 @@ class Delivery:
     def _take(self, event: RecordedEvent) -> None:
         if event.subject in self.held:
             with self.connection.transaction():
-                hold(self.connection, self.name, event.seq, event.subject)
+                hold(self.connection, self.name, event.seq)
                 self._acknowledge(event.seq)
             return
         error = self._attempt(event)
@@ -114,9 +116,9 @@ class Delivery:
             self._acknowledge(event.seq)
 
     def _try_again(self) -> int:
-        """Tries events in trouble that are due; returns how many there were."""
+        """Tries events in trouble that are due, for a while; returns how many there were to begin with."""
         due = due_events(self.connection, self.name, TRIED_AT_ONCE)
-        stuck: set[str] = set()
+        stuck, until = set[str](), time.monotonic() + SLICE_S
         for one in due:
             if self.is_stopped():
                 break
@@ -124,6 +126,8 @@ class Delivery:
                 stuck.add(one.event.subject)
             if one.event.subject not in stuck and not self._settled(one):
                 stuck.add(one.event.subject)
+            if time.monotonic() >= until:
+                break
         self.held = held_subjects(self.connection, self.name)
         return len(due)
 
@@ -135,20 +139,20 @@ class Delivery:
             return True
         return not self._failed(one.event, one.attempts + 1, error)
 
-    def _attempt(self, event: RecordedEvent) -> Exception | None:
+    def _attempt(self, event: RecordedEvent) -> BaseException | None:
         try:
             self.hand_over(event_of(event))
-        except Exception as error:
+        except BaseException as error:  # a handler that exits, or is cancelled, must not end the thread
             if isinstance(error, SyncCancelled) and self.is_stopped():
                 raise
             log_failure(f"subscriber {self.name}", event_of(event), error)
             return error
         return None
 
-    def _failed(self, event: RecordedEvent, attempts: int, error: Exception) -> bool:
+    def _failed(self, event: RecordedEvent, attempts: int, error: BaseException) -> bool:
         """Notes the failure; whether the event is to be tried again."""
         wait_s = self.retry.wait_s(attempts, error)
-        fail(self.connection, self.name, event, attempts=attempts, error=told(error), wait_s=wait_s)
+        fail(self.connection, self.name, event.seq, attempts=attempts, error=told(error), wait_s=wait_s)
         if wait_s is not None:
             self.held.add(event.subject)
         return wait_s is not None

@@ -7,13 +7,18 @@ import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
+from syncflow_pipelines.database.texts import storable
 from syncflow_pipelines.errors import DeliveryFailed, SyncflowError
 from syncflow_pipelines.events.model import Event
 
 Handler = Callable[[Event], Awaitable[object] | object]
 """What is told of an event; what it returns counts for nothing, and what it raises is a failure."""
+
+LONGEST_ASKED_S: Final = 86_400.0
+"""Whatever a handler asks for, an event is tried again within a day."""
+LONGEST_TOLD: Final = 2000
 
 _LOG = logging.getLogger(__name__)
 
@@ -29,13 +34,13 @@ class Retry:
     longest_s: float = 300.0
     """... up to this."""
 
-    def wait_s(self, attempts: int, error: Exception) -> float | None:
+    def wait_s(self, attempts: int, error: BaseException) -> float | None:
         """Seconds until the next attempt after so many; None where there is to be none."""
         asked = error.retry_after_s if isinstance(error, DeliveryFailed) else None
         if attempts >= self.max_attempts or (isinstance(error, DeliveryFailed) and error.is_final):
             return None
         own = min(self.first_s * 2.0 ** min(attempts - 1, 60), self.longest_s) * random.uniform(0.75, 1.0)
-        return max(own, asked or 0.0)
+        return max(own, min(asked or 0.0, LONGEST_ASKED_S))
 
 
 class Caller:
@@ -62,14 +67,14 @@ class Caller:
             self._runner.close()
 
 
-def told(error: Exception) -> str:
+def told(error: BaseException) -> str:
     """What is kept of a handler's failure: SyncFlow's own sentences; of others the class, for they may quote rows."""
     if isinstance(error, SyncflowError):
-        return str(error)
+        return storable(str(error)[:LONGEST_TOLD])
     return f"{type(error).__name__}; its traceback is in the log"
 
 
-def log_failure(who: str, event: Event, error: Exception) -> None:
+def log_failure(who: str, event: Event, error: BaseException) -> None:
     """Tells the log, with a traceback where the error is none of SyncFlow's."""
     trace = None if isinstance(error, SyncflowError) else error
     _LOG.warning("%s failed on %s of %s: %s", who, event.type, event.subject, told(error), exc_info=trace)

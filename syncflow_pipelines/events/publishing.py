@@ -7,7 +7,11 @@ from typing import Any, Final
 
 from syncflow_pipelines.database import Connection
 from syncflow_pipelines.database.outbox import NewEvent, RecordedEvent, append
+from syncflow_pipelines.database.texts import storable
 from syncflow_pipelines.events.model import Event
+
+LONGEST_SUBJECT: Final = 500
+"""Characters: PostgreSQL refuses longer keys of an index, and would do so when a delivery is in trouble."""
 
 _NUL: Final = re.compile(r"((?<!\\)(?:\\\\)*)\\u0000")
 
@@ -16,7 +20,7 @@ def publish(connection: Connection, events: Sequence[Event]) -> None:
     """Publishes the events in this order, in the transaction of the connection, which the caller commits.
 
     What PostgreSQL cannot hold in a text, NUL and halves of characters, becomes `\ufffd` or `?`. Raises `ValueError` or
-    `TypeError`, and writes nothing, where the data of one are no JSON.
+    `TypeError`, and writes nothing, where the data of one are no JSON, or a subject has more than 500 characters.
     """
     append(connection, [_written(event) for event in events])
 
@@ -35,11 +39,15 @@ def event_of(recorded: RecordedEvent) -> Event:
 
 
 def _written(event: Event) -> NewEvent:
+    if len(event.subject) > LONGEST_SUBJECT:
+        raise ValueError(
+            f"the subject of an event has {LONGEST_SUBJECT} characters at most, not {len(event.subject):,}"
+        )
     return NewEvent(
-        event_id=_text(event.id),
-        source=_text(event.source),
-        type=_text(event.type),
-        subject=_text(event.subject),
+        event_id=storable(event.id),
+        source=storable(event.source),
+        type=storable(event.type),
+        subject=storable(event.subject),
         time=event.time,
         data=_json(dict(event.data)),
     )
@@ -48,7 +56,3 @@ def _written(event: Event) -> NewEvent:
 def _json(data: dict[str, Any]) -> str:
     text = json.dumps(data, ensure_ascii=False, allow_nan=False)
     return _NUL.sub("\\1\ufffd", text).encode("utf-8", "replace").decode()
-
-
-def _text(text: str) -> str:
-    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()

@@ -4,6 +4,7 @@ import logging
 import threading
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from functools import partial
 from types import TracebackType
 from typing import Final, Self
 
@@ -13,7 +14,9 @@ from syncflow_pipelines.database.outbox import put_in_order
 from syncflow_pipelines.database.subscriptions import claim, register
 from syncflow_pipelines.database.wakeups import Alarm, Listener
 from syncflow_pipelines.errors import ConfigurationError, DatabaseError, SyncCancelled
+from syncflow_pipelines.events import flags
 from syncflow_pipelines.events.delivery import Delivery
+from syncflow_pipelines.events.flags import Flag
 from syncflow_pipelines.events.handling import Caller, Handler, Retry
 from syncflow_pipelines.events.model import Event
 from syncflow_pipelines.events.publishing import publish
@@ -27,11 +30,6 @@ LONGEST_RECONNECT_S: Final = 15.0
 LONGEST_NAME: Final = 100
 
 _LOG = logging.getLogger(__name__)
-
-
-def always() -> bool:
-    """Nothing is switched off."""
-    return True
 
 
 class DurableEventBus:
@@ -60,7 +58,7 @@ class DurableEventBus:
         from_beginning: bool = False,
         retry: Retry = Retry(),  # noqa: B008 - it is frozen
         acknowledge_every: int = 1,
-        is_enabled: Callable[[], bool] = always,
+        is_enabled: Callable[[], bool] | None = None,
     ) -> "Subscription":
         """Has the handler called for every event of the types, or of all with none, in a thread of its own.
 
@@ -68,12 +66,14 @@ class DurableEventBus:
         name was. Of several under one name, in whatever processes, one works and the others wait for it to end. An
         event counts as delivered once the handler has returned and that is written down, after each event or after
         `acknowledge_every`: so many may come again to a process that was killed. While `is_enabled()` says no, nothing
-        is delivered.
+        is delivered; without it, the flag `events` says so.
 
         Raises `ConfigurationError` for a name that is empty or too long, and `DatabaseError`.
         """
         if not 0 < len(name) <= LONGEST_NAME:
             raise ConfigurationError(f"a subscriber needs a name of 1 to {LONGEST_NAME} characters, not {name!r}")
+        types = (types,) if isinstance(types, str) else tuple(types)
+        is_enabled = is_enabled or partial(flags.is_enabled, Flag.EVENTS, self._settings)
         with self._database.dedicated("syncflow events") as connection:
             put_in_order(connection)
             register(connection, name, types, from_beginning=from_beginning)
@@ -109,14 +109,14 @@ class Subscription:
         self,
         settings: Settings,
         name: str,
-        types: Collection[str],
+        types: tuple[str, ...],
         handler: Handler,
         retry: Retry,
         acknowledge_every: int,
         is_enabled: Callable[[], bool],
     ) -> None:
         self.name = name
-        self._settings, self._types, self._handler = settings, tuple(types), handler
+        self._settings, self._types, self._handler = settings, types, handler
         self._retry, self._acknowledge_every, self._is_enabled = retry, acknowledge_every, is_enabled
         self._alarm = Alarm()
         self._thread = threading.Thread(target=self._run, name=f"syncflow-events-{name}", daemon=True)

@@ -5,13 +5,12 @@ The body is the event in the structured form of CloudEvents' JSON format. `webho
 """
 
 import base64
-import binascii
 import hashlib
 import hmac
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from http import HTTPStatus
 from typing import Final
@@ -20,10 +19,9 @@ from syncflow_pipelines.config import Settings, WebhookConfig
 from syncflow_pipelines.errors import ConfigurationError, DeliveryFailed, SourceUnreachable
 from syncflow_pipelines.events.handling import Retry
 from syncflow_pipelines.events.model import Event
-from syncflow_pipelines.events.subscribing import DurableEventBus, always
+from syncflow_pipelines.events.subscribing import DurableEventBus
 from syncflow_pipelines.transport import Poster, Proxies
 
-LONGEST_RETRY_AFTER_S: Final = 86_400.0
 FIRST_RETRY_S: Final = 5.0
 LONGEST_RETRY_S: Final = 3600.0
 
@@ -32,7 +30,7 @@ _PREFIX: Final = "whsec_"
 
 @contextmanager
 def delivering(
-    settings: Settings, webhooks: tuple[WebhookConfig, ...], is_enabled: Callable[[], bool] = always
+    settings: Settings, webhooks: tuple[WebhookConfig, ...], is_enabled: Callable[[], bool] | None = None
 ) -> Iterator[DurableEventBus]:
     """Posts events to every webhook that is enabled, each from a thread of its own, until the block is left.
 
@@ -51,6 +49,12 @@ def delivering(
             retry = Retry(webhook.max_attempts, FIRST_RETRY_S, LONGEST_RETRY_S)
             bus.subscribe(webhook.subscriber, webhook.types, post, retry=retry, is_enabled=is_enabled)
         yield bus
+
+
+def check_webhooks(webhooks: Iterable[WebhookConfig], settings: Settings) -> None:
+    """Raises `ConfigurationError` where `delivering` would, for a file of certificates that cannot be read."""
+    for webhook in webhooks:
+        WebhookHandler(webhook, settings, lambda: False).close()
 
 
 class WebhookHandler:
@@ -77,8 +81,7 @@ class WebhookHandler:
         if status == HTTPStatus.GONE:
             raise self._failed("it answered 410: it wants no more of this", is_final=True)
         moved = "; it redirects, which is not followed: mend its url" if 300 <= status < 400 else ""
-        wait_s = None if posted.retry_after_s is None else min(posted.retry_after_s, LONGEST_RETRY_AFTER_S)
-        raise self._failed(f"it answered {status}{moved}", retry_after_s=wait_s)
+        raise self._failed(f"it answered {status}{moved}", retry_after_s=posted.retry_after_s)
 
     def close(self) -> None:
         """Closes the connection that is kept."""
@@ -109,6 +112,9 @@ def _key(secret: str) -> bytes:
     if not secret.startswith(_PREFIX):
         return secret.encode()
     try:
-        return base64.b64decode(secret.removeprefix(_PREFIX), validate=True)
-    except binascii.Error:
-        raise ConfigurationError(f"a webhook's secret begins with {_PREFIX}, but no base64 follows; mend it") from None
+        key = base64.b64decode(secret.removeprefix(_PREFIX), validate=True)
+    except ValueError:
+        key = b""
+    if not key:
+        raise ConfigurationError(f"a webhook's secret begins with {_PREFIX}, but no base64 follows; mend it")
+    return key

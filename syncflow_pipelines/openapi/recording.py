@@ -16,6 +16,7 @@ from syncflow_pipelines.database.specs import (
     spec_content,
     spec_versions,
 )
+from syncflow_pipelines.database.texts import storable
 from syncflow_pipelines.errors import DatabaseError, SpecError, SyncCancelled
 from syncflow_pipelines.events.happenings import openapi_spec_changed
 from syncflow_pipelines.events.publishing import publish
@@ -51,9 +52,9 @@ class Recorder:
             changed_at=kept.changed_at or datetime.now(UTC),
             spec_file=kept.spec_file,
             url=kept.url,
-            written_as=_text(spec.written_as),
+            written_as=storable(spec.written_as),
             operations=len(spec.operations),
-            findings=[_storable(finding) for finding in spec.findings],
+            findings=[_told(finding) for finding in spec.findings],
         )
         with self._database.connection() as connection:
             is_new = record_spec(connection, record, SpecContent(form, document))
@@ -84,7 +85,7 @@ class Recorder:
             return
         try:
             with self._database.connection() as connection:
-                record_failure(connection, service, _text(text), type(error).__name__)
+                record_failure(connection, service, storable(text), type(error).__name__)
         except DatabaseError as trouble:
             _LOG.warning("that the spec of %s failed is not in the database: %s", service, trouble)
 
@@ -110,10 +111,5 @@ def _summary(connection: Connection, service: str, spec: Spec) -> dict[str, Any]
     return {"summary": diff.summary(), "is_breaking": diff.is_breaking, "counts": dict(diff.counts)}
 
 
-def _storable(finding: Finding) -> dict[str, str | bool]:
-    return {"pointer": _text(finding.pointer), "reason": _text(finding.reason), "is_fatal": finding.is_fatal}
-
-
-def _text(text: str) -> str:
-    """The text without what PostgreSQL cannot hold: NUL, and halves of characters."""
-    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
+def _told(finding: Finding) -> dict[str, str | bool]:
+    return {"pointer": storable(finding.pointer), "reason": storable(finding.reason), "is_fatal": finding.is_fatal}

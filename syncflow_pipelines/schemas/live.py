@@ -22,12 +22,15 @@ Mismatch = Literal["table-missing", "column-missing", "column-unknown", "type", 
 _INTEGERS: Final = frozenset({"int2", "int4", "int8"})
 _TEXTS: Final = frozenset({"text", "varchar", "bpchar", "char", "name", "citext", "xml"})
 _JSON: Final = frozenset({"json", "jsonb"})
+_READ_AS_TEXT: Final = frozenset({
+    "macaddr", "macaddr8", "bit", "varbit", "money", "regclass", "regconfig", "tsvector", "tsquery",
+})  # fmt: skip
 _FITTING: Final[Mapping[Kind, frozenset[str]]] = {
-    "int": _INTEGERS,
+    "int": _INTEGERS | {"oid"},
     "float": frozenset({"float4", "float8"}),
     "decimal": frozenset({"numeric", "money"}),
     "bool": frozenset({"bool"}),
-    "str": _TEXTS,
+    "str": _TEXTS | _READ_AS_TEXT,
     "bytes": frozenset({"bytea"}),
     "uuid": frozenset({"uuid"}),
     "datetime": frozenset({"timestamptz"}),
@@ -39,7 +42,7 @@ _FITTING: Final[Mapping[Kind, frozenset[str]]] = {
     "ip_interface": frozenset({"inet"}),
     "ip_network": frozenset({"cidr", "inet"}),
     "json": _JSON,
-    "json_object": _JSON,
+    "json_object": _JSON | {"hstore"},
     "json_array": _JSON,
 }
 """Names of types in `pg_type`; `any` goes with all."""
@@ -146,9 +149,10 @@ def _of_other_columns(model: ModelSpec, columns: Sequence[LiveColumn], known: se
 def _of_column(
     where: str, table: str, field: FieldSpec, column: LiveColumn, enums: Mapping[str, EnumSpec]
 ) -> Iterator[Difference]:
-    if not _fits(field.type, column, enums):
+    fits = field.converted or _fits(field.type, column, enums)
+    if not fits:
         yield Difference("type", where, table, _spelled(field.type), column.pg_type)
-    elif not field.generated and (size := _beyond(field.type, column)) is not None:
+    elif not (field.generated or field.converted) and (size := _beyond(field.type, column)) is not None:
         yield Difference("size", where, table, size, column.pg_type)
     if field.nullable and not column.is_nullable:
         # of a generated field nobody sends null, and none is read
@@ -210,11 +214,12 @@ def _item_fits(kind: FieldType, column: LiveColumn, enums: Mapping[str, EnumSpec
 
 
 def _enum_fits(enum: EnumSpec | None, column: LiveColumn) -> bool:
-    values = [value for _, value in enum.members] if enum else []
+    """Whether the column holds the members' values, or, as SQLAlchemy keeps them, the names of the first of each."""
+    names = {value: name for name, value in reversed(enum.members)} if enum else {}
     if column.labels:
-        return {str(value) for value in values} == {*column.labels}
-    is_numeric = all(isinstance(value, int) for value in values)
-    return column.base in (_INTEGERS if is_numeric and values else _TEXTS)
+        return {*column.labels} in ({str(value) for value in names}, {*names.values()})
+    is_numeric = bool(names) and all(isinstance(value, int) for value in names)
+    return column.base in (_TEXTS | _INTEGERS if is_numeric else _TEXTS)
 
 
 def _beyond(kind: FieldType, column: LiveColumn) -> str | None:
@@ -222,7 +227,8 @@ def _beyond(kind: FieldType, column: LiveColumn) -> str | None:
     if not isinstance(kind, Scalar):
         return None
     sizes = _sizes(column.pg_type)
-    if kind.kind == "str" and len(sizes) == 1 and (kind.max_length is None or kind.max_length > sizes[0]):
+    is_text = kind.kind == "str" and column.base in _TEXTS
+    if is_text and len(sizes) == 1 and (kind.max_length is None or kind.max_length > sizes[0]):
         return "any length" if kind.max_length is None else f"{kind.max_length} characters"
     if kind.kind == "decimal" and len(sizes) == 2 and _is_larger(kind, *sizes):
         return _spelled(kind)

@@ -85,6 +85,8 @@ class FieldSpec(msgspec.Struct, frozen=True):
     """A related model or a list of them, not a column; in Response, and only when asked for."""
     column: str | None = None
     """Its column, where that has another name; empty where the model's own table has none for it."""
+    converted: bool = False
+    """Whether the ORM makes a value of another type of what the column holds, such as a float of a decimal."""
     note: str = ""
     """Why the type is `any`: a type that is not known."""
 

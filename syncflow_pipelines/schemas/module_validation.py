@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
 from pydantic.errors import PydanticUserError
-from pydantic.json_schema import models_json_schema
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode
 
 from syncflow_pipelines.schemas.samples import NoSample, Samples, mended
 
@@ -34,7 +34,7 @@ def validate_text(text: str, exports: Sequence[str] | None, must_take_samples: b
         return _outcome([_problem("imports", _line_of(error), error)])
     problems = list(_wrong_exports(module, exports))
     classes = classes_of(module)
-    schemas, without = _json_schemas(classes, are_flat=must_take_samples)
+    schemas, without = _json_schemas(classes)
     problems += without
     samples, refused = _try_samples(schemas)
     return _outcome(problems + (refused if must_take_samples else []), len(classes), samples)
@@ -84,17 +84,16 @@ def _wrong_exports(module: ModuleType, exports: Sequence[str] | None) -> Iterato
         yield _problem("structure", "__all__", "it is not what was to be generated")
 
 
-def _json_schemas(classes: list[type[BaseModel]], are_flat: bool) -> tuple[dict[type[BaseModel], Json], list[Json]]:
+def _json_schemas(classes: list[type[BaseModel]]) -> tuple[dict[type[BaseModel], Json], list[Json]]:
     """The JSON Schemas that can be made, and the classes of which none can be.
 
-    For flat ones that is fastest one by one. Where classes hold others, all are made at once, since each would bring
-    all that it holds; and one by one when that fails, to learn which is to blame.
+    All are made at once, since each would bring all that it holds; and one by one when that fails, to learn which is to
+    blame.
     """
-    if not are_flat:
-        try:
-            return _made_at_once(classes), []
-        except _FAILURES:
-            pass
+    try:
+        return _made_at_once(classes), []
+    except _FAILURES:
+        pass
     found, problems = {}, []
     for each in classes:
         try:
@@ -105,12 +104,46 @@ def _json_schemas(classes: list[type[BaseModel]], are_flat: bool) -> tuple[dict[
     return found, problems
 
 
+class _Definitions(GenerateJsonSchema):
+    """Many JSON Schemas as definitions of each other: not sorted, without titles and short names, since nobody reads
+    them.
+    """
+
+    mode: JsonSchemaMode = "validation"
+    """The other one would give no samples. Asked for at every step, where it is slow to look for."""
+
+    def field_title_should_be_set(self, schema: object) -> bool:
+        return False
+
+    def encode_default(self, dft: Any) -> Json:
+        return None if dft is None else super().encode_default(dft)  # most defaults are, and it is slow
+
+    def has_all(self) -> bool:
+        """Whether there is a definition of all that is referred to: of what has no JSON Schema there is none."""
+        names = {name.removeprefix("#/$defs/") for name in _references(self.definitions)}
+        return names <= self.definitions.keys()
+
+
 def _made_at_once(classes: list[type[BaseModel]]) -> dict[type[BaseModel], Json]:
     for each in classes:
         each.model_rebuild()
-    references, document = models_json_schema([(each, "validation") for each in classes])
-    definitions = document.get("$defs", {})
-    return {each: {**references[each, "validation"], "$defs": definitions} for each in classes}
+    generator = _Definitions()
+    found = {each: generator.generate_inner(each.__pydantic_core_schema__) for each in classes}
+    if not generator.has_all():
+        raise TypeError("something that a class holds has no JSON Schema")
+    return {each: {**schema, "$defs": generator.definitions} for each, schema in found.items()}
+
+
+def _references(schema: Json) -> Iterator[str]:
+    waiting = [schema]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, dict):
+            if isinstance(each.get("$ref"), str):
+                yield each["$ref"]
+            waiting.extend(each.values())
+        elif isinstance(each, list):
+            waiting.extend(each)
 
 
 def _try_samples(schemas: dict[type[BaseModel], Json]) -> tuple[int, list[Json]]:

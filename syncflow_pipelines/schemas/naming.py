@@ -32,7 +32,38 @@ MODEL_ATTRIBUTES: Final = frozenset({
 })  # fmt: skip
 """What every model of Pydantic has. A list of our own: another release of Pydantic must not rename a field."""
 
-_ENUM_ATTRIBUTES: Final = frozenset({"mro", "name", "value", *dir(str), *dir(int)})
+TEXT_ATTRIBUTES: Final = frozenset({
+    "capitalize", "casefold", "center", "count", "encode", "endswith", "expandtabs", "find", "format", "format_map",
+    "index", "isalnum", "isalpha", "isascii", "isdecimal", "isdigit", "isidentifier", "islower", "isnumeric",
+    "isprintable", "isspace", "istitle", "isupper", "join", "ljust", "lower", "lstrip", "maketrans", "partition",
+    "removeprefix", "removesuffix", "replace", "rfind", "rindex", "rjust", "rpartition", "rsplit", "rstrip", "split",
+    "splitlines", "startswith", "strip", "swapcase", "title", "translate", "upper", "zfill",
+})  # fmt: skip
+INTEGER_ATTRIBUTES: Final = frozenset({
+    "as_integer_ratio", "bit_count", "bit_length", "conjugate", "denominator", "from_bytes", "imag", "is_integer",
+    "numerator", "real", "to_bytes",
+})  # fmt: skip
+MEMBER_ATTRIBUTES: Final = frozenset({"mro", "name", "value"})
+"""What every member of an enumeration has beside them."""
+
+BUILT_IN_CLASSES: Final = frozenset({
+    "ArithmeticError", "AssertionError", "AttributeError", "BaseException", "BaseExceptionGroup", "BlockingIOError",
+    "BrokenPipeError", "BufferError", "BytesWarning", "ChildProcessError", "ConnectionAbortedError", "ConnectionError",
+    "ConnectionRefusedError", "ConnectionResetError", "DeprecationWarning", "EOFError", "Ellipsis", "EncodingWarning",
+    "EnvironmentError", "Exception", "ExceptionGroup", "FileExistsError", "FileNotFoundError", "FloatingPointError",
+    "FutureWarning", "GeneratorExit", "IOError", "ImportError", "ImportWarning", "IndentationError", "IndexError",
+    "InterruptedError", "IsADirectoryError", "KeyError", "KeyboardInterrupt", "LookupError", "MemoryError",
+    "ModuleNotFoundError", "NameError", "NotADirectoryError", "NotImplemented", "NotImplementedError", "OSError",
+    "OverflowError", "PendingDeprecationWarning", "PermissionError", "ProcessLookupError", "PythonFinalizationError",
+    "RecursionError", "ReferenceError", "ResourceWarning", "RuntimeError", "RuntimeWarning", "StopAsyncIteration",
+    "StopIteration", "SyntaxError", "SyntaxWarning", "SystemError", "SystemExit", "TabError", "TimeoutError",
+    "TypeError", "UnboundLocalError", "UnicodeDecodeError", "UnicodeEncodeError", "UnicodeError",
+    "UnicodeTranslateError", "UnicodeWarning", "UserWarning", "ValueError", "Warning", "ZeroDivisionError",
+})  # fmt: skip
+"""What is built in and begins with a capital letter. Like the attributes above up to Python 3.14, and lists of our own:
+no release of Python may rename what is generated."""
+
+_ENUM_ATTRIBUTES: Final = MEMBER_ATTRIBUTES | TEXT_ATTRIBUTES | INTEGER_ATTRIBUTES
 _FIRST_TAKEN = 2
 
 

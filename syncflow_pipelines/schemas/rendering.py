@@ -11,9 +11,11 @@ from syncflow_pipelines.schemas.model import SchemaSource
 from syncflow_pipelines.schemas.rendered import Rendered
 from syncflow_pipelines.schemas.templates import templates_digest
 
-_MODULES: Final = (
-    "admission", "annotations", "defaults", "formatting", "generator", "imports", "literals", "model", "naming",
-    "rendering", "variants",
+_FOLDER: Final = Path(__file__).parent
+_DECIDING: Final = (
+    "admission.py", "annotations.py", "components/*.py", "defaults.py", "entities.py", "formatting.py", "generator.py",
+    "imports.py", "introspection/reader/*.py", "literals.py", "model.py", "naming.py", "rendered.py", "rendering.py",
+    "secrets.py", "selection.py", "templates/*.py", "variants.py",
 )  # fmt: skip
 
 
@@ -37,14 +39,20 @@ def render(
 
 
 def renderer_version(template_dir: Path | None = None) -> str:
-    """Another one whenever the same source may be rendered otherwise: by us, by templates, or by ruff."""
+    """Another one whenever the same source may be read or rendered otherwise: by us, by templates, or by ruff."""
     return f"{_code_digest()[:12]}-{templates_digest(template_dir)[:12]}"
+
+
+def deciding_files() -> list[Path]:
+    """Our own modules that decide what is read of a source and what is made of it, sorted."""
+    return sorted({file for pattern in _DECIDING for file in _FOLDER.glob(pattern)})
 
 
 @cache
 def _code_digest() -> str:
-    """Of the modules that rendering is in, and ruff's version."""
+    """Of those modules, and ruff's version."""
     found = hashlib.sha256(version("ruff").encode())
-    for name in _MODULES:
-        found.update(Path(__file__).with_name(f"{name}.py").read_bytes())
+    for file in deciding_files():
+        content = file.read_bytes()
+        found.update(f"{file.relative_to(_FOLDER)}:{len(content)}:".encode() + content)
     return found.hexdigest()

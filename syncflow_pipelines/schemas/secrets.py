@@ -1,5 +1,6 @@
 """Fields that hold secrets: they are written and never answered."""
 
+import re
 from collections.abc import Collection, Sequence
 from fnmatch import fnmatchcase
 from typing import Final
@@ -9,11 +10,14 @@ import msgspec
 from syncflow_pipelines.schemas.model import FieldSpec, SchemaSource
 
 SECRET_NAMES: Final = (
-    "password", "*_password", "password_hash", "*_password_hash", "hashed_password", "password_digest", "passwd",
-    "passphrase", "secret", "*_secret", "secret_key", "private_key", "*_private_key", "api_key", "*_api_key",
-    "access_token", "refresh_token", "auth_token", "*_token_hash", "otp_secret", "totp_secret", "pin_hash",
+    "password", "*_password", "password_hash", "*_password_hash", "hashed_password", "password_digest",
+    "*_password_digest", "passwd", "passphrase", "*_passphrase", "secret", "*_secret", "secret_key", "*_secret_key",
+    "private_key", "*_private_key", "api_key", "*_api_key", "access_token", "*_access_token", "refresh_token",
+    "*_refresh_token", "auth_token", "*_auth_token", "*_token_hash", "pin_hash",
 )  # fmt: skip
 """Patterns of names, whose capitals do not matter."""
+
+_WORD_BEGINS: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
 def keep_secrets(source: SchemaSource, names: Sequence[str] = SECRET_NAMES) -> SchemaSource:
@@ -29,9 +33,9 @@ def keep_secrets(source: SchemaSource, names: Sequence[str] = SECRET_NAMES) -> S
 
 
 def is_secret(name: str, names: Collection[str]) -> bool:
-    """Whether a name matches one of the patterns."""
-    spelled = _snake(name)
-    return any(fnmatchcase(spelled, pattern.lower()) for pattern in names)
+    """Whether a name matches one of the patterns, as it is spelled or with `_` between its words."""
+    spelled = {name.lower(), _snake(name)}
+    return any(fnmatchcase(each, pattern.lower()) for pattern in names for each in spelled)
 
 
 def _kept(field: FieldSpec, names: Sequence[str]) -> FieldSpec:
@@ -41,7 +45,5 @@ def _kept(field: FieldSpec, names: Sequence[str]) -> FieldSpec:
 
 
 def _snake(name: str) -> str:
-    """`passwordHash` and `PASSWORD_HASH` as `password_hash`."""
-    if name.upper() == name:
-        return name.lower()
-    return "".join(f"_{char.lower()}" if char.isupper() and index else char.lower() for index, char in enumerate(name))
+    """`passwordHash`, `PASSWORD_HASH` and `Password Hash` as `password_hash`, `userAPIKey` as `user_api_key`."""
+    return re.sub(r"[\W_]+", "_", _WORD_BEGINS.sub("_", name)).lower()

@@ -4,6 +4,7 @@ Create leaves out what the database makes. Update leaves out that and the primar
 Response leaves out secrets. What each field is in each of them is decided here; how it is spelled, by the templates.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -18,6 +19,9 @@ Variant = Literal["Create", "Update", "Response"]
 _REQUIRED: Final[Arguments] = ()
 _NULL: Final[Arguments] = (("default", "None"),)
 """What a field is that was left out; where null cannot be stored, `Omittable` keeps it from being sent."""
+
+_VOWEL: Final = re.compile(r"(?!uni|us|ut|eu|one)[aeiou]")
+"""How a noun sounds that takes `an`: as an item does, and a user does not."""
 
 _WITH_NULL: Final = frozenset({"Any", "JsonValue"})
 """Types that null is a value of."""
@@ -172,7 +176,7 @@ class Variants:
 
 
 def _with_article(noun: str) -> str:
-    return f"{'an' if noun[:1] in 'aeiou' else 'a'} {noun}"
+    return f"{'an' if _VOWEL.match(noun) else 'a'} {noun}"
 
 
 def _constant_arguments(text: str, value: object) -> Arguments:

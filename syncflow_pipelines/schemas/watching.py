@@ -12,13 +12,13 @@ from typing import Final, Literal
 
 from syncflow_pipelines.config import (
     SCHEMA_SYNC_FILE,
-    SERVICES_FILE,
     SchemaSourceConfig,
     SchemaSync,
     Settings,
     choose_sources,
     load_schema_sync,
     load_services,
+    service_files,
 )
 from syncflow_pipelines.errors import SyncflowError
 from syncflow_pipelines.events.flags import Flag, is_enabled
@@ -133,7 +133,7 @@ class SchemaWatch:
 
     def _targets(self, schemas: SchemaSync) -> Iterator[tuple[str, Target]]:
         """What is followed; a key is a source's name and a number, or begins with the configuration's own."""
-        files = [self._settings.config_dir / name for name in (SCHEMA_SYNC_FILE, SERVICES_FILE)]
+        files = (self._settings.config_dir / SCHEMA_SYNC_FILE, *service_files(self._settings))
         for file in (*files, *self._settings.environment.dotenv_files):
             yield f"{_CONFIGURATION} {file}", Target(file)
         specs = _spec_store(self._settings)

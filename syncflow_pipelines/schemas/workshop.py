@@ -140,7 +140,8 @@ class WarmWorkshop:
         if source.models_path is None:
             connector = source.connector or source.name
             return read_entities(self._settings.home, connector, secret_names=secrets), ()
-        reading = self._introspector(source, secrets).read(source.models_path, python_path=source.python_path)
+        introspector = self._introspector(source, secrets)
+        reading = introspector.read(source.models_path, python_path=source.python_path, output=source.output)
         return reading.source, tuple(map(str, reading.files))
 
     def _introspector(self, source: SchemaSourceConfig, secrets: Sequence[str]) -> Introspector:

@@ -60,15 +60,19 @@ def test_no_more_than_asked_go_at_once(instance: dg.DagsterInstance) -> None:
     assert delete_old_runs(instance, later(), most=1) == 5
 
 
-def test_the_job_removes_both_histories_and_keeps_itself(project: Project, instance: dg.DagsterInstance) -> None:
+def test_the_job_removes_both_histories_and_old_events_and_keeps_itself(
+    project: Project, instance: dg.DagsterInstance
+) -> None:
     project.offer("items")
     project.world.discover()
     project.run(instance, "due_syncs", ["items"])
     project.run(instance, "due_syncs", ["items"])
     with project.world.database.connection() as connection:
         connection.execute("UPDATE sync_runs SET completed_at = now() - interval '40 days'")
+        connection.execute("UPDATE events SET recorded_at = now() - interval '40 days' WHERE type = 'sync_finished'")
     job = project.definitions().resolve_job_def("retention")
     result = job.execute_in_process(QUIET, instance)
     assert result.success
     assert project.world.query("SELECT count(*) FROM sync_runs") == [(1,)]
+    assert project.world.query("SELECT DISTINCT type FROM events") == [("entity_discovered",)]
     assert len(instance.get_runs()) == 3, "Dagster's are not old"

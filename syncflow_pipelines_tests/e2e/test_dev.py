@@ -59,6 +59,13 @@ def test_without_the_demo_source_a_taken_port_of_the_ui_is_told(project: Project
     assert project.processes() == []
 
 
+def test_where_dagster_is_not_set_up_nothing_is_started(project: ProjectFolder) -> None:
+    (project.path / "dagster.yaml").unlink()
+    done = project.syncflow("dev")
+    assert (done.returncode, "there is no dagster.yaml" in done.stderr) == (2, True)
+    assert not project.home.exists()
+
+
 def test_killed_it_leaves_neither_dagster_nor_companions_nor_postgresql(project: ProjectFolder) -> None:
     (project.path / "config" / "connectors.yaml").write_text("connectors: []\n")
     (project.path / "config" / "auto_sync_services.yaml").write_text(NOTES)
@@ -71,6 +78,7 @@ def test_killed_it_leaves_neither_dagster_nor_companions_nor_postgresql(project:
         dev.send_signal(signal.SIGKILL)
         dev.wait()
     wait_until(lambda: project.processes() == [], "everything has ended")
+    assert list(project.path.glob(".tmp_dagster_home*")) == []
 
 
 def ui_answers(port: int, dev: subprocess.Popen[str]) -> bool:

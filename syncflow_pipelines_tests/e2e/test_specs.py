@@ -61,6 +61,13 @@ def test_a_broken_service_is_told_once_and_does_not_stop_the_others(project: Pro
     with project.running(*WATCH, DEMO_SERVICES_URL=url) as watch:
         wait_until(lambda: is_generated(project, "parcels", 6) or watch.poll() is not None, "the others")
         wait_until(lambda: "Error: broken" in project.stderr() or watch.poll() is not None, "what is wrong")
+        right = services.read_text()
+        services.write_text("services: [")
+        wait_until(
+            lambda: f"Error: {services} cannot" in project.stderr() or watch.poll() is not None, "the file is refused"
+        )
+        services.write_text(right)
+        wait_until(lambda: "works again" in project.stderr() or watch.poll() is not None, "the file is mended")
         watch.send_signal(signal.SIGINT)
         assert watch.wait(timeout=60) == 130
     assert project.stderr().count("Error: broken") == 1

@@ -88,6 +88,16 @@ def test_a_backend_is_exported_and_ends_with_the_signal_and_its_own_code(
     assert [line for line in backend.processes() if "backend.py" in line or "time.sleep" in line] == []
 
 
+def test_a_backend_ends_where_the_command_is_killed(backend: ProjectFolder) -> None:
+    with backend.running(*command("family", unused_port())) as process:
+        wait_until(lambda: exported(backend) == ["/a"] or process.poll() is not None, "the first export")
+        process.kill()
+        wait_until(
+            lambda: not [line for line in backend.processes() if "backend.py" in line or "time.sleep" in line],
+            "the backend has ended",
+        )
+
+
 def test_hangups_are_passed_on_and_a_backend_that_ends_for_no_signal_is_killed_in_the_end(
     backend: ProjectFolder,
 ) -> None:

@@ -1,6 +1,9 @@
 """Events in PostgreSQL: published with what they tell of, delivered to named subscribers."""
 
+import asyncio
+import random
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -9,14 +12,18 @@ from syncflow_pipelines.config import Settings
 from syncflow_pipelines.database import Database
 from syncflow_pipelines.database.outbox import find_event, newest_events, put_in_order, read_events
 from syncflow_pipelines.database.subscriptions import (
+    advance,
     drop_parked,
     forget_subscriber,
+    held_subjects,
+    hold,
     parked_events,
     register,
     retry_parked,
     subscribers,
 )
 from syncflow_pipelines.errors import ConfigurationError, DeliveryFailed
+from syncflow_pipelines.events import delivery
 from syncflow_pipelines.events.delivery import Delivery
 from syncflow_pipelines.events.model import Event
 from syncflow_pipelines.events.publishing import event_of, publish
@@ -312,3 +319,123 @@ def test_a_subscriber_may_acknowledge_less_often_and_does_so_at_the_end(database
 def position(database: Database) -> int:
     with database.connection() as connection:
         return subscribers(connection)[0].position
+
+
+@pytest.mark.parametrize(
+    ("failure", "told"),
+    [
+        (lambda: DeliveryFailed("it said \0\ud800"), "it said \ufffd?"),
+        (lambda: SystemExit(1), "SystemExit; its traceback is in the log"),
+        (asyncio.CancelledError, "CancelledError; its traceback is in the log"),
+        (lambda: DeliveryFailed("x" * 1_000_000), "x" * 2000),
+    ],
+)
+def test_whatever_a_handler_raises_its_event_is_parked_and_others_go_on(
+    settings: Settings, database: Database, failure: Callable[[], BaseException], told: str
+) -> None:
+    good = Heard()
+
+    def handler(event: Event) -> None:
+        if event.subject == "bad":
+            raise failure()
+        good(event)
+
+    with DurableEventBus(settings) as bus:
+        bus.subscribe("one", [], handler, retry=SOON)
+        bus.publish(event(1, "bad"), event(2, "good"))
+        good.wait_for_numbers([2])
+        eventually(lambda: parked(database) == [1])
+    with database.connection() as connection:
+        assert [each.error for each in parked_events(connection)] == [told]
+
+
+def test_one_type_may_be_given_as_it_is(settings: Settings, database: Database) -> None:
+    heard = Heard()
+    with DurableEventBus(settings) as bus:
+        bus.subscribe("one", "happened", heard)
+        bus.publish(event(1), event(2, kind="other"), event(3))
+        heard.wait_for_numbers([1, 3])
+    with database.connection() as connection:
+        assert [one.types for one in subscribers(connection)] == [["happened"]]
+
+
+def test_a_subject_that_no_index_takes_is_refused(database: Database) -> None:
+    with pytest.raises(ValueError, match="500 characters at most, not 501"):
+        publish_now(database, event(1, "x" * 501))
+    publish_now(database, event(2, "\U0001f600" * 500))
+    with database.connection() as connection:
+        assert connection.execute("SELECT count(*) FROM events").fetchone() == (1,)
+
+
+def test_a_subject_of_the_greatest_length_can_be_in_trouble(database: Database) -> None:
+    rng = random.Random(1)
+    subject = "".join(chr(rng.randrange(0x10000, 0x110000)) for _ in range(500))
+    publish_now(database, event(1, subject))
+    name = "\U0001f600" * 100
+    with database.dedicated("test") as connection:
+        put_in_order(connection)
+        register(connection, name, [], from_beginning=True)
+        hold(connection, name, 1)
+        assert held_subjects(connection, name) == {subject}
+
+
+def test_a_subscriber_of_ones_own_heeds_the_flag_of_events(settings: Settings) -> None:
+    heard = Heard()
+    file = settings.config_dir / "flags.yaml"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("flags: {events: false}\n")
+    with DurableEventBus(settings) as bus:
+        bus.subscribe("on", [], second := Heard(), is_enabled=lambda: True)
+        bus.subscribe("as the flag says", [], heard)
+        bus.publish(event(1))
+        second.wait_for_numbers([1])
+        assert heard.attempts == []
+        file.write_text("flags: {events: true}\n")
+        heard.wait_for_numbers([1])
+
+
+def test_an_event_that_is_removed_while_it_is_delivered_holds_up_nothing(
+    settings: Settings, database: Database
+) -> None:
+    first = threading.Event()
+
+    def removed(event: Event) -> bool:
+        if event.data["n"] > 1:
+            return False
+        with database.connection() as connection:
+            connection.execute("DELETE FROM events WHERE seq = %s", (event.sequence,))
+        first.set()
+        return True
+
+    heard = Heard(removed)
+    with DurableEventBus(settings) as bus:
+        bus.subscribe("one", [], heard, retry=SOON)
+        bus.publish(event(1))
+        assert first.wait(60)
+        bus.publish(event(2))
+        heard.wait_for_numbers([2])
+    assert heard.attempts == [1, 2]
+
+
+def test_those_in_trouble_and_new_ones_take_turns(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(delivery, "SLICE_S", 0.0)
+    attempts = list[int]()
+    publish_now(database, *(event(n, f"s{n}") for n in range(1, 6)))
+    with database.dedicated("test") as connection:
+        put_in_order(connection)
+        course = Delivery(
+            connection,
+            "one",
+            (),
+            lambda given: attempts.append(given.data["n"]),
+            lambda: False,
+            lambda: True,
+            register(connection, "one", (), from_beginning=True),
+            SOON,
+        )
+        for seq in (1, 2, 3):
+            hold(connection, "one", seq)
+        advance(connection, "one", 3)
+        course.position = 3
+        course.run()
+    assert attempts == [1, 4, 2, 5, 3]

@@ -13,6 +13,7 @@ import pytest
 from syncflow_pipelines.config import Settings
 from syncflow_pipelines.database import Database
 from syncflow_pipelines.database.subscriptions import parked_events
+from syncflow_pipelines.events.model import Event
 from syncflow_pipelines.events.subscribing import DurableEventBus
 from syncflow_pipelines.events.tailing import follow
 from syncflow_pipelines_tests.postgres.embedded_world import CHECKOUT, eventually
@@ -45,6 +46,21 @@ def test_one_event_is_shown_by_place_or_id(database: Database, syncflow: Syncflo
     assert syncflow("events", "show", told.id, "--json").records[0]["data"] == {"n": 1}
     said = syncflow("events", "show", "7")
     assert (said.code, said.err) == (1, "Error: no event 7 is kept; `syncflow events` lists those that are\n")
+
+
+def test_what_an_event_says_drives_no_terminal(database: Database, syncflow: Syncflow) -> None:
+    publish_now(database, Event("a\x1b[2J", "b\n9 forged", {"[/bold]": "\x1b[31m", "n": 1}))
+    for command in (("tail",), ("list",), ("show", "1")):
+        said = syncflow("events", *command)
+        assert (said.code, "\x1b" in said.out) == (0, False)
+    assert len(syncflow("events", "tail").out.splitlines()) == 1
+    assert "data.[/bold]" in syncflow("events", "show", "1").out
+
+
+def test_what_is_no_plain_value_is_shown_as_json(database: Database, syncflow: Syncflow) -> None:
+    publish_now(database, Event("changed", "crm", {"diff": {"is_breaking": False, "before": None}, "files": ["a.py"]}))
+    assert 'diff: {"before": null, "is_breaking": false}' in syncflow("events").out
+    assert 'data.files       ["a.py"]' in syncflow("events", "show", "1").out
 
 
 def test_the_tail_is_a_line_an_event(database: Database, syncflow: Syncflow) -> None:
@@ -102,6 +118,8 @@ def test_subscribers_are_listed_and_forgotten(settings: Settings, database: Data
     with DurableEventBus(settings) as bus:
         bus.subscribe("mine", ["happened"], Heard())
         eventually(lambda: syncflow("events", "subscribers", "--json").records[0]["is_active"])
+        refused = syncflow("events", "subscribers", "forget", "mine")
+        assert (refused.code, "mine is at work" in refused.err) == (1, True)
     publish_now(database, event(1))
     (one,) = syncflow("events", "subscribers", "--json").records
     assert (one["subscriber"], one["types"], one["lag"], one["is_active"]) == ("mine", ["happened"], 1, False)
@@ -162,6 +180,9 @@ def test_deliver_posts_to_webhooks_follows_its_file_and_its_flag_and_ends_by_a_s
             eventually(lambda: len(syncflow("events", "subscribers", "--json").records) == 2)
             publish_now(database, event(2))
             eventually(lambda: (first.numbers, second.numbers) == ([1, 2], [2]))
+            write_webhooks(settings, first.url, "https://127.0.0.1:9", more=", ca_file: config/nothing.pem")
+            assert "config/nothing.pem" in deliver.stderr.readline()
+            write_webhooks(settings, first.url, second.url)
             (settings.config_dir / "flags.yaml").write_text("flags: {events: false}")
             assert "so nothing is posted, and events wait." in deliver.stderr.readline()
             publish_now(database, event(3))
@@ -173,9 +194,9 @@ def test_deliver_posts_to_webhooks_follows_its_file_and_its_flag_and_ends_by_a_s
             assert deliver.stderr.read() == ""
 
 
-def write_webhooks(settings: Settings, *urls: str) -> None:
+def write_webhooks(settings: Settings, *urls: str, more: str = "") -> None:
     hooks = [
-        f"- {{name: {name}, url: '{url}', secret_file: config/secret}}\n"
+        f"- {{name: {name}, url: '{url}', secret_file: config/secret{more}}}\n"
         for name, url in zip(("one", "two"), urls, strict=False)
     ]
     (settings.config_dir / "events.yaml").write_text("webhooks:\n" + "".join(hooks))

@@ -13,6 +13,7 @@ from syncflow_pipelines.config import Settings, WebhookConfig
 from syncflow_pipelines.config.auth import SecretSource
 from syncflow_pipelines.database import Database
 from syncflow_pipelines.database.subscriptions import ParkedEvent, parked_events, subscribers
+from syncflow_pipelines.errors import ConfigurationError
 from syncflow_pipelines.events.subscribing import DurableEventBus
 from syncflow_pipelines.events.webhooks import delivering, signed_headers
 from syncflow_pipelines_tests.postgres.embedded_world import eventually
@@ -92,6 +93,12 @@ def test_the_example_of_the_specification_comes_out_as_it_says() -> None:
     assert headers["webhook-signature"] == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
 
 
+@pytest.mark.parametrize("secret", ["whsec_", "whsec_%%%", "s3cret whsec_"])
+def test_a_secret_without_a_key_signs_nothing(secret: str) -> None:
+    with pytest.raises(ConfigurationError, match="begins with whsec_, but no base64 follows"):
+        signed_headers(secret, "id", b"{}")
+
+
 def test_410_parks_at_once_and_other_events_go_on(
     settings: Settings, database: Database, webhook: WebhookConfig
 ) -> None:
@@ -104,11 +111,14 @@ def test_410_parks_at_once_and_other_events_go_on(
     assert (one.subscriber, one.error) == ("webhook chat", "webhook chat: it answered 410: it wants no more of this")
 
 
-def test_retry_after_is_honoured(settings: Settings, database: Database, webhook: WebhookConfig) -> None:
-    busy = Receiver(lambda _: (503, {"Retry-After": "1234"}))
+@pytest.mark.parametrize(("asked", "least"), [("1234", 1234), ("9" * 30, 86_000)])
+def test_retry_after_is_honoured_up_to_a_day(
+    settings: Settings, database: Database, webhook: WebhookConfig, asked: str, least: int
+) -> None:
+    busy = Receiver(lambda _: (429, {"Retry-After": asked}))
     with busy as receiver, posting(settings, replace(webhook, url=receiver.url)) as bus:
         bus.publish(event(1))
-        eventually(lambda: waits_s(database) >= 1234)
+        eventually(lambda: least <= waits_s(database) <= 86_400)
     assert receiver.numbers == [1]
 
 

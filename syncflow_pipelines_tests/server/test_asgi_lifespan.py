@@ -5,7 +5,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,8 @@ import psutil
 import pytest
 from fastapi import APIRouter, FastAPI
 from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
 
 from syncflow_pipelines import auto_sync_lifespan
 from syncflow_pipelines_tests.server.asgi_project import PATIENCE_S, AsgiProject, Bus, Life, lived, until
@@ -93,6 +95,23 @@ def test_an_application_of_fastapi_without_a_lifespan_of_its_own_serves_its_own_
     project.add("shop", "http://127.0.0.1:9")
     app = FastAPI(lifespan=auto_sync_lifespan(own_service="shop", settings=project.settings))
     assert lived(app, lambda _: report_of(app))["changed_services"] == ["shop"]
+
+
+def test_middleware_finds_the_state_of_the_own_lifespan_when_the_document_is_asked_for(project: AsgiProject) -> None:
+    @asynccontextmanager
+    async def own(_: FastAPI) -> AsyncIterator[dict[str, str]]:
+        yield {"pool": "the pool"}
+
+    project.add("shop", "http://127.0.0.1:9")
+    app = FastAPI(lifespan=auto_sync_lifespan(own, own_service="shop", settings=project.settings))
+
+    @app.middleware("http")
+    async def using_the_pool(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+        assert request.state.pool == "the pool"
+        return await call_next(request)
+
+    report = lived(app, lambda _: report_of(app))
+    assert (report["errors"], report["changed_services"]) == ([], ["shop"])
 
 
 def test_a_lifespan_that_is_a_plain_generator_will_do(project: AsgiProject) -> None:
@@ -351,6 +370,16 @@ def test_while_watching_what_fails_is_told_once_and_a_switched_flag_holds(
         lived(app, work)
     told = [record.message for record in caplog.records if "shows no OpenAPI document" in record.message]
     assert len(told) == 1
+
+
+def test_without_asyncio_the_application_starts_and_nothing_is_synced(
+    project: AsgiProject, caplog: pytest.LogCaptureFixture
+) -> None:
+    lifespan = auto_sync_lifespan(settings=project.settings)(Starlette())
+    for step in (lifespan.__aenter__(), lifespan.__aexit__(None, None, None)):
+        with pytest.raises(StopIteration):  # as it does for any loop, where nothing is waited for
+            step.send(None)
+    assert "another event loop" in caplog.text
 
 
 def test_the_log_level_is_given_back_at_the_end(project: AsgiProject) -> None:

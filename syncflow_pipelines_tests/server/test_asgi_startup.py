@@ -185,6 +185,17 @@ def test_a_bus_and_a_manager_that_fail_are_errors_and_stop_nothing(project: Asgi
     assert report["generated_files"]
 
 
+def test_a_bus_that_is_cancelled_by_itself_is_an_error_and_stops_nothing(project: AsgiProject) -> None:
+    class Cancelled:
+        async def emit(self, kind: str, data: Mapping[str, Any]) -> None:
+            raise asyncio.CancelledError
+
+    with SpecHost() as host:
+        project.add("crm", host.url)
+        report = sync(project, None, Cancelled())
+    assert report["errors"] == ["crm: the event bus failed: RuntimeError"]
+
+
 def test_a_bus_that_hangs_is_not_waited_for_without_end() -> None:
     class Hanging:
         async def emit(self, kind: str, data: Mapping[str, Any]) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from syncflow_pipelines.codegen.following import SpecFollower
 from syncflow_pipelines.codegen.reports import ServiceReport
 from syncflow_pipelines.config import Services, Settings, load_services
+from syncflow_pipelines.database import Database
 from syncflow_pipelines.openapi.refreshing import Refreshed
 
 LIMIT_S = 90.0
@@ -67,11 +68,11 @@ def configure(folder: Path, *, components: str = "", debounce_ms: int = 50, more
 
 
 @contextmanager
-def following(settings: Settings) -> Iterator[Told]:
+def following(settings: Settings, database: Database | None = None) -> Iterator[Told]:
     """Follows the services of the configuration for the block."""
     told = Told()
     with (
-        SpecFollower(load_services(settings), settings, None, told) as follower,
+        SpecFollower(load_services(settings), settings, database, told) as follower,
         ThreadPoolExecutor(1) as threads,
     ):
         running = threads.submit(follower.run)

@@ -65,6 +65,12 @@ def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -
     assert f"Usage: syncflow {name}" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("name", ["specs", "schemas", "events", "runs"])
+def test_the_commands_of_a_group_are_listed_with_whole_sentences(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    run([name, "--help"])
+    assert "..." not in capsys.readouterr().out.partition("Commands:")[2]
+
+
 def test_a_misspelt_command_is_a_usage_error_that_names_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["snyc"]) == 2
     assert "No such command 'snyc'. Did you mean 'sync'?" in capsys.readouterr().err

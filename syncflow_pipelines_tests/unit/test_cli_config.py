@@ -33,6 +33,14 @@ def test_a_right_configuration_is_told(folder: Path, capsys: pytest.CaptureFixtu
     assert (told["connectors.yaml"], told["auto_sync_services.yaml"]) == tuple(map(str, files))
 
 
+def test_files_that_are_not_there_are_told_as_such(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_connectors(folder, "connectors: [{name: crm, base_url: 'https://crm.example.com'}]")
+    assert run(["config", "check"]) == 0
+    told = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+    assert told["connectors.yaml"] == str(folder / "config" / "connectors.yaml")
+    assert told["flags.yaml"] == f"{folder / 'config' / 'flags.yaml'} (not there)"
+
+
 def test_a_folder_without_either_file_is_a_warning(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["config", "check"]) == 0
     told = f"there is none of connectors.yaml, auto_sync_services.yaml, schema_sync.yaml in {folder / 'config'}"

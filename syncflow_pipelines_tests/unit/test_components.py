@@ -59,6 +59,15 @@ COMPONENTS: dict[str, Any] = {
     "Made": of_objects(Kind=to("Kind")),
     "MadeCreate": of_objects(y=STRING),
     "BaseModel": of_objects(z=STRING),
+    "Any": of_objects(z=STRING),
+    "Loose": of_objects(id=READ_ONLY, loose=STRING),
+    "Both": {"allOf": [to("Loose"), to("Pet")]},
+    "Defaults": of_objects(
+        fits={"type": "number", "default": 3},
+        wrong={"type": "integer", "default": "nan"},
+        bool={"type": ["integer", "null"], "default": True},
+        free={},
+    ),
     "PetHome": of_objects(own=STRING),
 }
 
@@ -99,6 +108,7 @@ def module(pets: Rendered, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 def test_every_component_and_every_variant_of_an_object_is_exported(pets: Rendered, module: ModuleType) -> None:
     objects = {"PetStoreV1", "Pet", "Dog", "Owner", "Plain", "Made", "MadeCreate", "BaseModel2", "PetHome"}
+    objects |= {"Any2", "Defaults", "Loose", "Both"}
     variants = {name + variant for name in objects for variant in ("Create", "Update", "Response")}
     arrays = {"Kinds", "Pets", "PetsCreate", "PetsResponse"}
     assert set(pets.exports) == objects | variants | arrays | {"Kind", "Anything"}
@@ -143,6 +153,13 @@ def test_heirs_have_what_they_inherit(module: ModuleType) -> None:
     assert set(module.DogUpdate.model_fields) == set(module.PetUpdate.model_fields) | {"bark"}
     assert "id" in module.DogResponse.model_fields
     assert "id" not in module.DogCreate.model_fields
+
+
+def test_what_all_of_several_components_ask_for_is_asked_for(module: ModuleType) -> None:
+    assert issubclass(module.Both, module.Loose)
+    assert issubclass(module.Both, module.Pet)
+    assert module.Both.model_fields["id"].is_required()
+    assert "id" not in module.BothCreate.model_fields
 
 
 def test_names_are_identifiers_with_the_original_as_alias(module: ModuleType) -> None:
@@ -194,6 +211,17 @@ def test_defaults_that_no_type_checker_takes_are_left_out_and_reported(pets: Ren
     assert [found.reason for found in pets.findings if found.where == "Pet.properties.tags"] == [
         "its default is no plain value of Python, and left out"
     ]
+    assert [
+        found.where for found in pets.findings if found.reason == "its default is not of its type, and left out"
+    ] == [
+        "Defaults.properties.wrong",
+        "Defaults.properties.bool",
+    ]
+
+
+def test_a_component_called_any_is_not_what_others_may_be(module: ModuleType) -> None:
+    assert module.Defaults(free=[1]).free == [1]
+    assert module.Any2(z="x").z == "x"
 
 
 def test_texts_come_out_as_they_went_in(tmp_path: Path) -> None:

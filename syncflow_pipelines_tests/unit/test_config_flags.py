@@ -34,6 +34,12 @@ def test_a_flag_is_switched_in_a_word_or_by_what_it_is_about(project: Project) -
     assert [rules[Flag.MCP].is_on(target) for target in (None, "crm", "erp")] == [False, False, True]
 
 
+@pytest.mark.parametrize("word", ["off", "' Off '", "no", "0", "FALSE", "'false'", "{default: off}"])
+def test_a_flag_is_switched_off_in_the_words_of_the_variables_too(project: Project, word: str) -> None:
+    write(project, f"flags: {{mcp: {word}}}")
+    assert load_flags(project.settings()).rules[Flag.MCP].default is False
+
+
 def test_a_flag_may_be_filled_from_the_environment(project: Project) -> None:
     write(project, "flags: {auto_sync: '${WANTED:-false}'}")
     assert load_flags(project.settings()).rules[Flag.AUTO_SYNC].default is False
@@ -45,7 +51,7 @@ def test_every_mistake_is_told_with_its_line(project: Project) -> None:
     assert mistakes(project, f"flags:\n  auto_snyc: false\n  mcp: 5\n{events}\nprovider: nothing\n") == [
         "flags.yaml:2: flags.auto_snyc: found an unknown key, expected auto_sync, or another key that is known here",
         "flags.yaml:3: flags.mcp: found 5, expected true, false, or a mapping with default, on_for and off_for",
-        "flags.yaml:4: flags.events.default: found 'maybe', expected true or false",
+        "flags.yaml:4: flags.events.default: found 'maybe', expected true or false (or on, off, yes, no, 1, 0)",
         "flags.yaml:4: flags.events.off_for[0]: found 'a', expected a name that on_for does not hold, too",
         "flags.yaml:5: provider: found 'nothing', expected a factory such as my_app.flags:provider",
     ]

@@ -7,7 +7,14 @@ from typing import Any
 import pytest
 
 from syncflow_pipelines.cli.application import run
-from syncflow_pipelines.config import Services, check_configuration, load_services, load_settings, services_origin
+from syncflow_pipelines.config import (
+    Services,
+    check_configuration,
+    choose_services,
+    load_services,
+    load_settings,
+    services_origin,
+)
 from syncflow_pipelines.errors import ConfigurationError
 from syncflow_pipelines_tests.unit.test_config_oats import REQUIREMENT
 
@@ -40,6 +47,12 @@ def test_the_requirements_own_configuration_is_a_service_with_a_file_for_its_spe
     assert (found.settings.debounce_ms, found.settings.watch_interval) == (500, 5)
     assert backend.start_command is not None
     assert backend.start_command.folder.resolve() == tmp_path / "backend" / "cloud_endpoints"
+
+
+def test_a_service_that_nobody_names_is_told_with_the_file_that_would(tmp_path: Path) -> None:
+    found = services(tmp_path, REQUIREMENT)
+    with pytest.raises(ConfigurationError, match=r"no service is called 'x'; oats\.config\.ts names backend"):
+        choose_services(found, ["x"])
 
 
 def test_an_endpoint_is_asked_of_the_port(tmp_path: Path) -> None:

@@ -152,6 +152,14 @@ def test_the_environment_alone_describes_one_source_as_the_requirement_does(proj
     assert (source.manual_schema_path, source.output) == (folder / "m.py", Path("/g.py"))
 
 
+def test_without_a_file_the_folder_of_the_requirement_is_a_source(project: Project) -> None:
+    (project.folder / "src/database/models").mkdir(parents=True)
+    [source] = load_schema_sync(project.settings()).sources
+    assert (source.name, source.models_path) == ("models", project.folder / "src/database/models")
+    assert source.output == project.folder / "src/api/schemas_generated.py"
+    assert project.schemas("sources: []").sources == ()
+
+
 def test_paths_of_a_dotenv_start_beside_it(project: Project) -> None:
     (project.folder / ".env").write_text("SCHEMA_SYNC_MODELS_PATH=app/models\n")
     [source] = load_schema_sync(project.settings()).sources
@@ -274,11 +282,16 @@ def test_an_output_of_the_environment_inside_its_models_is_refused(project: Proj
 
 
 def test_every_wrong_variable_is_told(project: Project) -> None:
-    project.environ |= {"SCHEMA_SYNC_MAX_BACKUPS": "many", "SCHEMA_SYNC_WATCH_ENABLED": "perhaps"}
+    project.environ |= {
+        "SCHEMA_SYNC_MAX_BACKUPS": "many",
+        "SCHEMA_SYNC_WATCH_ENABLED": "perhaps",
+        "SCHEMA_SYNC_GENERATED_SCHEMA_PATH": "src/api/schemas.txt",
+    }
     with pytest.raises(ConfigurationError) as refused:
         load_schema_sync(project.settings())
-    assert [mistake.split(", expected ")[1] for mistake in refused.value.mistakes] == [
+    assert sorted(mistake.split(", expected ")[1] for mistake in refused.value.mistakes) == [
         "a whole number from 1 to 10,000",
+        "the path of a Python module, such as src/api/schemas_generated.py",
         "true or false",
     ]
 

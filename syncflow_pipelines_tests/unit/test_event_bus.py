@@ -1,9 +1,10 @@
 """The bus within one process."""
 
 import asyncio
+import math
 import threading
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -143,6 +144,8 @@ def test_one_bus_serves_several_event_loops_at_once() -> None:
         (3, ValueError(), 3.0, 4.0),
         (7, ValueError(), 22.5, 30.0),
         (1, DeliveryFailed("busy", retry_after_s=17.0), 17.0, 17.0),
+        (1, DeliveryFailed("for ever", retry_after_s=math.inf), 86_400.0, 86_400.0),
+        (1, DeliveryFailed("for so long", retry_after_s=math.nan), 0.75, 1.0),
     ],
 )
 def test_the_wait_doubles_up_to_its_bound_unless_the_handler_asks_for_more(
@@ -165,3 +168,70 @@ def test_what_postgresql_cannot_hold_is_replaced() -> None:
 def test_data_that_are_no_json_are_refused() -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
         _json({"a": float("nan")})
+
+
+def test_whatever_a_handler_raises_the_emitter_and_other_handlers_go_on() -> None:
+    bus, heard = EventBus(AT_ONCE), list[dict[str, Any]]()
+
+    def raising(error: BaseException) -> NoReturn:
+        raise error
+
+    async def cancelled(_: object) -> None:
+        raise asyncio.CancelledError
+
+    async def exiting(_: object) -> None:
+        raise SystemExit(1)
+
+    bus.subscribe("*", lambda _: raising(StopIteration()))
+    bus.subscribe("*", lambda _: raising(SystemExit(1)))
+    bus.subscribe("*", cancelled)
+    bus.subscribe("*", exiting)
+    bus.subscribe("*", heard.append)
+    emit(bus, ("happened", {"n": 1}))
+    assert heard == [{"n": 1}]
+    assert sorted(failure.error.partition(";")[0] for failure in bus.failures) == [
+        "CancelledError",
+        "RuntimeError",
+        "SystemExit",
+        "SystemExit",
+    ]
+
+
+def test_an_emitter_that_is_cancelled_waits_for_no_handler_and_neither_does_the_end_of_its_loop() -> None:
+    bus, hangs, released = EventBus(AT_ONCE), threading.Event(), threading.Event()
+
+    def hanging(_: object) -> None:
+        hangs.set()
+        released.wait(60)
+
+    async def work() -> None:
+        emitting = asyncio.create_task(bus.emit("happened", {}))
+        assert await asyncio.to_thread(hangs.wait, 60)
+        emitting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await emitting
+
+    bus.subscribe("*", hanging)
+    try:
+        asyncio.run(work())
+        assert not released.is_set()
+        assert any(thread.name == "syncflow-beside" for thread in threading.enumerate())
+    finally:
+        released.set()
+    assert not bus.failures
+
+
+def test_a_handler_may_wait_for_an_event_that_it_is_told_of_itself() -> None:
+    bus, heard = EventBus(AT_ONCE), list[int]()
+
+    async def emitting(data: dict[str, Any]) -> None:
+        heard.append(data["n"])
+        if data["n"] < 3:
+            await bus.emit("happened", {**data, "n": data["n"] + 1})
+
+    async def work() -> None:
+        await asyncio.wait_for(bus.emit("happened", {"service": "orders", "n": 1}), 60)
+
+    bus.subscribe("happened", emitting)
+    asyncio.run(work())
+    assert heard == [1, 2, 3]

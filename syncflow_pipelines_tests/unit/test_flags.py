@@ -215,6 +215,20 @@ def test_hooks_of_openfeature_see_what_is_asked(settings: Settings) -> None:
     assert seen == [("syncflow_mcp", True)]
 
 
+def test_a_hook_that_fails_switches_nothing_on(settings: Settings, say: Callable[[str], None]) -> None:
+    class Failing(Hook):
+        def before(self, hook_context: HookContext, hints: HookHints) -> None:
+            raise ValueError
+
+    say("flags: {mcp: false}")
+    api.add_hooks([Failing()])
+    try:
+        assert standing(Flag.MCP, settings).where == "flags.yaml:1"
+        assert not is_enabled(Flag.MCP, settings)
+    finally:
+        api.clear_hooks()
+
+
 def test_a_registry_that_somebody_clears_is_filled_again(settings: Settings, say: Callable[[str], None]) -> None:
     say("flags: {mcp: false}")
     assert not is_enabled(Flag.MCP, settings)

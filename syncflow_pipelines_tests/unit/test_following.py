@@ -1,6 +1,7 @@
 """Specs that are files are followed: what is generated is of the last whole state, and nothing stops the others."""
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from syncflow_pipelines.codegen.agenda import FLAG_EVERY_S, FLAG_SHARE, Agenda
 from syncflow_pipelines.codegen.manifest import read_manifest
 from syncflow_pipelines.codegen.verification import Verifier
 from syncflow_pipelines.config import load_services
@@ -130,6 +132,35 @@ def test_a_flag_that_is_off_leaves_changes_alone_until_it_is_on(tmp_path: Path, 
     (sentence,) = told.sentences
     assert "auto_sync is off" in sentence
     assert told.statuses() == ["changed"]
+
+
+def test_what_kept_code_from_being_generated_is_tried_again_soon(tmp_path: Path, spec: Path) -> None:
+    settings = configure(tmp_path, components="mcp")
+    (tmp_path / "generated").write_text("in the way")
+    with following(settings) as told:
+        wait_for(lambda: bool(told.troubles) and told.troubles[-1] is not None, told)
+        (tmp_path / "generated").unlink()
+        wait_for(lambda: "ping" in generated_spec(tmp_path), told)
+
+
+def test_however_many_flags_are_off_asking_for_them_takes_a_small_share_of_the_time() -> None:
+    agenda = Agenda(due={"crm"}, interval_at=math.inf)
+    agenda.asked_for_flags(took_s=0.001)
+    assert agenda.seconds_left() == FLAG_EVERY_S
+    agenda.asked_for_flags(took_s=0.5)
+    assert agenda.seconds_left() == 0.5 * FLAG_SHARE
+
+
+def test_what_fails_again_and_again_is_tried_less_and_less_often_until_it_succeeds() -> None:
+    agenda, pauses = Agenda(interval_at=math.inf), []
+    for _ in range(5):
+        agenda.settle("crm")
+        agenda.put_off({"crm"}, longest_s=10.0)
+        pauses.append(agenda.pauses_s["crm"])
+    agenda.succeed({"crm"})
+    agenda.put_off({"crm"}, longest_s=10.0)
+    assert pauses == [2.0, 4.0, 8.0, 10.0, 10.0]
+    assert agenda.pauses_s == {"crm": 2.0}
 
 
 @pytest.mark.slow

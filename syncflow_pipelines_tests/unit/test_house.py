@@ -256,7 +256,8 @@ def test_the_example_environment_shows_the_default_of_the_generated_schemas(tmp_
 @pytest.mark.parametrize("name", sorted(example_variables()))
 def test_every_variable_of_the_example_is_read_and_explained(name: str) -> None:
     readers = "".join(file.read_text() for file in (ROOT / "syncflow_pipelines" / "config").glob("*.py"))
-    assert name in readers or name.removeprefix("POSTGRES_") in readers
+    flags = {flag.variable for flag in Flag}
+    assert name in flags or name in readers or name.removeprefix("POSTGRES_") in readers
     assert f"`{name}`" in README
 
 
@@ -268,6 +269,12 @@ def test_the_readme_lists_every_command_and_no_other() -> None:
 def test_every_link_to_a_file_leads_somewhere(guide: Path) -> None:
     links = [link for link in re.findall(r"\]\(([^)#]+)[^)]*\)", guide.read_text()) if "://" not in link]
     assert [link for link in links if not (guide.parent / link).exists()] == []
+
+
+def test_the_readme_lists_every_guide() -> None:
+    guides = {f"docs/{guide.name}" for guide in (ROOT / "docs").glob("*.md")}
+    listed = README.partition("## Guides")[2].partition("\n## ")[0]
+    assert {guide for guide in guides if f"({guide})" not in listed} == set()
 
 
 def test_every_decision_is_in_the_index() -> None:

@@ -2,14 +2,21 @@
 
 import os
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 
-from syncflow_pipelines.errors import ConfigurationError
+from syncflow_pipelines.errors import ConfigurationError, ModelsError
 from syncflow_pipelines.schemas.introspection.places import models_place, source_digest
 from syncflow_pipelines.schemas.introspection.reader.failure import is_below
 from syncflow_pipelines.schemas.introspection.running import Introspector
-from syncflow_pipelines_tests.unit.model_projects import TORTOISE, write
+from syncflow_pipelines_tests.unit.model_projects import SQLALCHEMY, TORTOISE, write
+
+ROW = """
+    class Row(Base):
+        __tablename__ = "rows"
+        id: Mapped[int] = mapped_column(primary_key=True)
+"""
 
 
 def package(folder: Path, *names: str) -> Path:
@@ -25,6 +32,14 @@ def test_modules_of_a_package_are_named_from_above_the_outermost(tmp_path: Path)
     place = models_place(tmp_path / "app" / "models")
     assert place.root == tmp_path
     assert place.modules == ("app.models", "app.models.a", "app.models.b", "app.models.sub", "app.models.sub.c")
+
+
+def test_links_that_lead_back_are_not_followed(tmp_path: Path) -> None:
+    write(tmp_path / "app" / "models" / "sub", a="")
+    (tmp_path / "app" / "models" / "sub" / "again").symlink_to(tmp_path / "app" / "models")
+    (tmp_path / "app" / "models" / "up").symlink_to("..")
+    (tmp_path / "app" / "models" / "itself").symlink_to(".")
+    assert models_place(tmp_path / "app" / "models").modules == ("models.sub.a",)
 
 
 def test_a_single_file_is_a_module_of_its_folder_or_package(tmp_path: Path) -> None:
@@ -134,3 +149,20 @@ def test_the_digest_knows_the_orm_of_another_interpreter(tmp_path: Path) -> None
         (packages / f"tortoise_orm-{version}.dist-info").mkdir(parents=True)
         found.add(source_digest("tortoise", folder, python=tmp_path / version / "bin" / "python"))
     assert len(found) == 2
+
+
+@pytest.mark.parametrize("generated", [None, "class Older: ...\n"])
+def test_an_application_that_models_import_may_import_what_is_still_to_be_generated(
+    sqlalchemy_models: Introspector, tmp_path: Path, generated: str | None
+) -> None:
+    package(tmp_path, "app")
+    write(tmp_path / "app", models=f"{dedent(SQLALCHEMY)}{dedent(ROW)}from app import main\n")
+    write(tmp_path / "app", main="from app.schemas_generated import RowCreate as Base\nclass RowCreate(Base): ...\n")
+    output = tmp_path / "app" / "schemas_generated.py"
+    if generated is not None:
+        output.write_text(generated)
+    reading = sqlalchemy_models.read(tmp_path / "app" / "models.py", output=output)
+    assert [model.name for model in reading.source.models] == ["Row"]
+    assert {file.name for file in reading.files} == {"__init__.py", "main.py", "models.py"}
+    with pytest.raises(ModelsError, match=r"app/main\.py:1: (ModuleNotFoundError|ImportError)"):
+        sqlalchemy_models.read(tmp_path / "app" / "models.py")

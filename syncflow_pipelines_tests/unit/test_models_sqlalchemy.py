@@ -1,6 +1,7 @@
 """What is read of SQLAlchemy's models."""
 
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 
@@ -344,12 +345,35 @@ def test_mixins_dataclasses_and_old_columns(sqlalchemy_models: Introspector, tmp
     assert [found.name for found in model(source, "Point").fields] == ["id", "x", "labels"]
     assert field(source, "Point.x").default == Default("constant", 7)
     assert field(source, "Point.labels").type == Scalar("json_array")
+    assert field(source, "Point.labels").default == Default("constant", [])
     assert model(source, "Point").description == ""
     old = model(source, "Old")
     assert {found.name for found in old.fields} == {"id", "name", "api_key", "made_at"}
     assert (old.table, old.origin, old.description) == ("shop.old", "shop.Old", "An old one.\n\nOf two lines.")
     assert field(source, "Old.name").description == "its name"
     assert [found.name for found in old.fields if found.write_only] == ["api_key"]
+
+
+def test_an_annotation_that_only_type_checkers_can_read_hides_no_other(
+    sqlalchemy_models: Introspector, tmp_path: Path
+) -> None:
+    (tmp_path / "shop.py").write_text(
+        "from __future__ import annotations\n"
+        + dedent(SQLALCHEMY)
+        + dedent("""
+            class Row(Base):
+                __tablename__ = "rows"
+                id: Mapped[int] = mapped_column(primary_key=True)
+                other_id: Mapped[Optional[int]]
+                settings: Mapped[Optional[dict[str, Any]]] = mapped_column(JSON)
+                list: Mapped[list[str]] = mapped_column(JSON)
+                unreadable: Other
+                __allow_unmapped__ = True
+        """)
+    )
+    source = sqlalchemy_models.read(tmp_path / "shop.py").source
+    types = {found.name: found.type for found in model(source, "Row").fields}
+    assert (types["settings"], types["list"]) == (Scalar("json_object"), Scalar("json_array"))
 
 
 def test_types_of_the_users_own_making(sqlalchemy_models: Introspector, tmp_path: Path) -> None:

@@ -45,6 +45,7 @@ EVERY_FIELD = """
         anything = fields.JSONField()
         mapping = fields.JSONField(field_type=dict)
         listing = fields.JSONField(field_type=list[int])
+        said: dict[str, int] | None = fields.JSONField(null=True)
         guid = fields.UUIDField()
         mysql_guid = MysqlUUID()
         blob = fields.BinaryField()
@@ -73,6 +74,7 @@ TYPES: dict[str, FieldType] = {
     "anything": Scalar("json"),
     "mapping": Scalar("json_object"),
     "listing": Scalar("json_array"),
+    "said": Scalar("json_object"),
     "guid": Scalar("uuid"),
     "mysql_guid": Scalar("uuid"),
     "blob": Scalar("bytes"),

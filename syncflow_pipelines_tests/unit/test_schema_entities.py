@@ -8,7 +8,7 @@ import pytest
 from syncflow_pipelines.errors import UnknownEntity
 from syncflow_pipelines.schemas.entities import entity_schemas, read_entities, type_of_column
 from syncflow_pipelines.schemas.model import Default, FieldSpec, FieldType, ListOf, ModelSpec, Scalar, SchemaSource
-from syncflow_pipelines.schemas.secrets import keep_secrets
+from syncflow_pipelines.schemas.secrets import is_secret, keep_secrets
 from syncflow_pipelines.sync.model import Entity, EntitySpec, Table
 from syncflow_pipelines.sync.schema.types import _PLAIN, postgres_type
 from syncflow_pipelines.sync.state import EntityState, StateColumn, write_catalogue_state
@@ -130,7 +130,7 @@ def test_a_column_of_a_type_that_is_not_known_is_anything_with_a_note() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "is_secret"),
+    ("name", "is_kept"),
     [
         ("password", True),
         ("Password", True),
@@ -141,15 +141,25 @@ def test_a_column_of_a_type_that_is_not_known_is_anything_with_a_note() -> None:
         ("client_secret", True),
         ("api_key", True),
         ("access_token", True),
+        ("userAPIKey", True),
+        ("APIKey", True),
+        ("Password Hash", True),
+        ("stripe_access_token", True),
         ("secretary", False),
         ("password_changed_at", False),
         ("token_count", False),
         ("key", False),
     ],
 )
-def test_secrets_are_known_by_their_names(name: str, is_secret: bool) -> None:
+def test_secrets_are_known_by_their_names(name: str, is_kept: bool) -> None:
     source = SchemaSource((ModelSpec("User", (FieldSpec(name, Scalar("str")),)),))
-    assert keep_secrets(source).models[0].fields[0].write_only is is_secret
+    assert keep_secrets(source).models[0].fields[0].write_only is is_kept
+
+
+def test_patterns_of_secrets_are_spelled_as_the_names_are() -> None:
+    assert is_secret("PassportNumber", ["passportNumber"])
+    assert is_secret("PassportNumber", ["passport_number"])
+    assert not is_secret("PassportNumber", ["passport"])
 
 
 def test_the_patterns_of_secrets_may_be_others_and_keys_are_never_secret() -> None:

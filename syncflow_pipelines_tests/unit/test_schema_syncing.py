@@ -154,6 +154,16 @@ def test_an_output_that_was_edited_stays_until_it_is_forced_and_is_in_the_backup
     assert (backup.folder / "schemas.py").read_bytes() == edited
 
 
+def test_an_output_whose_ends_of_lines_git_has_changed_was_not_edited(
+    syncer: SchemaSyncer, text_project: TextProject
+) -> None:
+    source = text_project.source("shop", "A")
+    one(syncer, text_project)
+    written = source.output.read_bytes()
+    source.output.write_bytes(written.replace(b"\n", b"\r\n"))
+    assert (one(syncer, text_project).status, source.output.read_bytes()) == ("generated", written)
+
+
 def test_a_file_that_was_never_ours_is_not_overwritten(syncer: SchemaSyncer, text_project: TextProject) -> None:
     source = text_project.source("shop", "A")
     source.output.parent.mkdir()

@@ -143,6 +143,17 @@ def test_the_configuration_is_followed_too(watched: Watched) -> None:
     assert watched.told.empty()
 
 
+def test_a_file_of_oats_which_says_what_the_services_are_is_followed_too(tmp_path: Path) -> None:
+    project, oats = Watched(tmp_path), tmp_path / "oats.config.json"
+    project.configure()
+    (tmp_path / "config" / "schema_sync.yaml").write_text("sources:\n  - {name: crm, type: openapi}\n")
+    oats.write_text("{")
+    with running(SchemaWatch(project.settings, project.told.put, patience_s=0)):
+        assert "expected a value" in project.hear_error()
+        oats.write_text('{"services": 5}')
+        assert "expected a mapping" in project.hear_error()
+
+
 def test_a_configuration_that_cannot_be_used_is_told_and_the_one_of_before_holds(watched: Watched) -> None:
     file = watched.folder / "config" / "schema_sync.yaml"
     file.write_text("sources: 5")

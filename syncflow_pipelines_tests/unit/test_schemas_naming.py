@@ -1,5 +1,6 @@
 """Names of a source become identifiers that Python and Pydantic let in."""
 
+import builtins
 import keyword
 import warnings
 from typing import Any
@@ -10,7 +11,16 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, create_model
 
 from syncflow_pipelines.schemas.model import EnumOf, EnumSpec, FieldSpec, ModelSpec, Scalar, SchemaSource
-from syncflow_pipelines.schemas.naming import MODEL_ATTRIBUTES, MODULE_NAMES, name_all, name_members, words
+from syncflow_pipelines.schemas.naming import (
+    BUILT_IN_CLASSES,
+    INTEGER_ATTRIBUTES,
+    MODEL_ATTRIBUTES,
+    MODULE_NAMES,
+    TEXT_ATTRIBUTES,
+    name_all,
+    name_members,
+    words,
+)
 from syncflow_pipelines_tests.unit.schema_worlds import anything, every_kind, imported, rendered
 
 
@@ -91,6 +101,16 @@ def test_an_enumeration_makes_way_for_the_classes_of_models() -> None:
 def test_members_that_would_hide_what_a_text_has_are_renamed() -> None:
     enum = EnumSpec("Word", (("title", "a"), ("name", "b"), ("_x", "c"), ("plain", "d"), ("mro", "e")))
     assert name_members(enum) == ("title_", "name_", "x", "plain", "mro_")
+
+
+def test_members_are_named_alike_under_every_python() -> None:
+    assert name_members(EnumSpec("Level", (("is_integer", 1), ("real", 2)))) == ("is_integer_", "real_")
+
+
+def test_our_lists_hold_all_that_this_python_has() -> None:
+    assert {name for name in dir(str) if not name.startswith("_")} <= TEXT_ATTRIBUTES
+    assert {name for name in dir(int) if not name.startswith("_")} <= INTEGER_ATTRIBUTES
+    assert {name for name in dir(builtins) if name[0].isupper()} <= BUILT_IN_CLASSES | set(keyword.kwlist)
 
 
 def test_words_of_a_name() -> None:

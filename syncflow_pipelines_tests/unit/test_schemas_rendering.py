@@ -5,14 +5,17 @@ To accept a change: `SYNCFLOW_GOLDEN=write pytest` this file, and look at the di
 
 import os
 import random
+import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from syncflow_pipelines import schemas
 from syncflow_pipelines.errors import ConfigurationError, GenerationFailed
 from syncflow_pipelines.schemas.generator import SchemaGenerator
 from syncflow_pipelines.schemas.model import (
@@ -27,7 +30,7 @@ from syncflow_pipelines.schemas.model import (
     Scalar,
     SchemaSource,
 )
-from syncflow_pipelines.schemas.rendering import render, renderer_version
+from syncflow_pipelines.schemas.rendering import deciding_files, render, renderer_version
 from syncflow_pipelines.schemas.variants import SchemaClass
 from syncflow_pipelines_tests.unit.schema_worlds import every_kind, imported, rendered
 
@@ -173,7 +176,24 @@ def test_a_project_can_put_templates_in_the_place_of_ours(tmp_path: Path) -> Non
         rendered(every_kind, template_dir=tmp_path)
 
 
-@pytest.mark.parametrize("template", ["{{ nothing }}", "{% if %}", "{{ ''.__class__.__mro__[1].__subclasses__() }}"])
+def test_whatever_decides_what_is_generated_counts_into_its_version() -> None:
+    counted = set(deciding_files())
+    folder = Path(schemas.__file__).parent
+    assert {*(folder / "components").glob("*.py"), *(folder / "introspection" / "reader").glob("*.py")} <= counted
+    imported_by = {module for file in counted for module in _imports_of(file, folder)}
+    assert imported_by <= counted
+
+
+def _imports_of(file: Path, folder: Path) -> Iterator[Path]:
+    """The modules of schemas that one of them imports."""
+    for name in re.findall(r"syncflow_pipelines\.schemas\.([\w.]+) import", file.read_text()):
+        place = folder.joinpath(*name.split("."))
+        yield place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
+
+
+@pytest.mark.parametrize(
+    "template", ["{{ nothing }}", "{% if %}", "{{ ''.__class__.__mro__[1].__subclasses__() }}", "{{ 1 // 0 }}"]
+)
 def test_a_template_that_does_not_work_is_named(template: str, tmp_path: Path) -> None:
     (tmp_path / "enum.py.jinja").write_text(template)
     with pytest.raises(ConfigurationError, match=r"the template .*/enum\.py\.jinja does not work"):

@@ -19,6 +19,17 @@ from syncflow_pipelines.schemas.rendering import render
 from syncflow_pipelines.schemas.validation import ValidationReport, validate_module
 from syncflow_pipelines_tests.unit.schema_worlds import every_kind, hostile_sources
 
+HELD = """
+from collections.abc import Callable
+from dataclasses import dataclass
+from pydantic import BaseModel
+@dataclass
+class Held:
+    call: Callable[[], None]
+    more: 'list[Held]'
+class A(BaseModel):
+    held: list[Held]
+"""
 PICKY = "\n    @field_validator('b')\n    def no(cls, b): raise ValueError('never')"
 
 
@@ -70,6 +81,7 @@ def test_whatever_is_rendered_is_sound(examiner: Examiner, source: SchemaSource)
             "import typing\nfrom pydantic import BaseModel\nclass A(BaseModel):\n    b: typing.Callable[[], int]",
             "structure: A: PydanticInvalidForJsonSchema: .*",
         ),
+        (HELD, "structure: A: PydanticInvalidForJsonSchema: .*"),
         (
             f"from pydantic import BaseModel, field_validator\nclass A(BaseModel):\n    b: int{PICKY}",
             "structure: A: it refuses a sample: b: Value error, never",

@@ -104,6 +104,14 @@ def test_what_would_not_fit_is_refused(shop: ModuleType, variant: str, field: st
     assert where.partition(".")[0] == field
 
 
+@pytest.mark.parametrize(
+    ("name", "noun"), [("User", "a user"), ("Item", "an item"), ("OrderItem", "an order item"), ("Unit", "a unit")]
+)
+def test_what_a_class_is_for_is_said_as_people_say_it(name: str, noun: str) -> None:
+    with imported(rendered(SchemaSource((ModelSpec(name, (FieldSpec("x", Scalar("str")),)),)))) as module:
+        assert getattr(module, f"{name}Update").__doc__ == f"Schema for updating {noun}."
+
+
 def test_update_gives_what_was_sent_and_nothing_else(shop: ModuleType) -> None:
     assert shop.ProductUpdate().model_dump(exclude_unset=True) == {}
     sent = shop.ProductUpdate(name="b", weight=None, **{"class": "c"})

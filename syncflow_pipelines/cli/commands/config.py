@@ -1,5 +1,8 @@
 """`syncflow config`: is the configuration right?"""
 
+from collections.abc import Mapping
+from pathlib import Path
+
 import click
 
 from syncflow_pipelines.cli.invocation import Invocation, pass_invocation
@@ -29,7 +32,12 @@ FILES = ("connectors.yaml", SERVICES_FILE, SCHEMA_SYNC_FILE)
 
 @click.group("config")
 def command() -> None:
-    """Check the configuration, and show which parts are switched on."""
+    """Check the configuration, and show which parts are switched on.
+
+    \b
+      syncflow config check             every mistake at once
+      syncflow config flags             what is on, and who says so
+    """
 
 
 @command.command("check")
@@ -79,7 +87,7 @@ def check(invocation: Invocation, as_json: bool) -> int:
         }
         print_json({**facts, **names, "warnings": warnings})
     else:
-        print_facts(facts)
+        print_facts({**facts, **_absent(facts)})
         for warning in warnings:
             click.echo(f"Warning: {warning}", err=True)
     return 0
@@ -108,6 +116,12 @@ def flags(invocation: Invocation, target: str | None, as_json: bool) -> int:
     else:
         print_table(("flag", "on", "said by"), [(one.flag.value, one.is_on, one.where) for one in standings])
     return 0
+
+
+def _absent(facts: Mapping[str, Cell]) -> dict[str, Cell]:
+    """The files that are not there, and need not be, with a word about it."""
+    paths = [(name, Path(str(path))) for name, path in facts.items() if name.endswith(".yaml")]
+    return {name: f"{path} (not there)" for name, path in paths if path.is_absolute() and not path.exists()}
 
 
 def _in_force(settings: Settings, origin: ServicesOrigin) -> str:

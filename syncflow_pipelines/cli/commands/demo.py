@@ -12,7 +12,7 @@ from rich.text import Text
 from syncflow_pipelines.cli.groups import DefaultGroup
 from syncflow_pipelines.cli.invocation import Invocation, pass_invocation
 from syncflow_pipelines.cli.outcomes import named_error
-from syncflow_pipelines.cli.output import Cell, print_json, print_table
+from syncflow_pipelines.cli.output import Cell, counted, print_json, print_table
 from syncflow_pipelines.cli.typed import typed
 from syncflow_pipelines.sync.runs import SyncRun
 
@@ -217,7 +217,8 @@ def _what_next() -> str:
         f"{dagster} dev": "the same UI; its syncs fail without the source",
         f"{dagster} {one_asset}": "one sync by Dagster, with the source in another terminal",
         "config/connectors.yaml": "name your own source there",
-        "config/auto_sync_services.yaml": "and your own services there",
+        "config/auto_sync_services.yaml": "your own services there",
+        "config/schema_sync.yaml": "and your own models there",
     }
     width = max(len(command) for command in advice if len(command) <= LONGEST_ASIDE)
     lines = ["What to try next:"]
@@ -249,7 +250,8 @@ def _verdict(report: "DemoReport") -> str:
     rows = sum(count.in_table for count in report.counts)
     if not report.is_right:
         return (
-            f"Not everything is right: {len(_mistakes(report))} mistakes, told below. It took {report.seconds:.0f} s."
+            f"Not everything is right: {counted(len(_mistakes(report)), 'mistake', 'mistakes')}, told below."
+            f" It took {report.seconds:.0f} s."
         )
     return (
         f"All {len(report.counts)} tables equal the source: {rows:,} live rows, and every insert, update and delete"

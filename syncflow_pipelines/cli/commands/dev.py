@@ -18,9 +18,9 @@ def command(invocation: Invocation, no_demo: bool, port: int | None) -> int:
     The embedded PostgreSQL, the demo source and the demo services (on ports 8007 and 8008, or free ones where
     these are taken) start with it. Sources that were never discovered are discovered first. From then on every
     entity is synced as often as connectors.yaml says, and every spec is looked at as often as
-    auto_sync_services.yaml says. Where a spec is a file, or settings.watch_mode is true, `syncflow specs watch`
-    runs beside Dagster: a change is in the code, and shown, at once. Ctrl-C ends all of it and leaves no process
-    behind.
+    auto_sync_services.yaml says. What is to be followed more closely has a command beside Dagster: `specs watch`
+    where a spec is a file or settings.watch_mode is true, `schemas watch` where there are models, and `events
+    deliver` where there are webhooks. Ctrl-C ends all of it and leaves no process behind.
 
     \b
       syncflow dev                      then open http://127.0.0.1:3000

@@ -1,5 +1,6 @@
 """`syncflow events`: what happened, and who was told of it."""
 
+import json
 from collections.abc import Collection
 from datetime import datetime
 
@@ -147,7 +148,7 @@ def _print(event: Event, as_json: bool) -> None:
         print_json(event.structured())
     else:
         place, time, *rest = _row(event)
-        click.echo(f"{place} {time:%Y-%m-%dT%H:%M:%SZ} {' '.join(map(str, rest))}")
+        click.echo(f"{place} {time:%Y-%m-%dT%H:%M:%SZ} {_line(' '.join(map(str, rest)))}")
 
 
 def _row(event: Event) -> tuple[Cell, ...]:
@@ -158,11 +159,21 @@ def _told(event: Event) -> str:
     """What stands in the data beside the subject, on one line that is not too long."""
     known = {"entity", "connector", "slug", "service", "timestamp"}
     told = ", ".join(
-        f"{name}: {value}" for name, value in event.data.items() if name not in known and value is not None
+        f"{name}: {_as_cell(value)}" for name, value in event.data.items() if name not in known and value is not None
     )
-    line = " ".join("".join(char if char.isprintable() else " " for char in told).split())
+    line = _line(told)
     return line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…"
 
 
+def _line(text: str) -> str:
+    """The text on one line, without what a terminal would obey."""
+    return " ".join("".join(char if char.isprintable() else " " for char in text).split())
+
+
 def _data(event: Event) -> dict[str, Cell]:
-    return {f"data.{name}": value if isinstance(value, Cell) else str(value) for name, value in event.data.items()}
+    return {f"data.{name}": _as_cell(value) for name, value in event.data.items()}
+
+
+def _as_cell(value: object) -> Cell:
+    """What is no plain value, as JSON."""
+    return value if isinstance(value, Cell) else json.dumps(value, ensure_ascii=False)

@@ -10,7 +10,7 @@ from syncflow_pipelines.cli.invocation import Invocation, pass_invocation
 from syncflow_pipelines.config import EVENTS_FILE, EventsConfig, WebhookConfig, load_events
 from syncflow_pipelines.errors import ConfigurationError, SyncflowError
 from syncflow_pipelines.events.flags import Flag, standing
-from syncflow_pipelines.events.webhooks import delivering
+from syncflow_pipelines.events.webhooks import check_webhooks, delivering
 
 LOOK_S = 2.0
 """Between two looks at the file and the flag."""
@@ -65,6 +65,8 @@ class _Course:
         """What the file says; what it said before where it cannot be used."""
         try:
             said = load_events(self.invocation.settings)
+            if said != config:
+                check_webhooks(_enabled(said), self.invocation.settings)
         except SyncflowError as error:
             if str(error) != self.trouble:
                 click.echo(f"Error: {error}", err=True)

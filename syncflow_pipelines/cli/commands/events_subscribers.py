@@ -67,6 +67,8 @@ def list_command(invocation: Invocation, as_json: bool) -> int:
 def forget_command(invocation: Invocation, name: str) -> int:
     """Forget a subscriber that comes no more, with its position and what is parked for it."""
     with open_database(invocation.settings) as database, database.connection() as connection:
+        if name in {one.name for one in subscribers(connection) if one.is_active}:
+            raise SyncflowError(f"{name} is at work, and would go on without a position; end it first")
         if not forget_subscriber(connection, name):
             raise _unknown(name)
     invocation.note(f"{name} is forgotten; should it come again, it begins anew.")

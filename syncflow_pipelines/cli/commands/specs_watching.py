@@ -15,7 +15,7 @@ from syncflow_pipelines.cli.commands.generate import print_reports
 from syncflow_pipelines.cli.commands.specs_looking import looked_record, named, spec_counts
 from syncflow_pipelines.cli.invocation import Invocation, pass_invocation
 from syncflow_pipelines.cli.names import ServiceName
-from syncflow_pipelines.cli.output import print_json
+from syncflow_pipelines.cli.output import counted, print_json
 from syncflow_pipelines.codegen.following import SpecFollower
 from syncflow_pipelines.codegen.reports import ServiceReport
 from syncflow_pipelines.config import Services, choose_services
@@ -45,12 +45,14 @@ def watch_command(invocation: Invocation, names: tuple[str, ...], interval_s: fl
 
     A spec that is a file is read as soon as it has changed and been quiet for settings.debounce_ms; others
     are looked at again and again. Code is generated where settings.auto_regenerate says so. A service that
-    fails is told once, and once more when it answers again; it never stops the others. auto_sync_services.yaml
+    fails is told once, and once more when it works again; it never stops the others. auto_sync_services.yaml
     is followed, too: one that cannot be used is told, and the one before stays in force. `syncflow dev` runs
     this beside Dagster, whose assets show what it did.
     """
     services = invocation.services
     choose_services(services, names)
+    if not services.services:
+        invocation.note(invocation.no_service)
     with ExitStack() as stack:
         database = stack.enter_context(open_database(invocation.settings))
         watch = _Watch(invocation, database, stack.enter_context(_Dagster(invocation, database)), as_json)
@@ -103,7 +105,8 @@ class _Watch:
         if self.as_json:
             print_json(looked_record(one, operations, left_out))
         else:
-            click.echo(f"{one.service}: changed, {operations} operations, checksum {one.checksum}")
+            told = "not readable" if operations is None else counted(operations, "operation", "operations")
+            click.echo(f"{one.service}: changed, {told}, checksum {one.checksum}")
 
     def _is_news(self, report: ServiceReport) -> bool:
         """Whether it says something else than the last time."""
@@ -119,10 +122,11 @@ class _Watch:
                 print_json({"service": service, "status": "failed", "error": error})
 
     def _over(self, service: str) -> None:
-        if self.troubles.pop(service, None) is not None and service:
-            self.invocation.note(f"{service}: answers again")
-            if self.as_json:
-                print_json({"service": service, "status": "recovered"})
+        if self.troubles.pop(service, None) is None:
+            return
+        self.invocation.note(f"{service}: works again" if service else "What did not work before works again.")
+        if self.as_json and service:
+            print_json({"service": service, "status": "recovered"})
 
 
 class _Dagster:

@@ -49,6 +49,8 @@ def standing(flag: Flag, settings: Settings, target: str | None = None) -> Stand
 def _own(files: FilesProvider, flag: Flag, target: str | None) -> Standing:
     client = api.get_client(_domain(files.settings))
     details = client.get_boolean_details(flag.key, True, EvaluationContext(target))
+    if details.error_code is not None:  # a hook of somebody else failed, or vetoed
+        return files.standing(flag, target)
     return Standing(flag, details.value, str(details.flag_metadata.get(WHERE, NOBODY)))
 
 

@@ -15,9 +15,8 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-import psutil
-
 from syncflow_pipelines.errors import SyncflowError
+from syncflow_pipelines.process_groups import Guard, living_members
 
 DEFAULT_PORT: Final = 8000
 
@@ -51,7 +50,7 @@ def is_taken(url: str) -> bool:
 
 @dataclass(slots=True)
 class BackendProcess:
-    """A backend, and all that it starts: none of it is left once `wait` has returned.
+    """A backend, and all that it starts: none of it is left once `wait` has returned, or this process was killed.
 
     Signals may be passed on at any time, from a handler as well, even before it has started.
     """
@@ -62,6 +61,7 @@ class BackendProcess:
     output: int | None = None
     """A descriptor for its standard output; None: that of this process."""
     _process: subprocess.Popen[bytes] | None = None
+    _guard: Guard | None = None
     _passed_on: list[int] = field(default_factory=list)
     _asked: threading.Event = field(default_factory=threading.Event)
 
@@ -78,6 +78,7 @@ class BackendProcess:
             raise CannotStart(
                 f"{shlex.join(self.command)} cannot be started ({reason}); mend the command, or its folder"
             ) from error
+        self._guard = Guard(self._process.pid)
         for number in self._passed_on:
             self._send(number)
 
@@ -105,6 +106,8 @@ class BackendProcess:
                 self._send(signal.SIGKILL)
             time.sleep(_LOOK_S)
         self._end_the_rest()
+        if self._guard is not None:
+            self._guard.release()
         return code if code >= 0 else 128 - code
 
     def end(self) -> None:
@@ -125,7 +128,7 @@ class BackendProcess:
     def _is_left(self) -> bool:
         """Whether anything of the group runs; what has ended and waits for its parent to notice does not."""
         assert self._process is not None, "it was started"
-        return any(_runs_in(self._process.pid, process) for process in psutil.process_iter())
+        return bool(living_members(self._process.pid))
 
     def _send(self, number: int) -> bool:
         """Whether there was anybody to send it to."""
@@ -143,10 +146,3 @@ def port_in(command: str) -> int | None:
     match = _PORT.search(command) or _ADDRESS.search(command)
     port = int(match[1]) if match else 0
     return port if 0 < port < 65_536 else None
-
-
-def _runs_in(group: int, process: psutil.Process) -> bool:
-    try:
-        return os.getpgid(process.pid) == group and process.status() != psutil.STATUS_ZOMBIE
-    except (OSError, psutil.Error):
-        return False

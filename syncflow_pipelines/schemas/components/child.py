@@ -1,15 +1,20 @@
-"""Runs datamodel-code-generator in a process of its own: one document in, one module out, both as JSON.
+"""Runs datamodel-code-generator in a process of its own: one document in, the parts of a module out, both as JSON.
 
 Started by `rendering`; what the generator prints goes to standard error.
 """
 
+import gc
 import json
 import os
 import resource
 import sys
 import warnings
 from contextlib import suppress
+from dataclasses import asdict
 from typing import Any
+
+from syncflow_pipelines.schemas.components.composing import composed
+from syncflow_pipelines.schemas.components.document import MARK, class_name
 
 Json = Any
 
@@ -22,11 +27,12 @@ def main() -> None:
     with suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_AS, (request["memory_bytes"], request["memory_bytes"]))
     sys.setrecursionlimit(10_000)
-    json.dump(_answer(request["document"]), answers)
+    gc.disable()  # next to nothing is garbage before the end
+    json.dump(_answer(request), answers)
     answers.close()
 
 
-def _answer(document: Json) -> Json:
+def _answer(request: Json) -> Json:
     try:
         import datamodel_code_generator
     except ImportError as error:
@@ -35,7 +41,9 @@ def _answer(document: Json) -> Json:
     try:
         with warnings.catch_warnings(record=True) as told:
             warnings.simplefilter("always")
-            return {"text": _generated(document), "warnings": [str(warning.message) for warning in told]}
+            text = _generated(request["document"])
+        module = composed(text, request["names"], request["variants"])
+        return {"module": asdict(module), "warnings": [str(warning.message) for warning in told]}
     except Exception as error:  # noqa: BLE001 - a generator of somebody else's on a document of somebody else's
         return {"error": f"{type(error).__name__}: {error}"[:500]}
 
@@ -44,8 +52,6 @@ def _generated(document: Json) -> str:
     from datamodel_code_generator import generate
     from datamodel_code_generator.enums import DataModelType, InputFileType, OpenAPIScope
     from datamodel_code_generator.format import PythonVersion
-
-    from syncflow_pipelines.schemas.components.document import MARK, class_name
 
     text = generate(
         json.dumps(document),

@@ -1,6 +1,5 @@
 """The components of a spec as the generator reads them: under names of classes, and without what it trips over."""
 
-import builtins
 import keyword
 import re
 from collections.abc import Collection, Iterable, Mapping
@@ -8,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from syncflow_pipelines.schemas.model import Finding
+from syncflow_pipelines.schemas.naming import BUILT_IN_CLASSES
 from syncflow_pipelines.schemas.secrets import is_secret
 
 Json = Any
@@ -23,10 +23,19 @@ _FORMATS: Final = _CLASSES | {"byte", "binary"}
 needs what may not be installed (`email`)."""
 _HOLDERS: Final = frozenset({"patternProperties", "$defs", "dependentSchemas"})
 _VALUES: Final = frozenset({"const", "enum", "default", "required"})
-_RESERVED: Final = frozenset(dir(builtins)) | frozenset(keyword.kwlist) | {
-    "Annotated", "AnyUrl", "AwareDatetime", "BaseModel", "ByteSize", "Component", "ConfigDict", "Decimal", "EmailStr",
-    "Enum", "Field", "IPv4Address", "IPv4Network", "IPv6Address", "IPv6Network", "IntEnum", "Json", "Literal",
-    "NaiveDatetime", "Optional", "Path", "RootModel", "SecretStr", "StrEnum", "UUID", "Union",
+_PYTHON: Final[Mapping[str, tuple[type, ...]]] = {
+    "string": (str,),
+    "integer": (int,),
+    "number": (int, float),
+    "boolean": (bool,),
+    "array": (list,),
+    "object": (dict,),
+    "null": (),
+}
+_RESERVED: Final = BUILT_IN_CLASSES | frozenset(keyword.kwlist) | {
+    "Annotated", "Any", "AnyUrl", "AwareDatetime", "BaseModel", "ByteSize", "Component", "ConfigDict", "Decimal",
+    "EmailStr", "Enum", "Field", "IPv4Address", "IPv4Network", "IPv6Address", "IPv6Network", "IntEnum", "Json",
+    "Literal", "NaiveDatetime", "Optional", "Path", "RootModel", "SecretStr", "StrEnum", "UUID", "Union",
 }  # fmt: skip
 
 
@@ -84,6 +93,20 @@ def free_name(wanted: str, taken: Collection[str]) -> str:
     return name
 
 
+def _unusable_default(schema: Mapping[str, Json]) -> str | None:
+    """Why no type checker takes the default for what its field becomes; None where one does."""
+    value, said = schema["default"], schema.get("type", ())
+    if (isinstance(value, dict | list) and value) or schema.get("format") in _CLASSES:
+        return "no plain value of Python"
+    types = (said,) if isinstance(said, str) else said
+    known = isinstance(types, list | tuple) and types and all(each in _PYTHON for each in types)
+    return None if value is None or not known or any(_is_of(each, value) for each in types) else "not of its type"
+
+
+def _is_of(said: str, value: Json) -> bool:
+    return isinstance(value, _PYTHON[said]) and isinstance(value, bool) == (said == "boolean")
+
+
 class _Writing:
     def __init__(self, references: Mapping[str, str], write_only: Collection[str]) -> None:
         self.findings: list[Finding] = []
@@ -101,9 +124,8 @@ class _Writing:
         value = schema[key]
         if key == "format":
             return not isinstance(value, str) or value in _FORMATS or schema.get("type") in ("integer", "number")
-        if key == "default" and ((isinstance(value, dict | list) and value) or schema.get("format") in _CLASSES):
-            # a literal that no type checker takes for the class that it is to become
-            self.findings.append(Finding(where, "its default is no plain value of Python, and left out"))
+        if key == "default" and (reason := _unusable_default(schema)) is not None:
+            self.findings.append(Finding(where, f"its default is {reason}, and left out"))
             return False
         return key not in _LEFT_OUT and not key.startswith("x-")
 

@@ -1,20 +1,32 @@
 """The generator's module, taken apart into its classes, and under the names that it is to have."""
 
 import ast
-import io
 import re
-import tokenize
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 from syncflow_pipelines.schemas.components.document import MARK, class_name, free_name
+from syncflow_pipelines.schemas.components.inheritance import reconciled
+from syncflow_pipelines.schemas.naming import MEMBER_ATTRIBUTES, TEXT_ATTRIBUTES
 
 _ENUMS: Final = frozenset({"Enum", "IntEnum", "StrEnum"})
-_OF_TEXTS: Final = frozenset({*dir(str), "name", "value", "mro"})
+_OF_TEXTS: Final = MEMBER_ATTRIBUTES | TEXT_ATTRIBUTES
 _CLASS: Final = re.compile(r"^class (\w+)", re.MULTILINE)
 _BASE: Final = re.compile(r"^(class \w+\([^)]*?)\bBaseModel\b", re.MULTILINE)
 _MARKED: Final = re.compile(rf"\b{MARK}\w+")
+_TOKEN: Final = re.compile(
+    r"""
+    \"{3} (?: [^"\\] | \\. | "(?!"") )*+ \"{3}
+    | '{3} (?: [^'\\] | \\. | '(?!'') )*+ '{3}
+    | " (?: [^"\\\n] | \\. )*+ "
+    | ' (?: [^'\\\n] | \\. )*+ '
+    | [#] [^\n]*
+    | [^\W\d] \w*
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+"""A text, a comment or a name, whichever begins first: what looks like a name within a text is none."""
 VARIANTS: Final = ("Create", "Update", "Response")
 
 
@@ -66,7 +78,7 @@ def taken_apart(text: str, names: Iterable[str]) -> Module:
     imported = {
         alias.asname or alias.name for node in head.body if isinstance(node, ast.ImportFrom) for alias in node.names
     }
-    body = _with_names(text[split:], _renamed(_CLASS.findall(text), set(names), imported))
+    body = reconciled(_with_names(text[split:], _renamed(_CLASS.findall(text), set(names), imported)))
     tree = ast.parse(body)
     return Module(imports, _mended(body, tree), _classes(tree))
 
@@ -171,13 +183,7 @@ def _with_names(text: str, renamed: Mapping[str, str]) -> str:
 
 def _with_plain_names(text: str, renamed: Mapping[str, str]) -> str:
     """The source with other names for names that may be words of texts, too."""
-    lines = [f"{line}\n" for line in text.split("\n")]
-    for token in reversed(list(tokenize.generate_tokens(io.StringIO(text).readline))):
-        if token.type == tokenize.NAME and token.string in renamed:
-            row, begin = token.start
-            line = lines[row - 1]
-            lines[row - 1] = line[:begin] + renamed[token.string] + line[token.end[1] :]
-    return "".join(lines)
+    return _TOKEN.sub(lambda found: renamed.get(found[0], found[0]), text)
 
 
 def _classes(tree: ast.Module) -> dict[str, ClassSource]:

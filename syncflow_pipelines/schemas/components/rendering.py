@@ -5,18 +5,19 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from os import killpg
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
+
 from syncflow_pipelines.errors import ConfigurationError, GenerationFailed
 from syncflow_pipelines.openapi.model import Spec
-from syncflow_pipelines.schemas.components.document import components_document
-from syncflow_pipelines.schemas.components.module import taken_apart
-from syncflow_pipelines.schemas.components.variants import ComponentVariants
+from syncflow_pipelines.schemas.components.composing import Composed
+from syncflow_pipelines.schemas.components.document import ComponentsDocument, components_document
 from syncflow_pipelines.schemas.formatting import formatted
 from syncflow_pipelines.schemas.literals import docstring, literal
 from syncflow_pipelines.schemas.model import Finding
@@ -38,6 +39,7 @@ class Component(BaseModel):
 
     model_config = ConfigDict(from_attributes=True)
 '''
+_NOTHING: Final = Composed("", "", "", (), ())
 _ROOT: Final = Path(__file__).parents[3]
 _PROGRAM: Final = """
 import sys
@@ -65,20 +67,17 @@ def render_components(
     them, or not in time.
     """
     document = components_document(spec.document.get("components", {}).get("schemas", {}), write_only)
-    text, warnings = _generated(document.document, name, timeout_s) if document.names else ("", [])
-    module = taken_apart(text, document.names.values())
-    chosen = frozenset(variant.capitalize() for variant in variants)
-    made = ComponentVariants(module.classes, frozenset(document.names.values()), chosen)
-    exports = tuple(sorted({*document.names.values(), *made.exports}))
+    module, warnings = _made(document, variants, name, timeout_s) if document.names else (_NOTHING, [])
+    exports = tuple(sorted({*document.names.values(), *module.exports}))
     lines = (
         docstring(f"Schemas of the components of {name}.", _MADE_BY, f"Source: {digest}"),
         _imports(module.imports, module.body),
         f"__all__ = [{', '.join(map(literal, exports))}]",
         _COMPONENT if document.names else "",
         module.body,
-        made.source(),
+        module.variants,
     )
-    findings = (*document.findings, *_findings(name, made.hidden, warnings))
+    findings = (*document.findings, *_findings(name, module.hidden, warnings))
     return Rendered(formatted("\n\n".join(lines), name), exports, findings)
 
 
@@ -90,9 +89,17 @@ def generator_version() -> str:
         return ""
 
 
-def _generated(document: Mapping[str, Json], name: str, timeout_s: float) -> tuple[str, list[str]]:
-    """The generator's module, and what it warns of."""
-    answer = _answer(json.dumps({"document": document, "memory_bytes": MEMORY_BYTES}), name, timeout_s)
+def _made(
+    document: ComponentsDocument, variants: Collection[str], name: str, timeout_s: float
+) -> tuple[Composed, list[str]]:
+    """What becomes of the generator's module, and what it warns of."""
+    request = {
+        "document": document.document,
+        "names": sorted(document.names.values()),
+        "variants": sorted(variant.capitalize() for variant in variants),
+        "memory_bytes": MEMORY_BYTES,
+    }
+    answer = _answer(json.dumps(request), name, timeout_s)
     if "missing" in answer:
         raise ConfigurationError(
             "schemas of OpenAPI components need datamodel-code-generator;"
@@ -100,7 +107,7 @@ def _generated(document: Mapping[str, Json], name: str, timeout_s: float) -> tup
         )
     if "error" in answer:
         raise GenerationFailed(f"nothing could be made of the components of {name}: {answer['error']}")
-    return answer["text"], answer["warnings"]
+    return msgspec.convert(answer["module"], Composed), answer["warnings"]
 
 
 def _answer(request: str, name: str, timeout_s: float) -> Json:

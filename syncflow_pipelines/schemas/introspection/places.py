@@ -12,9 +12,6 @@ from syncflow_pipelines.errors import ConfigurationError
 
 ModelsKind = Literal["tortoise", "sqlalchemy"]
 
-FORMAT: Final = 1
-"""To be raised with whatever changes what is read from the same models."""
-
 _DISTRIBUTIONS: Final = {"tortoise": "tortoise-orm", "sqlalchemy": "SQLAlchemy"}
 _IMPORTS = re.compile(r"^[ \t]*(?:from|import)[ \t]+([A-Za-z_][\w.]*)", re.MULTILINE)
 _ORMS = ("tortoise.", "sqlalchemy.")
@@ -57,13 +54,13 @@ def source_digest(
     also: Iterable[Path] = (),
 ) -> str:
     """SHA-256, in hexadecimal, of all that decides what is read: every module of the path and every file in `also`,
-    the ORM's version, and our own format. Equal digests: nothing need be read again.
+    and the ORM's version. Equal digests: nothing need be read again.
 
     `also` is `Reading.files` of the last time: modules elsewhere that the models import. Files that are gone count
     as that. Raises nothing for models that are broken.
     """
     path = models_path.absolute()
-    digest = hashlib.sha256(f"{FORMAT}\0{kind}\0{_orm_version(kind, python)}\0".encode())
+    digest = hashlib.sha256(f"{kind}\0{_orm_version(kind, python)}\0".encode())
     for file in sorted({*_python_files(path), *(entry.absolute() for entry in also)}):
         try:
             content = file.read_bytes()
@@ -74,20 +71,30 @@ def source_digest(
     return digest.hexdigest()
 
 
-def _python_files(path: Path) -> Iterator[Path]:
-    """Sorted, a package's own `__init__.py` first."""
+def _python_files(path: Path, seen: frozenset[Path] = frozenset()) -> Iterator[Path]:
+    """Sorted, a package's own `__init__.py` first. `seen` are the folders around it, to which links may lead back."""
     if path.is_file():
         yield path
         return
+    seen |= {path.resolve()}
     try:
         entries = sorted(path.iterdir(), key=lambda entry: (entry.name != "__init__.py", entry.name))
     except OSError:
         return
     for entry in entries:
-        if entry.is_dir() and entry.name.isidentifier() and entry.name not in _PASSED_OVER:
-            yield from _python_files(entry)
+        if entry.is_dir() and _is_package(entry) and not _leads_back(entry, seen):
+            yield from _python_files(entry, seen)
         elif entry.suffix == ".py" and entry.stem.isidentifier() and entry.name != "__main__.py" and entry.is_file():
             yield entry
+
+
+def _is_package(folder: Path) -> bool:
+    return folder.name.isidentifier() and folder.name not in _PASSED_OVER
+
+
+def _leads_back(folder: Path, seen: frozenset[Path]) -> bool:
+    real = folder.resolve()
+    return any(known.is_relative_to(real) for known in seen)
 
 
 def _module(file: Path, root: Path) -> str | None:

@@ -56,7 +56,7 @@ class Reading:
 
     source: SchemaSource
     files: tuple[Path, ...]
-    """Every file of theirs that was imported, also outside the models' folder; for `source_digest`."""
+    """Every file of theirs that was imported, anywhere but `output`; for `source_digest`."""
     orm_version: str
 
 
@@ -109,14 +109,17 @@ class Introspector:
             self._child.end()
             self._child = None
 
-    def read(self, models_path: Path, *, python_path: Sequence[Path] = ()) -> Reading:
+    def read(self, models_path: Path, *, python_path: Sequence[Path] = (), output: Path | None = None) -> Reading:
         """The models of that package, folder or file, as their files are now.
+
+        `output` is the module that their schemas go to. Where they import that themselves, by way of an application,
+        what is not there yet is no mistake.
 
         Raises `ModelsError` naming file and line where they cannot be read, and `ConfigurationError` where there are
         none, or no ORM to read them with.
         """
         place = models_place(models_path, python_path)
-        answer = self._ask(place, [place.root, *(path.absolute() for path in python_path)], models_path)
+        answer = self._ask(place, [place.root, *(path.absolute() for path in python_path)], output)
         if answer.missing:
             raise ConfigurationError(self._missing(answer.missing))
         if answer.ended:
@@ -124,12 +127,13 @@ class Introspector:
         if answer.source is None:
             raise ModelsError(f"{answer.place or models_path}: {answer.error}; mend the models, the old schemas stand")
         source = keep_secrets(answer.source, self._secret_names)
-        return Reading(source, tuple(map(Path, answer.files)), answer.version)
+        return Reading(source, tuple(file for file in map(Path, answer.files) if file != output), answer.version)
 
-    def _ask(self, place: ModelsPlace, paths: Sequence[Path], shown: Path) -> _Answer:
+    def _ask(self, place: ModelsPlace, paths: Sequence[Path], output: Path | None) -> _Answer:
         roots = list(dict.fromkeys(str(path) for path in paths))
         files = dict(zip(place.modules, map(str, place.files), strict=True))
-        request = {"modules": files, "paths": roots, "roots": roots, **self._limits}
+        written = None if output is None else str(output)
+        request = {"modules": files, "paths": roots, "roots": roots, "output": written, **self._limits}
         if self._child is None:
             self._child = _Child(self._program())
         try:

@@ -49,7 +49,13 @@ def upgrade() -> None:
             sa.ForeignKey("event_subscribers.name", ondelete="CASCADE", name=op.f("event_troubles_subscriber_fkey")),
             primary_key=True,
         ),
-        sa.Column("seq", sa.BigInteger(), primary_key=True, autoincrement=False),
+        sa.Column(
+            "seq",
+            sa.BigInteger(),
+            sa.ForeignKey("events.seq", ondelete="CASCADE", name=op.f("event_troubles_seq_fkey")),
+            primary_key=True,
+            autoincrement=False,
+        ),
         sa.Column("subject", sa.Text(), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("next_attempt_at", sa.DateTime(timezone=True)),
@@ -63,6 +69,7 @@ def upgrade() -> None:
         ["subscriber", "subject", "seq"],
         postgresql_where=sa.text("parked_at IS NULL"),
     )
+    op.create_index("event_troubles_seq_idx", "event_troubles", ["seq"])
     op.create_table(
         "code_generations",
         sa.Column("folder", sa.Text(), primary_key=True),

@@ -148,7 +148,7 @@ def _read(reader: Any, request: Json) -> Json:
 
     roots = request["roots"]
     try:
-        modules = import_modules(request["modules"], request["paths"], roots)
+        modules = import_modules(request["modules"], request["paths"], roots, request["output"])
         source = reader.read_models(modules, roots)
         return {"source": source, "files": imported_files(roots), "version": reader.VERSION}
     except ModelsFailure as failure:

@@ -5,6 +5,7 @@ import datetime as dt
 import enum
 import math
 import re
+import typing
 import uuid
 from decimal import Decimal
 from typing import Any
@@ -60,6 +61,12 @@ def of_python(python_type: Any) -> Json | None:
     """The kind that stands for a type of Python; None where none does."""
     kind = _KINDS.get(python_type) or _KINDS.get(getattr(python_type, "__origin__", None))
     return scalar(kind) if kind else None
+
+
+def json_of(hint: Any) -> Json:
+    """JSON, as an annotation says of what kind."""
+    kinds = {dict: "json_object", list: "json_array"}
+    return scalar(kinds.get(typing.get_origin(hint) or hint, "json"))
 
 
 def constant(value: Any) -> Json:

@@ -1,7 +1,10 @@
 """What holds of the models of any ORM."""
 
 import inspect
-from collections.abc import Sequence
+import types
+import typing
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from .description import text
@@ -30,3 +33,22 @@ def description_of(cls: type[Any], otherwise: str | None) -> str:
     return text(
         inspect.cleandoc(written) if written and not written.startswith(f"{cls.__name__}(") else otherwise or ""
     )
+
+
+def readable_hints(cls: type[Any]) -> Iterable[tuple[str, Any]]:
+    """What the annotations of its attributes say, one by one: one that holds a name which is imported for type checkers
+    only is left out, and not the rest."""
+    for owner in reversed(cls.__mro__):
+        nested = {name: value for name, value in vars(owner).items() if isinstance(value, type)}
+        for name, written in vars(owner).get("__annotations__", {}).items():
+            alone = type(owner.__name__, (), {"__annotations__": {name: written}, "__module__": owner.__module__})
+            with suppress(Exception):
+                yield name, typing.get_type_hints(alone, localns=nested)[name]
+
+
+def without_none(hint: Any) -> tuple[Any, bool]:
+    """The type, and whether None was one of its alternatives."""
+    if typing.get_origin(hint) not in (typing.Union, types.UnionType):
+        return hint, False
+    others = [argument for argument in typing.get_args(hint) if argument is not type(None)]
+    return (others[0] if len(others) == 1 else None), len(others) < len(typing.get_args(hint))

@@ -35,6 +35,7 @@ class ColumnReader:
             "generated": any(_is_generated(each) for each in columns if isinstance(each, Column)),
             "references": self._reference(column),
             "column": None if column.name == key else text(column.name),
+            "converted": self.types.is_converted(where),
             "note": self.types.note(where),
         }
 

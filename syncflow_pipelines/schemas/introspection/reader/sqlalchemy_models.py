@@ -1,8 +1,8 @@
 """Declarative models of SQLAlchemy 2 → the inner form."""
 
+import dataclasses
 import re
 import sys
-import types
 import typing
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -12,9 +12,9 @@ from sqlalchemy import inspect as mapping_of
 from sqlalchemy.exc import NoReferencedColumnError, NoReferencedTableError, SQLAlchemyError
 from sqlalchemy.orm import Mapper, configure_mappers
 
-from .description import Collected, Json, list_of, model_of, text
+from .description import Collected, Json, default, list_of, model_of, text
 from .failure import ModelsFailure, failure_of, is_below, place_of
-from .models import description_of, refuse_namesakes
+from .models import description_of, readable_hints, refuse_namesakes, without_none
 from .sqlalchemy_checks import bounds_of_checks
 from .sqlalchemy_columns import ColumnReader
 from .sqlalchemy_types import TypeReader
@@ -141,6 +141,7 @@ class _Source:
 
     def _column_fields(self, mapper: Mapper[Any]) -> Iterable[Json]:
         name, hints, checks = mapper.class_.__name__, _hints(mapper.class_), self._checks(mapper)
+        made = _made_by_dataclass(mapper.class_)
         for prop in mapper.column_attrs:
             told = mapper.polymorphic_on is not None and mapper.polymorphic_identity is not None
             is_told = told and any(column is mapper.polymorphic_on for column in prop.columns)
@@ -148,6 +149,7 @@ class _Source:
             bounds = checks.get(getattr(prop.columns[0], "name", ""), {})
             field = self._columns.field(name, prop.key, prop.columns, bounds, hint)
             yield field | {
+                "default": field.get("default") or made.get(prop.key),
                 "description": field["description"] or text(prop.doc or ""),
                 "generated": field["generated"] or is_told,
                 "column": field["column"] if _is_own(mapper, prop) else "",
@@ -166,7 +168,7 @@ class _Source:
             if type(descriptor).__name__ != "hybrid_property":
                 continue
             where = f"{mapper.class_.__name__}.{key}"
-            hint, nullable = _without_none(_returned(descriptor.fget))
+            hint, nullable = without_none(_returned(descriptor.fget))
             field_type = self._columns.types.annotated(hint, where)
             if field_type is None:
                 self.collected.note(where, "it is a hybrid property whose return type is not known, and left out")
@@ -225,13 +227,17 @@ def _is_mapping(collection: Any) -> bool:
 
 
 def _hints(cls: type[Any]) -> dict[str, Any]:
-    """What the annotations say, without `Mapped` and None; nothing where they cannot be read."""
-    try:
-        hints = typing.get_type_hints(cls)
-    except Exception:  # noqa: BLE001 - names that are imported for type checkers only, or anything
-        return {}
-    inner = {name: typing.get_args(hint) for name, hint in hints.items()}
-    return {name: _without_none(args[0])[0] for name, args in inner.items() if len(args) == 1}
+    """What the annotations say, without `Mapped` and None."""
+    inner = {name: typing.get_args(hint) for name, hint in readable_hints(cls)}
+    return {name: without_none(args[0])[0] for name, args in inner.items() if len(args) == 1}
+
+
+def _made_by_dataclass(cls: type[Any]) -> dict[str, Json]:
+    """Defaults that the class itself makes for each object, unknown to its columns."""
+    found = dataclasses.fields(cls) if dataclasses.is_dataclass(cls) else ()
+    return {
+        each.name: default(each.default_factory) for each in found if each.default_factory is not dataclasses.MISSING
+    }
 
 
 def _returned(function: Any) -> Any:
@@ -239,14 +245,6 @@ def _returned(function: Any) -> Any:
         return typing.get_type_hints(function).get("return")
     except Exception:  # noqa: BLE001 - as above
         return None
-
-
-def _without_none(hint: Any) -> tuple[Any, bool]:
-    """The type, and whether None was one of its alternatives."""
-    if typing.get_origin(hint) not in (typing.Union, types.UnionType):
-        return hint, False
-    others = [argument for argument in typing.get_args(hint) if argument is not type(None)]
-    return (others[0] if len(others) == 1 else None), len(others) < len(typing.get_args(hint))
 
 
 def _table_name(table: Any) -> str | None:

@@ -6,9 +6,9 @@ types need no import of the dialect.
 
 import enum
 from collections.abc import Callable
-from typing import Any, get_origin
+from typing import Any
 
-from .description import Collected, Json, integer, list_of, of_python, scalar, text
+from .description import Collected, Json, integer, json_of, list_of, of_python, scalar, text
 
 
 class TypeReader:
@@ -16,6 +16,7 @@ class TypeReader:
 
     def __init__(self, collected: Collected) -> None:
         self._collected = collected
+        self._converted: set[str] = set()
 
     def read(self, column_type: Any, where: str, enum_name: str, hint: Any = None) -> Json:
         """The type of a column.
@@ -36,6 +37,8 @@ class TypeReader:
                 return self._composed(cls.__name__, column_type, where, enum_name, hint)
             known = _KNOWN.get(cls.__name__)
             if known is not None:
+                if _is_read_otherwise(cls.__name__, column_type):
+                    self._converted.add(where)
                 return known(column_type)
             if cls.__name__ == "BIT" and "postgresql" in cls.__module__:
                 return scalar("str")
@@ -44,6 +47,10 @@ class TypeReader:
     def note(self, where: str) -> str:
         """Why the type of that field is `any`; empty where it is not."""
         return self._collected.notes.get(where, "")
+
+    def is_converted(self, where: str) -> bool:
+        """Whether what is read of that field is of another type than its column."""
+        return where in self._converted
 
     def annotated(self, hint: Any, where: str) -> Json | None:
         """The type that an annotation stands for; None where it is none that is known."""
@@ -57,7 +64,7 @@ class TypeReader:
         if name == "SET":
             return list_of(scalar("str"))
         if name == "JSON":
-            return _json(hint)
+            return json_of(hint)
         item = self.read(column_type.item_type, where, enum_name)
         for _ in range(column_type.dimensions or 1):
             item = list_of(item)
@@ -75,7 +82,10 @@ class TypeReader:
                 )
                 self._collected.note(where, reason)
             return kept
-        return kept if kept.get("kind") == said.get("kind") and kept["type"] == "scalar" else said
+        if kept.get("kind") == said.get("kind") and kept["type"] == "scalar":
+            return kept
+        self._converted.add(where)
+        return said
 
     def _said_by(self, column_type: Any, where: str) -> Json | None:
         for cls in type(column_type).__mro__:
@@ -107,14 +117,15 @@ def _python_type(column_type: Any) -> Any:
         return None
 
 
+def _is_read_otherwise(name: str, column_type: Any) -> bool:
+    if name in ("Numeric", "Float"):
+        return bool(column_type.asdecimal) == (name == "Float")
+    return name == "Uuid" and not (column_type.as_uuid and column_type.native_uuid)
+
+
 def _changes_values(cls: type[Any]) -> bool:
     overridden = {name for owner in cls.__mro__ if owner.__name__ != "TypeDecorator" for name in vars(owner)}
     return "process_result_value" in overridden and not cls.__module__.startswith("sqlalchemy.")
-
-
-def _json(hint: Any) -> Json:
-    kinds = {dict: "json_object", list: "json_array"}
-    return scalar(kinds.get(get_origin(hint) or hint, "json"))
 
 
 def _text(column_type: Any) -> Json:

@@ -5,7 +5,19 @@ from typing import Any
 
 from tortoise import fields, validators
 
-from .description import Collected, Json, constant, default, integer, list_of, of_python, pattern_of, scalar, text
+from .description import (
+    Collected,
+    Json,
+    constant,
+    default,
+    integer,
+    json_of,
+    list_of,
+    of_python,
+    pattern_of,
+    scalar,
+    text,
+)
 
 _LISTED = r"^-?\d+(?:,-?\d+)*$"
 _PARTS = re.compile(r"([A-Z0-9 ]+?)\s*(?:\((\d+)(?:\s*,\s*(\d+))?\))?\s*((?:\[\d*\])*)")
@@ -35,9 +47,9 @@ class FieldReader:
     def __init__(self, collected: Collected) -> None:
         self._collected = collected
 
-    def column(self, name: str, field: Any, where: str) -> Json:
-        """A field that has a column."""
-        field_type = self._bounded(self._type(field, where), field, where)
+    def column(self, name: str, field: Any, where: str, hint: Any = None) -> Json:
+        """A field that has a column; `hint` is what its annotation says, if any."""
+        field_type = self._bounded(self._type(field, where, hint), field, where)
         made_by_orm = getattr(field, "auto_now", False) or getattr(field, "auto_now_add", False)
         return {
             "name": name,
@@ -51,14 +63,14 @@ class FieldReader:
             "note": self._collected.notes.get(where, ""),
         }
 
-    def _type(self, field: Any, where: str) -> Json:
+    def _type(self, field: Any, where: str, hint: Any) -> Json:
         enum_type = getattr(field, "enum_type", None)
         if enum_type is not None:
             return self._collected.enum_class(enum_type, where)
         if hasattr(field, "element_type"):
             return self._array(str(field.element_type), where)
         if isinstance(field, fields.JSONField):
-            return self._json(field.field_type, where) if "field_type" in vars(field) else scalar("json")
+            return self._json(field.field_type, where) if "field_type" in vars(field) else json_of(hint)
         if isinstance(field, fields.DecimalField):
             return scalar("decimal", max_digits=int(field.max_digits), decimal_places=int(field.decimal_places))
         if isinstance(field, fields.IntField):

@@ -19,7 +19,7 @@ from tortoise.models import Model
 
 from .description import Collected, Json, list_of, model_of, text
 from .failure import ModelsFailure, place_of
-from .models import description_of, refuse_namesakes
+from .models import description_of, readable_hints, refuse_namesakes, without_none
 from .tortoise_fields import FieldReader
 
 VERSION = tortoise.__version__
@@ -103,7 +103,10 @@ def _references(model: type[Model]) -> Iterable[tuple[str, str, str]]:
 def _model(model: type[Model], models: Sequence[type[Model]], reader: FieldReader, collected: Collected) -> Json:
     meta = model._meta
     excluded = set(getattr(getattr(model, "PydanticMeta", None), "exclude", ()))
-    fields = [field for name in _order(model) for field in _fields(model, name, models, reader, collected)]
+    hints = {name: without_none(hint)[0] for name, hint in readable_hints(model)}
+    fields = [
+        field for name in _order(model) for field in _fields(model, name, models, reader, collected, hints.get(name))
+    ]
     return {
         "name": model.__name__,
         "fields": [field for field in fields if field["name"] not in excluded],
@@ -126,7 +129,12 @@ def _order(model: type[Model]) -> list[str]:
 
 
 def _fields(
-    model: type[Model], name: str, models: Sequence[type[Model]], reader: FieldReader, collected: Collected
+    model: type[Model],
+    name: str,
+    models: Sequence[type[Model]],
+    reader: FieldReader,
+    collected: Collected,
+    hint: Any,
 ) -> Iterable[Json]:
     field = model._meta.fields_map[name]
     where = f"{model.__name__}.{name}"
@@ -138,7 +146,7 @@ def _fields(
         else:
             collected.note(where, f"it leads to {field.related_model.__name__}, which is not among the models")
     elif field.reference is None:  # the others are the columns of foreign keys
-        yield reader.column(name, field, where)
+        yield reader.column(name, field, where, hint)
 
 
 def _key(model: type[Model], field: Any, reader: FieldReader) -> Json:
