@@ -15,6 +15,8 @@ from rich.text import Text
 
 Cell = str | int | float | bool | datetime | UUID | Text | None
 
+NOTHING_WRITTEN = "It was a dry run: nothing was written."
+
 _WIDE = 10_000
 """Columns of a console that nobody looks at: a pipe or a file gets lines that are never wrapped."""
 

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Sequence
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 
@@ -19,6 +19,9 @@ class Gathered(Generic[T]):
         self._turn = threading.Lock()
         self._coming = threading.Lock()
         self._waiting: list[_Brought[T]] = []
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Gathered, (self._work,)  # in another process, nothing waits
 
     @property
     def waiting(self) -> int:

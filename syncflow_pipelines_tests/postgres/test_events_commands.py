@@ -60,6 +60,8 @@ def test_what_an_event_says_drives_no_terminal(database: Database, syncflow: Syn
 def test_what_is_no_plain_value_is_shown_as_json(database: Database, syncflow: Syncflow) -> None:
     publish_now(database, Event("changed", "crm", {"diff": {"is_breaking": False, "before": None}, "files": ["a.py"]}))
     assert 'diff: {"before": null, "is_breaking": false}' in syncflow("events").out
+    publish_now(database, Event("changed", "crm", {"diff": {"counts": {}, "summary": "1 other change"}}))
+    assert "diff: 1 other change" in syncflow("events", "tail").out
     assert 'data.files       ["a.py"]' in syncflow("events", "show", "1").out
 
 

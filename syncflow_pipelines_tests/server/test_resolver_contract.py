@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import schemathesis
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from schemathesis import GenerationMode
 
@@ -29,6 +29,7 @@ PET = {
         "parents": {"type": "array", "items": {"$ref": "#/components/schemas/Pet"}, "maxItems": 2},
     },
 }
+QUERY = {"limit", "tags", "kind"}
 OK = {"200": {"description": "fine"}}
 
 
@@ -103,6 +104,8 @@ def test_what_the_spec_forbids_does_not(resolver: str, label: str) -> None:
     @given(st.data())
     def check(data: st.DataObject) -> None:
         case = data.draw(OPERATIONS[label].as_strategy(generation_mode=GenerationMode.NEGATIVE))
+        # Schemathesis takes a further parameter for a mistake, too; the spec does not forbid what it does not name.
+        assume(set(case.query or {}) <= QUERY)
         answer = case.call(base_url=resolver)
         assert answer.status_code in (400, 404, 405, 413, 415), (case.as_curl_command(), answer.text)
 

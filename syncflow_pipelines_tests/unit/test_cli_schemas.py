@@ -69,6 +69,7 @@ def test_a_dry_run_prints_the_difference_and_the_comparison_with_what_people_kee
     syncflow("sync")
     syncflow.package.write("product", WITH_PRICE)
     told = syncflow("sync", "--dry-run")
+    assert syncflow.err == "It was a dry run: nothing was written.\n"
     assert told.startswith("--- a/api/schemas_generated.py\n+++ b/api/schemas_generated.py\n@@ ")
     assert re.search(r"^\+    price: int", told, re.MULTILINE)
     assert f"{manual}: 1 classes are generated, too" in told

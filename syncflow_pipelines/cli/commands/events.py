@@ -1,7 +1,7 @@
 """`syncflow events`: what happened, and who was told of it."""
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
 
 import click
@@ -159,7 +159,7 @@ def _told(event: Event) -> str:
     """What stands in the data beside the subject, on one line that is not too long."""
     known = {"entity", "connector", "slug", "service", "timestamp"}
     told = ", ".join(
-        f"{name}: {_as_cell(value)}" for name, value in event.data.items() if name not in known and value is not None
+        f"{name}: {_summary(value)}" for name, value in event.data.items() if name not in known and value is not None
     )
     line = _line(told)
     return line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…"
@@ -168,6 +168,10 @@ def _told(event: Event) -> str:
 def _line(text: str) -> str:
     """The text on one line, without what a terminal would obey."""
     return " ".join("".join(char if char.isprintable() else " " for char in text).split())
+
+
+def _summary(value: object) -> Cell:
+    return _as_cell(value["summary"] if isinstance(value, Mapping) and "summary" in value else value)
 
 
 def _data(event: Event) -> dict[str, Cell]:

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from syncflow_pipelines.cli.invocation import Invocation, pass_invocation
 from syncflow_pipelines.cli.names import ServiceName
-from syncflow_pipelines.cli.output import Cell, print_json, print_table
+from syncflow_pipelines.cli.output import NOTHING_WRITTEN, Cell, print_json, print_table
 from syncflow_pipelines.codegen.kept import generate_kept
 from syncflow_pipelines.codegen.reports import ServiceReport
 from syncflow_pipelines.config import Services
@@ -45,8 +45,10 @@ def command(invocation: Invocation, names: tuple[str, ...], force: bool, dry_run
     if not services.services and not report.services:
         invocation.note(invocation.no_service)
     elif not report.services:
-        invocation.note("There is nothing to generate: auto_sync_services.yaml names no service with components.")
-    elif not dry_run:
+        invocation.note(f"There is nothing to generate: {services.file_name} names no service with components.")
+    elif dry_run:
+        invocation.note(NOTHING_WRITTEN)
+    else:
         from syncflow_pipelines.defs.spec_record import report_generated  # Dagster takes a second to import
 
         report_generated(invocation.settings, services, report.services)

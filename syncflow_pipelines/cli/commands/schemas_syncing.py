@@ -7,7 +7,7 @@ from rich.text import Text
 
 from syncflow_pipelines.cli.invocation import Invocation, pass_invocation
 from syncflow_pipelines.cli.names import SchemaSourceName
-from syncflow_pipelines.cli.output import Cell, print_diff, print_json, print_table, visible
+from syncflow_pipelines.cli.output import NOTHING_WRITTEN, Cell, print_diff, print_json, print_table, visible
 from syncflow_pipelines.config import SCHEMA_SYNC_FILE, choose_sources
 from syncflow_pipelines.errors import SyncflowError
 from syncflow_pipelines.schemas.reports import SourceReport
@@ -42,6 +42,8 @@ def sync_command(invocation: Invocation, names: tuple[str, ...], force: bool, dr
         tell_dagster(invocation, report.sources)
     if not report.sources:
         invocation.note(no_source(invocation))
+    elif dry_run:
+        invocation.note(NOTHING_WRITTEN)
     return 1 if report.has_failed else 0
 
 
