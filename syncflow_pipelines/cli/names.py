@@ -201,7 +201,7 @@ def _known_sources() -> list[str]:
 
 def _known_backups() -> list[str]:
     from syncflow_pipelines.config import load_schema_sync
-    from syncflow_pipelines.schemas.backups import backups_of
+    from syncflow_pipelines.schemas.backups.folder import backups_of
 
     try:
         settings = load_settings()

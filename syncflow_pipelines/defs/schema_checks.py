@@ -14,11 +14,11 @@ from syncflow_pipelines.defs.workers import working
 from syncflow_pipelines.defs.world import World
 from syncflow_pipelines.errors import SyncflowError
 from syncflow_pipelines.openapi.diff.printable import value_text
-from syncflow_pipelines.schemas.compatibility import Change
-from syncflow_pipelines.schemas.live import Difference
-from syncflow_pipelines.schemas.live_source import live_differences
+from syncflow_pipelines.schemas.comparison.compatibility import Change
+from syncflow_pipelines.schemas.comparison.live import Difference
+from syncflow_pipelines.schemas.comparison.live_source import live_differences
+from syncflow_pipelines.schemas.comparison.versions import read_versions
 from syncflow_pipelines.schemas.standing import validity
-from syncflow_pipelines.schemas.versions import read_versions
 from syncflow_pipelines.schemas.workshop import WarmWorkshop
 
 COMPATIBLE = "compatible"

@@ -10,9 +10,9 @@ import dagster as dg
 
 from syncflow_pipelines.config import Settings
 from syncflow_pipelines.defs.names import schemas_key
+from syncflow_pipelines.schemas.comparison.versions import read_versions
 from syncflow_pipelines.schemas.model import Finding
 from syncflow_pipelines.schemas.reports import SourceReport
-from syncflow_pipelines.schemas.versions import read_versions
 
 ROWS_SHOWN = 50
 DIFF_LINES = 400

@@ -14,7 +14,7 @@ from syncflow_pipelines.defs.workers import working
 from syncflow_pipelines.defs.world import World
 from syncflow_pipelines.errors import SyncflowError
 from syncflow_pipelines.events.flags import Flag, standing
-from syncflow_pipelines.schemas.rendering import renderer_version
+from syncflow_pipelines.schemas.rendering.module import renderer_version
 from syncflow_pipelines.schemas.reports import SourceReport
 from syncflow_pipelines.schemas.syncing import sync_schemas
 

@@ -17,9 +17,9 @@ from syncflow_pipelines.config import SchemaSourceConfig, Settings
 from syncflow_pipelines.database import Database, sqlalchemy_url
 from syncflow_pipelines.defs.names import schemas_key
 from syncflow_pipelines.defs.world import load_world
-from syncflow_pipelines.schemas.naming import name_all
+from syncflow_pipelines.schemas.comparison.versions import read_versions
+from syncflow_pipelines.schemas.rendering.naming import name_all
 from syncflow_pipelines.schemas.state import read_state
-from syncflow_pipelines.schemas.versions import read_versions
 
 Materialise = Callable[[Sequence[dg.AssetKey], str], str | None]
 """Runs the assets under a name; why that failed, or None."""

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from syncflow_pipelines.config import SchemaSourceConfig
-from syncflow_pipelines.schemas.comparison import ManualComparison
+from syncflow_pipelines.schemas.comparison.manual import ManualComparison
 from syncflow_pipelines.schemas.model import SchemaSource
-from syncflow_pipelines.schemas.rendered import Rendered
+from syncflow_pipelines.schemas.rendering.rendered import Rendered
 
 
 @dataclass(frozen=True, slots=True)

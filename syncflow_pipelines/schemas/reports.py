@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from syncflow_pipelines.errors import SyncflowError
-from syncflow_pipelines.schemas.comparison import ManualComparison
+from syncflow_pipelines.schemas.comparison.manual import ManualComparison
 from syncflow_pipelines.schemas.model import Finding, SchemaSource
 
 Status = Literal["generated", "unchanged", "failed"]

@@ -7,8 +7,8 @@ from typing import Literal
 from syncflow_pipelines.config import SchemaSourceConfig, Settings
 from syncflow_pipelines.errors import SchemasNotGenerated, SyncflowError
 from syncflow_pipelines.files.sealing import is_sealed
-from syncflow_pipelines.schemas.backup_metadata import digest_of
-from syncflow_pipelines.schemas.comparison import ManualComparison
+from syncflow_pipelines.schemas.backups.metadata import digest_of
+from syncflow_pipelines.schemas.comparison.manual import ManualComparison
 from syncflow_pipelines.schemas.making import Workshop
 from syncflow_pipelines.schemas.state import read_state
 

@@ -19,13 +19,13 @@ from syncflow_pipelines.errors import SchemasNotGenerated, SyncflowError
 from syncflow_pipelines.files.locking import locked
 from syncflow_pipelines.files.replacing import replace_file, unwritable
 from syncflow_pipelines.files.sealing import is_sealed, seal
-from syncflow_pipelines.schemas.backup_metadata import digest_of
-from syncflow_pipelines.schemas.backups import backups_of
-from syncflow_pipelines.schemas.comparison import ManualComparison
+from syncflow_pipelines.schemas.backups.folder import backups_of
+from syncflow_pipelines.schemas.backups.metadata import digest_of
+from syncflow_pipelines.schemas.comparison.manual import ManualComparison
+from syncflow_pipelines.schemas.comparison.versions import SchemaVersion, keep_version
 from syncflow_pipelines.schemas.making import Made, Workshop
 from syncflow_pipelines.schemas.reports import SourceReport, Status, SyncReport
 from syncflow_pipelines.schemas.state import SourceState, lock_path, read_state, write_state
-from syncflow_pipelines.schemas.versions import SchemaVersion, keep_version
 from syncflow_pipelines.schemas.workshop import WarmWorkshop
 
 PATIENCE_S: Final = 600.0

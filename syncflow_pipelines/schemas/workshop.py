@@ -14,18 +14,18 @@ from msgspec import structs
 from syncflow_pipelines.config import SchemaSourceConfig, Settings, load_services, undiscovered
 from syncflow_pipelines.errors import ConfigurationError, SchemasNotGenerated
 from syncflow_pipelines.openapi.store import SpecStore
-from syncflow_pipelines.schemas.comparison import ManualComparison, compare_with_manual
+from syncflow_pipelines.schemas.comparison.manual import ManualComparison, compare_with_manual
 from syncflow_pipelines.schemas.components.rendering import generator_version, render_components
 from syncflow_pipelines.schemas.entities import read_entities
-from syncflow_pipelines.schemas.examination import Examiner
+from syncflow_pipelines.schemas.examination.process import Examiner
+from syncflow_pipelines.schemas.examination.validation import validate_module
 from syncflow_pipelines.schemas.introspection.places import ModelsKind, models_place, source_digest
 from syncflow_pipelines.schemas.introspection.running import Introspector
 from syncflow_pipelines.schemas.making import Made
 from syncflow_pipelines.schemas.model import SchemaSource
-from syncflow_pipelines.schemas.rendering import render, renderer_version
+from syncflow_pipelines.schemas.rendering.module import render, renderer_version
+from syncflow_pipelines.schemas.rendering.selection import generator_of, select_components, select_models
 from syncflow_pipelines.schemas.secrets import SECRET_NAMES
-from syncflow_pipelines.schemas.selection import generator_of, select_components, select_models
-from syncflow_pipelines.schemas.validation import validate_module
 from syncflow_pipelines.sync.state import state_path
 
 _ORM: Final = re.compile(r"^[ \t]*(?:from|import)[ \t]+(tortoise|sqlalchemy)\b", re.MULTILINE)

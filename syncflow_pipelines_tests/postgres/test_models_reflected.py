@@ -7,11 +7,11 @@ import psycopg
 import pytest
 
 from syncflow_pipelines.database.url import sqlalchemy_url
-from syncflow_pipelines.schemas.examination import Examiner
+from syncflow_pipelines.schemas.examination.process import Examiner
+from syncflow_pipelines.schemas.examination.validation import validate_module
 from syncflow_pipelines.schemas.introspection.running import Introspector
 from syncflow_pipelines.schemas.model import ListOf, ModelOf, Scalar, SchemaSource
-from syncflow_pipelines.schemas.rendering import render
-from syncflow_pipelines.schemas.validation import validate_module
+from syncflow_pipelines.schemas.rendering.module import render
 
 TABLES = """
 from sqlalchemy import MetaData, create_engine

@@ -10,8 +10,8 @@ from syncflow_pipelines.config import SchemaSourceConfig, Settings
 from syncflow_pipelines.database import Database
 from syncflow_pipelines.database.live_tables import foreign_look, own_look
 from syncflow_pipelines.errors import ConfigurationError, DatabaseError
-from syncflow_pipelines.schemas.live import compare_live, tables_of
-from syncflow_pipelines.schemas.live_source import live_differences
+from syncflow_pipelines.schemas.comparison.live import compare_live, tables_of
+from syncflow_pipelines.schemas.comparison.live_source import live_differences
 from syncflow_pipelines.schemas.model import EnumOf, EnumSpec, FieldSpec, ListOf, ModelSpec, SchemaSource
 from syncflow_pipelines_tests.unit.contract_sources import field
 

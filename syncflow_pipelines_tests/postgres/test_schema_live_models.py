@@ -13,8 +13,8 @@ from tortoise import Tortoise
 
 from syncflow_pipelines.database import Database, sqlalchemy_url
 from syncflow_pipelines.database.live_tables import foreign_look
+from syncflow_pipelines.schemas.comparison.live import compare_live, tables_of
 from syncflow_pipelines.schemas.introspection.running import introspect
-from syncflow_pipelines.schemas.live import compare_live, tables_of
 from syncflow_pipelines_tests.unit.model_projects import SQLALCHEMY, TORTOISE
 
 MODELS = """

@@ -13,11 +13,11 @@ import dagster
 import pytest
 
 from syncflow_pipelines.errors import ModelsError
-from syncflow_pipelines.schemas.examination import Examiner
+from syncflow_pipelines.schemas.examination.process import Examiner
+from syncflow_pipelines.schemas.examination.validation import validate_module
 from syncflow_pipelines.schemas.introspection.running import Introspector
 from syncflow_pipelines.schemas.model import SchemaSource
-from syncflow_pipelines.schemas.rendering import render
-from syncflow_pipelines.schemas.validation import validate_module
+from syncflow_pipelines.schemas.rendering.module import render
 
 FOLDER = Path(os.environ.get("SYNCFLOW_TEST_MODELS", "/nowhere"))
 EXAMPLES = sorted(

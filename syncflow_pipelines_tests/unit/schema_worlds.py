@@ -22,7 +22,7 @@ from syncflow_pipelines.schemas.model import (
     Scalar,
     SchemaSource,
 )
-from syncflow_pipelines.schemas.rendering import render
+from syncflow_pipelines.schemas.rendering.module import render
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 _NUMBERS = itertools.count()

@@ -18,7 +18,7 @@ from syncflow_pipelines.openapi.model import Spec
 from syncflow_pipelines.openapi.normalising import normalise
 from syncflow_pipelines.schemas.components.document import class_names
 from syncflow_pipelines.schemas.components.rendering import render_components
-from syncflow_pipelines.schemas.rendered import Rendered
+from syncflow_pipelines.schemas.rendering.rendered import Rendered
 
 STRING = {"type": "string"}
 READ_ONLY = {"type": "integer", "readOnly": True}

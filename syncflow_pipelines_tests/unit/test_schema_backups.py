@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from syncflow_pipelines.errors import BackupError, ConfigurationError
-from syncflow_pipelines.schemas.backups import Backups
+from syncflow_pipelines.schemas.backups.folder import Backups
 
 MAKE_FOR_EVER = """
 import sys
 from pathlib import Path
-from syncflow_pipelines.schemas.backups import Backups
+from syncflow_pipelines.schemas.backups.folder import Backups
 backups = Backups(Path(sys.argv[1], "backups"), Path(sys.argv[1]), 5)
 while True:
     backups.make([Path(sys.argv[1], "a.py"), Path(sys.argv[1], "b.py")], "again")

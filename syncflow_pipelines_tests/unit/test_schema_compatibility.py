@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from pydantic import BaseModel
 
-from syncflow_pipelines.schemas.compatibility import RULES, Compatibility, as_json, as_text, compare
-from syncflow_pipelines.schemas.contracts import Contract, contract_of, contract_of_components
+from syncflow_pipelines.schemas.comparison.compatibility import RULES, Compatibility, as_json, as_text, compare
+from syncflow_pipelines.schemas.comparison.contracts import Contract, contract_of, contract_of_components
 from syncflow_pipelines.schemas.model import Default, EnumOf, EnumSpec, FieldSpec, Kind, ListOf, ModelOf, SchemaSource
-from syncflow_pipelines.schemas.rendering import render
+from syncflow_pipelines.schemas.rendering.module import render
 from syncflow_pipelines_tests.unit.contract_sources import COLORS, SOURCES, field, reversed_source, source_of
 from syncflow_pipelines_tests.unit.test_spec_diff_rules import SCHEMAS
 

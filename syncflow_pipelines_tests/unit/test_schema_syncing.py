@@ -14,10 +14,10 @@ import pytest
 from syncflow_pipelines.config import SchemaSourceConfig
 from syncflow_pipelines.errors import ConfigurationError, ModelsError, SchemasNotGenerated
 from syncflow_pipelines.files.sealing import is_sealed
-from syncflow_pipelines.schemas.backups import Backups
+from syncflow_pipelines.schemas.backups.folder import Backups
+from syncflow_pipelines.schemas.backups.restoring import restore
 from syncflow_pipelines.schemas.making import Made
 from syncflow_pipelines.schemas.reports import SourceReport
-from syncflow_pipelines.schemas.restoring import restore
 from syncflow_pipelines.schemas.state import state_path
 from syncflow_pipelines.schemas.syncing import SchemaSyncer
 from syncflow_pipelines_tests.unit.text_workshop import TextProject, TextWorkshop

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from syncflow_pipelines.errors import ConfigurationError
+from syncflow_pipelines.schemas.comparison.versions import SchemaVersion, keep_version, read_versions, versions_path
 from syncflow_pipelines.schemas.model import SchemaSource
-from syncflow_pipelines.schemas.versions import SchemaVersion, keep_version, read_versions, versions_path
 from syncflow_pipelines_tests.unit.contract_sources import field, source_of
 
 NAMES = ("ProductCreate", "ProductResponse", "ProductUpdate")

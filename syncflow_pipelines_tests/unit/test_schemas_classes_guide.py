@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from syncflow_pipelines.schemas.model import Default, FieldSpec, ModelSpec, Scalar, SchemaSource
-from syncflow_pipelines.schemas.naming import name_all
+from syncflow_pipelines.schemas.rendering.naming import name_all
 from syncflow_pipelines_tests.unit.schema_worlds import rendered
 
 GUIDE = (Path(__file__).parents[2] / "docs" / "schema-classes.md").read_text()

@@ -7,8 +7,13 @@ from pathlib import Path
 import pytest
 
 from syncflow_pipelines.errors import ModelsError
-from syncflow_pipelines.schemas.comparison import ClassComparison, Difference, ManualComparison, compare_with_manual
-from syncflow_pipelines.schemas.examination import Examiner
+from syncflow_pipelines.schemas.comparison.manual import (
+    ClassComparison,
+    Difference,
+    ManualComparison,
+    compare_with_manual,
+)
+from syncflow_pipelines.schemas.examination.process import Examiner
 from syncflow_pipelines.schemas.model import Default, EnumOf, EnumSpec, FieldSpec, ModelSpec, Scalar, SchemaSource
 from syncflow_pipelines_tests.unit.schema_worlds import rendered
 

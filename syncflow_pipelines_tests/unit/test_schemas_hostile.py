@@ -8,7 +8,7 @@ import unicodedata
 from hypothesis import given, settings
 
 from syncflow_pipelines.schemas.model import SchemaSource
-from syncflow_pipelines.schemas.rendering import render
+from syncflow_pipelines.schemas.rendering.module import render
 from syncflow_pipelines_tests.unit.schema_worlds import every_kind, hostile_sources, imported, rendered
 
 CALLED = {

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, create_model
 
 from syncflow_pipelines.schemas.model import EnumOf, EnumSpec, FieldSpec, ModelSpec, Scalar, SchemaSource
-from syncflow_pipelines.schemas.naming import (
+from syncflow_pipelines.schemas.rendering.naming import (
     BUILT_IN_CLASSES,
     INTEGER_ATTRIBUTES,
     MODEL_ATTRIBUTES,

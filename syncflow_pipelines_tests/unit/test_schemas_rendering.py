@@ -17,7 +17,6 @@ import pytest
 
 from syncflow_pipelines import schemas
 from syncflow_pipelines.errors import ConfigurationError, GenerationFailed
-from syncflow_pipelines.schemas.generator import SchemaGenerator
 from syncflow_pipelines.schemas.model import (
     Default,
     EnumOf,
@@ -30,8 +29,9 @@ from syncflow_pipelines.schemas.model import (
     Scalar,
     SchemaSource,
 )
-from syncflow_pipelines.schemas.rendering import deciding_files, render, renderer_version
-from syncflow_pipelines.schemas.variants import SchemaClass
+from syncflow_pipelines.schemas.rendering.generator import SchemaGenerator
+from syncflow_pipelines.schemas.rendering.module import deciding_files, render, renderer_version
+from syncflow_pipelines.schemas.rendering.variants import SchemaClass
 from syncflow_pipelines_tests.unit.schema_worlds import every_kind, imported, rendered
 
 GOLDEN = Path(__file__).parent / "golden_schemas"

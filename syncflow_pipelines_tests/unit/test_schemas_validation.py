@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given, settings
 
 from syncflow_pipelines.errors import GenerationFailed
-from syncflow_pipelines.schemas.examination import Examiner
-from syncflow_pipelines.schemas.model import SchemaSource
-from syncflow_pipelines.schemas.rendering import render
-from syncflow_pipelines.schemas.validation import ValidationReport, validate_module
+from syncflow_pipelines.schemas.examination.process import Examiner
+from syncflow_pipelines.schemas.examination.validation import ValidationReport, validate_module
+from syncflow_pipelines.schemas.model import FieldSpec, ModelSpec, Scalar, SchemaSource
+from syncflow_pipelines.schemas.rendering.module import render
 from syncflow_pipelines_tests.unit.schema_worlds import every_kind, hostile_sources
 
 HELD = """
@@ -46,6 +46,15 @@ def problems(text: str, examiner: Examiner, *, must_take_samples: bool = True) -
 def test_a_module_of_every_kind_of_field_is_sound(examiner: Examiner) -> None:
     made = render(every_kind, name="shop", digest="d", with_relations=True)
     assert validate_module(made.text, examiner, exports=made.exports) == ValidationReport((), classes=11, samples=10)
+
+
+def test_numbers_whose_digits_are_all_behind_the_point_are_sound(examiner: Examiner) -> None:
+    rates = (
+        FieldSpec("rate", Scalar("decimal", max_digits=2, decimal_places=2)),
+        FieldSpec("share", Scalar("decimal", max_digits=4, decimal_places=4, ge=0, lt=1), nullable=True),
+    )
+    made = render(SchemaSource((ModelSpec("Discount", rates),)), name="shop", digest="d")
+    assert validate_module(made.text, examiner, exports=made.exports) == ValidationReport((), classes=3, samples=3)
 
 
 @settings(max_examples=15, deadline=None)
@@ -163,8 +172,9 @@ def test_nothing_outlives_whoever_asked(tmp_path: Path) -> None:
     pids = "f'{os.getpid()} {os.getppid()}'"
     text = f"import os, time\nopen({str(tmp_path / 'pids')!r}, 'w').write({pids})\ntime.sleep(600)"
     program = (
-        "import sys\nfrom syncflow_pipelines.schemas.examination import Examiner\n"
-        "from syncflow_pipelines.schemas.validation import validate_module\nvalidate_module(sys.argv[1], Examiner())"
+        "import sys\nfrom syncflow_pipelines.schemas.examination.process import Examiner\n"
+        "from syncflow_pipelines.schemas.examination.validation import validate_module\n"
+        "validate_module(sys.argv[1], Examiner())"
     )
     with subprocess.Popen([sys.executable, "-c", program, text], cwd=Path(__file__).parents[2]) as asking:
         wait_for(lambda: (tmp_path / "pids").exists() and (tmp_path / "pids").read_text() != "")

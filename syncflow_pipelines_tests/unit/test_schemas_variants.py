@@ -248,6 +248,8 @@ def test_a_field_goes_by_its_own_name_and_by_the_one_in_python(shop: ModuleType)
         (Scalar("bool"), 1),
         (Scalar("decimal"), "many"),
         (Scalar("uuid"), "1"),
+        (Scalar("uuid"), []),
+        (Scalar("ip_network"), True),
         (Scalar("date"), "yesterday"),
         (Scalar("datetime"), "2020-01-01T00:00:00"),
         (Scalar("bytes"), "?"),

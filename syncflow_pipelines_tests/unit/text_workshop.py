@@ -7,9 +7,9 @@ from pathlib import Path
 
 from syncflow_pipelines.config import SchemaSourceConfig, SchemaSync, SchemaSyncSettings, Settings
 from syncflow_pipelines.errors import ModelsError, SchemasNotGenerated
-from syncflow_pipelines.schemas.comparison import ManualComparison
+from syncflow_pipelines.schemas.comparison.manual import ManualComparison
 from syncflow_pipelines.schemas.making import Made
-from syncflow_pipelines.schemas.rendered import Rendered
+from syncflow_pipelines.schemas.rendering.rendered import Rendered
 from syncflow_pipelines.schemas.syncing import SchemaSyncer
 
 

@@ -6,8 +6,8 @@ from syncflow_pipelines.cli.groups import DefaultGroup
 from syncflow_pipelines.cli.invocation import Invocation, pass_invocation
 from syncflow_pipelines.cli.names import BackupName
 from syncflow_pipelines.cli.output import Cell, print_json, print_table
-from syncflow_pipelines.schemas.backups import Backup, Backups, backups_of
-from syncflow_pipelines.schemas.restoring import restore
+from syncflow_pipelines.schemas.backups.folder import Backup, Backups, backups_of
+from syncflow_pipelines.schemas.backups.restoring import restore
 
 HEADINGS = ("backup", "files", "bytes", "made", "reason")
 

@@ -6,8 +6,8 @@ from syncflow_pipelines.cli.invocation import Invocation, pass_invocation
 from syncflow_pipelines.cli.names import SchemaSourceName
 from syncflow_pipelines.cli.output import print_json
 from syncflow_pipelines.config import choose_sources
-from syncflow_pipelines.schemas.compatibility import Compatibility, as_json, as_text
-from syncflow_pipelines.schemas.versions import SchemaVersions, read_versions
+from syncflow_pipelines.schemas.comparison.compatibility import Compatibility, as_json, as_text
+from syncflow_pipelines.schemas.comparison.versions import SchemaVersions, read_versions
 
 
 @click.command("diff")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from syncflow_pipelines.schemas.model import Finding
-from syncflow_pipelines.schemas.naming import BUILT_IN_CLASSES
+from syncflow_pipelines.schemas.rendering.naming import BUILT_IN_CLASSES
 from syncflow_pipelines.schemas.secrets import is_secret
 
 Json = Any

@@ -8,7 +8,7 @@ from typing import Final
 
 from syncflow_pipelines.schemas.components.document import MARK, class_name, free_name
 from syncflow_pipelines.schemas.components.inheritance import reconciled
-from syncflow_pipelines.schemas.naming import MEMBER_ATTRIBUTES, TEXT_ATTRIBUTES
+from syncflow_pipelines.schemas.rendering.naming import MEMBER_ATTRIBUTES, TEXT_ATTRIBUTES
 
 _ENUMS: Final = frozenset({"Enum", "IntEnum", "StrEnum"})
 _OF_TEXTS: Final = MEMBER_ATTRIBUTES | TEXT_ATTRIBUTES

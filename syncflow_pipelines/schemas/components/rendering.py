@@ -18,10 +18,10 @@ from syncflow_pipelines.errors import ConfigurationError, GenerationFailed
 from syncflow_pipelines.openapi.model import Spec
 from syncflow_pipelines.schemas.components.composing import Composed
 from syncflow_pipelines.schemas.components.document import ComponentsDocument, components_document
-from syncflow_pipelines.schemas.formatting import formatted
-from syncflow_pipelines.schemas.literals import docstring, literal
 from syncflow_pipelines.schemas.model import Finding
-from syncflow_pipelines.schemas.rendered import Rendered
+from syncflow_pipelines.schemas.rendering.formatting import formatted
+from syncflow_pipelines.schemas.rendering.literals import docstring, literal
+from syncflow_pipelines.schemas.rendering.rendered import Rendered
 
 Json = Any
 

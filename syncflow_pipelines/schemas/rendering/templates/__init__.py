@@ -12,7 +12,7 @@ from jinja2 import ChoiceLoader, FileSystemLoader, StrictUndefined
 from jinja2.sandbox import SandboxedEnvironment
 
 from syncflow_pipelines.errors import ConfigurationError
-from syncflow_pipelines.schemas.variants import SchemaClass, SchemaField
+from syncflow_pipelines.schemas.rendering.variants import SchemaClass, SchemaField
 
 _OURS: Final = Path(__file__).parent
 _PLAIN: Final[Mapping[type, Collection[str]]] = {

@@ -6,8 +6,8 @@ from msgspec import structs
 
 from syncflow_pipelines.config import SchemaSourceConfig, SchemaSync, Settings
 from syncflow_pipelines.files.locking import locked
-from syncflow_pipelines.schemas.backup_metadata import digest_of
-from syncflow_pipelines.schemas.backups import Restored, backups_of
+from syncflow_pipelines.schemas.backups.folder import Restored, backups_of
+from syncflow_pipelines.schemas.backups.metadata import digest_of
 from syncflow_pipelines.schemas.state import lock_path, read_state, write_state
 
 

@@ -13,8 +13,8 @@ from uuid import UUID
 
 from pydantic import TypeAdapter
 
-from syncflow_pipelines.schemas.literals import literal
 from syncflow_pipelines.schemas.model import EnumOf, FieldType, Kind, ListOf, ModelOf, Scalar
+from syncflow_pipelines.schemas.rendering.literals import literal
 
 Json = Any
 
@@ -105,17 +105,24 @@ def _decimal(value: Json) -> str:
     return f"Decimal({literal(str(Decimal(str(value))))})"
 
 
+def _text(value: Json) -> str:
+    """What has to be a text, since the constructors of many types take other things, too, or stumble over them."""
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
 def _bytes(value: Json) -> str:
-    return repr(b64decode(value, validate=True))
+    return repr(b64decode(_text(value), validate=True))
 
 
 def _uuid(value: Json) -> str:
-    return f"UUID({literal(str(UUID(value)))})"
+    return f"UUID({literal(str(UUID(_text(value))))})"
 
 
 def _moment(is_aware: bool) -> Callable[[Json], str]:
     def write(value: Json) -> str:
-        moment = dt.datetime.fromisoformat(value)
+        moment = dt.datetime.fromisoformat(_text(value))
         if (moment.tzinfo is not None) is not is_aware:
             raise ValueError
         return f"_dt.datetime.fromisoformat({literal(moment.isoformat())})"
@@ -124,12 +131,12 @@ def _moment(is_aware: bool) -> Callable[[Json], str]:
 
 
 def _date(value: Json) -> str:
-    day = dt.date.fromisoformat(value)
+    day = dt.date.fromisoformat(_text(value))
     return f"_dt.date({day.year}, {day.month}, {day.day})"
 
 
 def _time(value: Json) -> str:
-    return f"_dt.time.fromisoformat({literal(dt.time.fromisoformat(value).isoformat())})"
+    return f"_dt.time.fromisoformat({literal(dt.time.fromisoformat(_text(value)).isoformat())})"
 
 
 def _timedelta(value: Json) -> str:
@@ -143,11 +150,11 @@ def _durations() -> TypeAdapter[dt.timedelta]:
 
 
 def _ip_interface(value: Json) -> str:
-    return f"ip_interface({literal(str(ipaddress.ip_interface(value)))})"
+    return f"ip_interface({literal(str(ipaddress.ip_interface(_text(value))))})"
 
 
 def _ip_network(value: Json) -> str:
-    return f"ip_network({literal(str(ipaddress.ip_network(value)))})"
+    return f"ip_network({literal(str(ipaddress.ip_network(_text(value))))})"
 
 
 _SCALARS: Final[Mapping[Kind, Callable[[Json], str]]] = {

@@ -7,7 +7,7 @@ from syncflow_pipelines.config import SchemaSourceConfig, Settings
 from syncflow_pipelines.database import Database
 from syncflow_pipelines.database.live_tables import TableLook, foreign_look, own_look
 from syncflow_pipelines.errors import ConfigurationError
-from syncflow_pipelines.schemas.live import Difference, compare_live, tables_of
+from syncflow_pipelines.schemas.comparison.live import Difference, compare_live, tables_of
 from syncflow_pipelines.schemas.model import SchemaSource
 
 

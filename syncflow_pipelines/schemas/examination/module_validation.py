@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.errors import PydanticUserError
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode
 
-from syncflow_pipelines.schemas.samples import NoSample, Samples, mended
+from syncflow_pipelines.schemas.examination.samples import NoSample, Samples, mended
 
 Json = Any
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final, Union, get_args, get_origin
 from pydantic import AwareDatetime, BaseModel, JsonValue, NaiveDatetime
 from pydantic.fields import FieldInfo
 
-from syncflow_pipelines.schemas.module_validation import classes_of, import_code
+from syncflow_pipelines.schemas.examination.module_validation import classes_of, import_code
 
 Json = Any
 

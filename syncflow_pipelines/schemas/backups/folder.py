@@ -19,7 +19,7 @@ from syncflow_pipelines.config import SchemaSyncSettings, Settings
 from syncflow_pipelines.errors import BackupError, SyncflowError
 from syncflow_pipelines.files.locking import locked
 from syncflow_pipelines.files.replacing import replace_file, unwritable
-from syncflow_pipelines.schemas.backup_metadata import (
+from syncflow_pipelines.schemas.backups.metadata import (
     METADATA,
     BackupMetadata,
     SavedFile,

@@ -20,8 +20,8 @@ from typing import Any, Final
 import pydantic
 import pydantic.json_schema
 
-from syncflow_pipelines.schemas.module_description import describe_file, describe_text
-from syncflow_pipelines.schemas.module_validation import validate_text
+from syncflow_pipelines.schemas.examination.module_description import describe_file, describe_text
+from syncflow_pipelines.schemas.examination.module_validation import validate_text
 
 Json = Any
 

@@ -8,11 +8,11 @@ import re
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from syncflow_pipelines.schemas.annotations import Annotation, Arguments, annotate, call
-from syncflow_pipelines.schemas.defaults import Members, UnusableDefault, constant
-from syncflow_pipelines.schemas.literals import comment, docstring, encodable, literal
 from syncflow_pipelines.schemas.model import EnumOf, FieldSpec, FieldType, ListOf, ModelOf, ModelSpec, Scalar
-from syncflow_pipelines.schemas.naming import Names, words
+from syncflow_pipelines.schemas.rendering.annotations import Annotation, Arguments, annotate, call
+from syncflow_pipelines.schemas.rendering.defaults import Members, UnusableDefault, constant
+from syncflow_pipelines.schemas.rendering.literals import comment, docstring, encodable, literal
+from syncflow_pipelines.schemas.rendering.naming import Names, words
 
 Variant = Literal["Create", "Update", "Response"]
 

@@ -12,8 +12,8 @@ from typing import Any, Final
 import msgspec
 
 from syncflow_pipelines.files.replacing import replace_file
-from syncflow_pipelines.schemas.compatibility import Compatibility, compare
-from syncflow_pipelines.schemas.contracts import Contract, contract_of, contract_of_components
+from syncflow_pipelines.schemas.comparison.compatibility import Compatibility, compare
+from syncflow_pipelines.schemas.comparison.contracts import Contract, contract_of, contract_of_components
 from syncflow_pipelines.schemas.model import SchemaSource
 
 FOLDER: Final = "schemas"

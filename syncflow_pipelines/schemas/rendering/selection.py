@@ -8,9 +8,9 @@ from msgspec import structs
 from syncflow_pipelines.openapi.digests import references
 from syncflow_pipelines.openapi.graphs import reachable
 from syncflow_pipelines.openapi.model import Json
-from syncflow_pipelines.schemas.generator import SchemaGenerator
 from syncflow_pipelines.schemas.model import EnumOf, FieldType, ListOf, ModelOf, ModelSpec, SchemaSource
-from syncflow_pipelines.schemas.variants import SchemaClass
+from syncflow_pipelines.schemas.rendering.generator import SchemaGenerator
+from syncflow_pipelines.schemas.rendering.variants import SchemaClass
 
 
 def select_models(form: SchemaSource, include: Collection[str] = (), exclude: Collection[str] = ()) -> SchemaSource:

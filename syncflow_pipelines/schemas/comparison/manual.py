@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from syncflow_pipelines.errors import ModelsError
-from syncflow_pipelines.schemas.examination import Examiner
-from syncflow_pipelines.schemas.manual_source import CustomLogic, custom_logic, described
+from syncflow_pipelines.schemas.comparison.manual_source import CustomLogic, custom_logic, described
+from syncflow_pipelines.schemas.examination.process import Examiner
 
 Json = Any
 

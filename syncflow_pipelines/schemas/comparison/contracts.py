@@ -12,7 +12,6 @@ from typing import Any, Final
 import msgspec
 
 from syncflow_pipelines.openapi.model import Json
-from syncflow_pipelines.schemas.admission import admit
 from syncflow_pipelines.schemas.model import (
     EnumOf,
     EnumSpec,
@@ -25,7 +24,8 @@ from syncflow_pipelines.schemas.model import (
     Scalar,
     SchemaSource,
 )
-from syncflow_pipelines.schemas.naming import Names, name_all
+from syncflow_pipelines.schemas.rendering.admission import admit
+from syncflow_pipelines.schemas.rendering.naming import Names, name_all
 
 _MOST_DIGITS: Final = 300
 PREFIX: Final = "#/components/schemas/"

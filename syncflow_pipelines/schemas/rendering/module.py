@@ -6,16 +6,15 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-from syncflow_pipelines.schemas.generator import SchemaGenerator
 from syncflow_pipelines.schemas.model import SchemaSource
-from syncflow_pipelines.schemas.rendered import Rendered
-from syncflow_pipelines.schemas.templates import templates_digest
+from syncflow_pipelines.schemas.rendering.generator import SchemaGenerator
+from syncflow_pipelines.schemas.rendering.rendered import Rendered
+from syncflow_pipelines.schemas.rendering.templates import templates_digest
 
-_FOLDER: Final = Path(__file__).parent
+_FOLDER: Final = Path(__file__).parents[1]
 _DECIDING: Final = (
-    "admission.py", "annotations.py", "components/*.py", "defaults.py", "entities.py", "formatting.py", "generator.py",
-    "imports.py", "introspection/reader/*.py", "literals.py", "model.py", "naming.py", "rendered.py", "rendering.py",
-    "secrets.py", "selection.py", "templates/*.py", "variants.py",
+    "components/*.py", "entities.py", "introspection/reader/*.py", "model.py", "rendering/*.py",
+    "rendering/templates/*.py", "secrets.py",
 )  # fmt: skip
 
 

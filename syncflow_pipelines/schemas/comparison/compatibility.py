@@ -15,7 +15,7 @@ from syncflow_pipelines.openapi.diff.printable import change_text, place_text, p
 from syncflow_pipelines.openapi.diff.rules import SCHEMA_RULES, Direction, Rule
 from syncflow_pipelines.openapi.diff.schemas import WORK
 from syncflow_pipelines.openapi.model import Json
-from syncflow_pipelines.schemas.contracts import Contract
+from syncflow_pipelines.schemas.comparison.contracts import Contract
 
 Side = Literal["readers", "writers"]
 

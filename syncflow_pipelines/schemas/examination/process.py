@@ -20,11 +20,11 @@ TIMEOUT_S: Final = 120.0
 """For one module; a thousand entities take 6 s, GitHub's components 20 s."""
 _GRACE_S: Final = 15.0
 """Beyond the time-out of a module, which the child process keeps itself."""
-_ROOT: Final = Path(__file__).parents[2]
+_ROOT: Final = Path(__file__).parents[3]
 _START: Final = """
 import sys
 sys.path.insert(0, sys.argv[1])
-from syncflow_pipelines.schemas.examination_child import main
+from syncflow_pipelines.schemas.examination.child import main
 main()
 """
 _SHOWN_LINES: Final = 5

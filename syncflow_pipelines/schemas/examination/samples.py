@@ -111,14 +111,19 @@ class Samples:
 
 
 def mended(sample: Json, error: ValidationError) -> Json:
-    """The sample, its moments without a zone where they were refused for having one: JSON Schema does not tell."""
+    """The sample without what was refused in it for a reason that JSON Schema does not tell.
+
+    That is the zone of a moment, and the whole part of a number whose digits are all behind the point.
+    """
     for each in error.errors(include_url=False):
+        *path, last = each["loc"]
+        place = sample
+        for step in path:
+            place = place[step]
         if each["type"] == "timezone_naive":
-            *path, last = each["loc"]
-            place = sample
-            for step in path:
-                place = place[step]
             place[last] = place[last].removesuffix("Z")
+        elif each["type"] == "decimal_whole_digits":
+            place[last] = 0.0 if place[last] == 0 else 0.9
     return sample
 
 

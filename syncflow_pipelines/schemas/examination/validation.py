@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from syncflow_pipelines.schemas.examination import Examiner
+from syncflow_pipelines.schemas.examination.process import Examiner
 
 Stage = Literal["syntax", "imports", "structure"]
 

@@ -17,7 +17,7 @@ from syncflow_pipelines.schemas.model import (
     Scalar,
     SchemaSource,
 )
-from syncflow_pipelines.schemas.naming import is_encodable
+from syncflow_pipelines.schemas.rendering.naming import is_encodable
 
 _Named = TypeVar("_Named", ModelSpec, EnumSpec, FieldSpec)
 

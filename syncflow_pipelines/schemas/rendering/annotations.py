@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from syncflow_pipelines.schemas.literals import literal
 from syncflow_pipelines.schemas.model import EnumOf, FieldType, Kind, ListOf, ModelOf, Scalar
-from syncflow_pipelines.schemas.naming import Names
+from syncflow_pipelines.schemas.rendering.literals import literal
+from syncflow_pipelines.schemas.rendering.naming import Names
 
 _SENT: Final[Mapping[Kind, str]] = {
     "int": "int",

@@ -1,0 +1,1 @@
+"""What modules were before they were generated anew, kept and brought back."""

@@ -1,0 +1,1 @@
+"""The inner form of a source → the text of its module."""
