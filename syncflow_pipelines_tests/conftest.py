@@ -17,6 +17,7 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+from hypothesis import settings
 from psycopg import sql
 
 from syncflow_pipelines.config import Settings
@@ -27,6 +28,10 @@ from syncflow_pipelines.errors import DatabaseError
 SHARED_HOME = pytest.StashKey[Path]()
 TEMPLATE = "syncflow_template"
 HOMES = "syncflow-tests-"
+
+# What one run finds, every run finds. At random: pytest --hypothesis-profile=default
+settings.register_profile("steady", derandomize=True, database=None, deadline=None)
+settings.load_profile("steady")
 
 
 def pytest_configure(config: pytest.Config) -> None:
