@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import hypothesis
 import psycopg
 import pytest
-from hypothesis import settings
 from psycopg import sql
 
 from syncflow_pipelines.config import Settings
@@ -30,8 +30,8 @@ TEMPLATE = "syncflow_template"
 HOMES = "syncflow-tests-"
 
 # What one run finds, every run finds. At random: pytest --hypothesis-profile=default
-settings.register_profile("steady", derandomize=True, database=None, deadline=None)
-settings.load_profile("steady")
+hypothesis.settings.register_profile("steady", derandomize=True, database=None, deadline=None)
+hypothesis.settings.load_profile("steady")
 
 
 def pytest_configure(config: pytest.Config) -> None:
