@@ -1,5 +1,6 @@
 """A project folder that follows the demo services, which the test changes."""
 
+import json
 import threading
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from syncflow_pipelines.database import Database
 from syncflow_pipelines.defs.build import build_definitions
 from syncflow_pipelines.defs.world import load_world
 from syncflow_pipelines.demo.services.revisions import FIRST, SECOND, Service, evolve
+from syncflow_pipelines.files.replacing import replace_file
 from syncflow_pipelines_tests.dagster.project import QUIET
 
 SERVICES = """
@@ -33,6 +35,7 @@ settings:
   generated_dir: generated
   watch_interval: 5
 """
+LONG_AGO = "2026-01-01T00:00:00Z"
 GENERATE_NOTHING = "  enable_connexion: false\n  enable_fastmcp: false\n"
 """Settings for tests that are about something else: every generation takes seconds."""
 
@@ -67,6 +70,15 @@ class ServicesProject:
     def devolve(self, service: Service) -> None:
         """The service is as it was in the beginning."""
         evolve(self.settings.home, service, FIRST)
+
+    def let_time_pass(self) -> None:
+        """What was fetched before was fetched long ago: whoever fetched it has recorded it, or never will."""
+        file = self.services().settings.checksum_file
+        if file.exists():
+            entries = json.loads(file.read_text())
+            replace_file(
+                file, json.dumps({name: {**said, "timestamp": LONG_AGO} for name, said in entries.items()}).encode()
+            )
 
     def services(self) -> Services:
         return load_services(self.settings)

@@ -24,7 +24,8 @@ from syncflow_pipelines_tests.dagster.services_project import GENERATE_NOTHING, 
 
 
 def tick(project: ServicesProject, instance: dg.DagsterInstance, cursor: str | None = None) -> dg.SensorResult:
-    """A tick for which an interval has passed since the last."""
+    """A tick for which an interval has passed since the last, and since anything was fetched."""
+    project.let_time_pass()
     if cursor is not None:
         cursor = SpecCursor(SpecCursor.read(cursor).asked).text()
     return tick_at_once(project, instance, cursor)
