@@ -209,8 +209,9 @@ with following(Settings(config_dir=folder / "config", home=folder / "home")) as 
 def test_killed_half_way_the_next_one_brings_all_in_step(tmp_path: Path, spec: Path) -> None:
     settings = configure(tmp_path, components="mcp", debounce_ms=0)
     with subprocess.Popen(
-        [sys.executable, "-c", FOLLOW, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as child:
+        [sys.executable, "-c", FOLLOW, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        env={**os.environ, "TMPDIR": str(tmp_path)},  # what it is generating stays behind
+    ) as child:  # fmt: skip
         assert child.stdout is not None
         assert child.stdout.readline() == "ready\n"
         for number in range(40):
