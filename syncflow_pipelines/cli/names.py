@@ -9,7 +9,7 @@ from uuid import UUID
 import click
 from click.shell_completion import CompletionItem
 
-from syncflow_pipelines.config import load_settings
+from syncflow_pipelines.config import load_connectors, load_schema_sync, load_services, load_settings
 from syncflow_pipelines.errors import SyncflowError
 
 if TYPE_CHECKING:
@@ -100,60 +100,61 @@ class Moment(MomentParameter):
         return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-class ConnectorName(NameParameter):
+class KnownName(NameParameter):
+    """A name of the configuration; the shell completes it. Subclasses say which are known."""
+
+    def known(self) -> list[str]:
+        """Raises `SyncflowError` and `OSError` where nobody can say."""
+        raise NotImplementedError
+
+    def shell_complete(
+        self,
+        ctx: click.Context,
+        param: click.Parameter,
+        incomplete: str,
+    ) -> list[CompletionItem]:
+        with suppress(SyncflowError, OSError):
+            return [CompletionItem(name) for name in self.known() if name.startswith(incomplete)]
+        return []
+
+
+class ConnectorName(KnownName):
     """The name of a connector of connectors.yaml."""
 
     name = "connector"
 
-    def shell_complete(
-        self,
-        ctx: click.Context,
-        param: click.Parameter,
-        incomplete: str,
-    ) -> list[CompletionItem]:
-        return [CompletionItem(name) for name in _known_connectors() if name.startswith(incomplete)]
+    def known(self) -> list[str]:
+        return [connector.name for connector in load_connectors(load_settings())]
 
 
-class ServiceName(NameParameter):
+class ServiceName(KnownName):
     """The name of a service of auto_sync_services.yaml."""
 
     name = "service"
 
-    def shell_complete(
-        self,
-        ctx: click.Context,
-        param: click.Parameter,
-        incomplete: str,
-    ) -> list[CompletionItem]:
-        return [CompletionItem(name) for name in _known_services() if name.startswith(incomplete)]
+    def known(self) -> list[str]:
+        return [service.name for service in load_services(load_settings()).services]
 
 
-class SchemaSourceName(NameParameter):
+class SchemaSourceName(KnownName):
     """The name of a source of schema_sync.yaml."""
 
     name = "source"
 
-    def shell_complete(
-        self,
-        ctx: click.Context,
-        param: click.Parameter,
-        incomplete: str,
-    ) -> list[CompletionItem]:
-        return [CompletionItem(name) for name in _known_sources() if name.startswith(incomplete)]
+    def known(self) -> list[str]:
+        return [source.name for source in load_schema_sync(load_settings()).sources]
 
 
-class BackupName(NameParameter):
+class BackupName(KnownName):
     """The name of a backup of schemas."""
 
     name = "backup"
 
-    def shell_complete(
-        self,
-        ctx: click.Context,
-        param: click.Parameter,
-        incomplete: str,
-    ) -> list[CompletionItem]:
-        return [CompletionItem(name) for name in _known_backups() if name.startswith(incomplete)]
+    def known(self) -> list[str]:
+        from syncflow_pipelines.schemas.backups.folder import backups_of
+
+        settings = load_settings()
+        return [backup.name for backup in backups_of(settings, load_schema_sync(settings).settings).kept()]
 
 
 def _pair(value: Any) -> tuple[str, str] | None:
@@ -170,41 +171,3 @@ def _known_entities() -> list[str]:
     except (SyncflowError, OSError):
         return []
     return sorted(f"{connector}/{entity.slug}" for connector, entities in state.items() for entity in entities)
-
-
-def _known_connectors() -> list[str]:
-    from syncflow_pipelines.config import load_connectors
-
-    try:
-        return [connector.name for connector in load_connectors(load_settings())]
-    except (SyncflowError, OSError):
-        return []
-
-
-def _known_services() -> list[str]:
-    from syncflow_pipelines.config import load_services
-
-    try:
-        return [service.name for service in load_services(load_settings()).services]
-    except (SyncflowError, OSError):
-        return []
-
-
-def _known_sources() -> list[str]:
-    from syncflow_pipelines.config import load_schema_sync
-
-    try:
-        return [source.name for source in load_schema_sync(load_settings()).sources]
-    except (SyncflowError, OSError):
-        return []
-
-
-def _known_backups() -> list[str]:
-    from syncflow_pipelines.config import load_schema_sync
-    from syncflow_pipelines.schemas.backups.folder import backups_of
-
-    try:
-        settings = load_settings()
-        return [backup.name for backup in backups_of(settings, load_schema_sync(settings).settings).kept()]
-    except (SyncflowError, OSError):
-        return []
