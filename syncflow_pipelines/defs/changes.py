@@ -14,6 +14,7 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 
 from syncflow_pipelines.config import ConnectorConfig, Settings
 from syncflow_pipelines.database import open_database
+from syncflow_pipelines.defs.asking import Asked, asked_now
 from syncflow_pipelines.defs.cursor import KeptAsText
 from syncflow_pipelines.defs.names import CONNECTOR_TAG, catalogue_key
 from syncflow_pipelines.defs.partitions import follow_discovery
@@ -34,20 +35,8 @@ BUDGET_S = 45.0
 AT_ONCE = 8
 LONGEST_WAIT_S = 20.0
 """For one answer of a source."""
-AGAIN_AFTER_S = 900.0
-"""A discovery that was asked for and has not happened by then has failed; it is asked for again."""
 
 _DISCOVERED = "SELECT name, catalogue_digest FROM connectors WHERE catalogue_digest IS NOT NULL"
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """The last discovery that was asked for, of one connector."""
-
-    digest: str
-    at: float
-    count: int = 1
-    """In the run key, since a catalogue may go back to what it was, and a run key is never used twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,9 +129,9 @@ def what_to_ask(
     for connector, digest in offers.items():
         if isinstance(digest, SyncflowError) or digest == discovered.get(connector):
             continue
-        last = asked.get(connector)
-        if last is None or last.digest != digest or now - last.at >= AGAIN_AFTER_S:
-            wanted[connector] = Asked(digest, now, last.count + 1 if last else 1)
+        run = asked_now(asked.get(connector), digest, now)
+        if run is not None:
+            wanted[connector] = run
     return wanted
 
 

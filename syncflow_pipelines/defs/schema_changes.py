@@ -13,6 +13,7 @@ import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from syncflow_pipelines.config import SchemaSourceConfig, Settings
+from syncflow_pipelines.defs.asking import Asked, asked_now
 from syncflow_pipelines.defs.cursor import KeptAsText
 from syncflow_pipelines.defs.jobs import DISCOVERY, OPENAPI_SPECS, SCHEMA_SYNC
 from syncflow_pipelines.defs.names import SCHEMAS_TAG, schemas_key
@@ -23,8 +24,6 @@ from syncflow_pipelines.schemas.state import read_state
 from syncflow_pipelines.schemas.workshop import WarmWorkshop
 
 INTERVAL_S: Final = 10
-AGAIN_AFTER_S: Final = 900.0
-"""A run that was asked for and has not brought the source in step by then has failed; it is asked for again."""
 MOST_RUNS: Final = 200
 """That are looked at among those under way."""
 
@@ -38,21 +37,10 @@ _UNDER_WAY: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class AskedSync:
-    """The last run that was asked for, of one source."""
-
-    inputs: str
-    """Digest of what the source was made of then."""
-    at: float
-    count: int = 1
-    """In the run key, since models may go back to what they were, and a run key is never used twice."""
-
-
-@dataclass(frozen=True, slots=True)
 class SchemaCursor(KeptAsText):
     """What the sensor remembers from tick to tick."""
 
-    asked: Mapping[str, AskedSync] = field(default_factory=dict)
+    asked: Mapping[str, Asked] = field(default_factory=dict)
 
 
 def schema_sensor(loaded: World, job: UnresolvedAssetJobDefinition) -> dg.SensorDefinition:
@@ -130,19 +118,15 @@ def changed_sources(
     return changed, silent
 
 
-def what_to_sync(changed: Mapping[str, str], asked: Mapping[str, AskedSync], now: float) -> dict[str, AskedSync]:
+def what_to_sync(changed: Mapping[str, str], asked: Mapping[str, Asked], now: float) -> dict[str, Asked]:
     """The runs to ask for, by source. One that has failed is asked for again when its source changes, or after long."""
-    wanted: dict[str, AskedSync] = {}
-    for name, inputs in changed.items():
-        last = asked.get(name)
-        if last is None or last.inputs != inputs or now - last.at >= AGAIN_AFTER_S:
-            wanted[name] = AskedSync(inputs, now, last.count + 1 if last else 1)
-    return wanted
+    runs = {name: asked_now(asked.get(name), inputs, now) for name, inputs in changed.items()}
+    return {name: run for name, run in runs.items() if run is not None}
 
 
-def _request(source: str, run: AskedSync) -> dg.RunRequest:
+def _request(source: str, run: Asked) -> dg.RunRequest:
     return dg.RunRequest(
-        run_key=f"{source}:{run.inputs}:{run.count}",
+        run_key=f"{source}:{run.digest}:{run.count}",
         asset_selection=[schemas_key(source)],
         tags={SCHEMAS_TAG: source},
     )

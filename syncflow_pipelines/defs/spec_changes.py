@@ -11,6 +11,7 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 from syncflow_pipelines.codegen.configured import settings_digest
 from syncflow_pipelines.config import ServiceConfig
 from syncflow_pipelines.database import open_database
+from syncflow_pipelines.defs.asking import Asked, asked_now
 from syncflow_pipelines.defs.cursor import KeptAsText
 from syncflow_pipelines.defs.names import SERVICE_TAG, spec_key
 from syncflow_pipelines.defs.schemas import following_keys
@@ -28,19 +29,6 @@ MOST_AT_ONCE = 200
 """Services that one tick looks at; the others follow in the next."""
 GRACE_S = 10.0
 """Who fetched a spec by other means than this sensor has so long to record it; `specs watch` needs a second."""
-AGAIN_AFTER_S = 900.0
-"""A run that was asked for and has not brought everything in step by then has failed; it is asked for again."""
-
-
-@dataclass(frozen=True, slots=True)
-class AskedRun:
-    """The last run that was asked for, of one service."""
-
-    state: str
-    """What the assets are to be of: see `Wanted`."""
-    at: float
-    count: int = 1
-    """In the run key, since a spec may go back to what it was, and a run key is never used twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +52,7 @@ class Wanted:
 class SpecCursor(KeptAsText):
     """What the sensor remembers from tick to tick."""
 
-    asked: Mapping[str, AskedRun] = field(default_factory=dict)
+    asked: Mapping[str, Asked] = field(default_factory=dict)
     looked: Mapping[str, float] = field(default_factory=dict)
     """When each service was looked at last, in seconds."""
 
@@ -176,13 +164,13 @@ def what_to_run(
     refreshed: Sequence[Refreshed],
     targets: Mapping[str, Wanted],
     seen: Mapping[dg.AssetKey, str],
-    asked: Mapping[str, AskedRun],
+    asked: Mapping[str, Asked],
     now: float,
     *,
     always: bool = False,
-) -> dict[str, AskedRun]:
+) -> dict[str, Asked]:
     """The runs to ask for, by service: where an asset is not of the spec and the settings of now, or else `always`."""
-    wanted: dict[str, AskedRun] = {}
+    wanted: dict[str, Asked] = {}
     for one in refreshed:
         if one.error is not None or one.checksum is None:
             continue
@@ -190,9 +178,9 @@ def what_to_run(
         is_current = all(seen.get(key) == made_of for key, made_of in target.of(one.checksum).items())
         if (is_current and not always) or (not is_current and _is_being_recorded(one, now)):
             continue
-        last, state = asked.get(one.service), target.state(one.checksum)
-        if is_current or last is None or last.state != state or now - last.at >= AGAIN_AFTER_S:
-            wanted[one.service] = AskedRun(state, now, last.count + 1 if last else 1)
+        run = asked_now(asked.get(one.service), target.state(one.checksum), now, always=is_current)
+        if run is not None:
+            wanted[one.service] = run
     return wanted
 
 
@@ -201,9 +189,9 @@ def _is_being_recorded(one: Refreshed, now: float) -> bool:
     return one.status == "unchanged" and one.changed_at is not None and now - one.changed_at.timestamp() < GRACE_S
 
 
-def _request(service: str, run: AskedRun, keys: Sequence[dg.AssetKey]) -> dg.RunRequest:
+def _request(service: str, run: Asked, keys: Sequence[dg.AssetKey]) -> dg.RunRequest:
     return dg.RunRequest(
-        run_key=f"{service}:{run.state}:{run.count}",
+        run_key=f"{service}:{run.digest}:{run.count}",
         asset_selection=list(keys),
         tags={SERVICE_TAG: service},
     )

@@ -7,7 +7,8 @@ from dataclasses import replace
 import dagster as dg
 import pytest
 
-from syncflow_pipelines.defs.changes import AGAIN_AFTER_S, Asked, Cursor, fetch_digests, what_to_ask
+from syncflow_pipelines.defs.asking import AGAIN_AFTER_S, Asked
+from syncflow_pipelines.defs.changes import Cursor, fetch_digests, what_to_ask
 from syncflow_pipelines.defs.names import catalogue_key
 from syncflow_pipelines.defs.partitions import PARTITIONS
 from syncflow_pipelines.defs.reload import ask_reload

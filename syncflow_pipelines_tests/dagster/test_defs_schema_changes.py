@@ -6,8 +6,9 @@ import dagster as dg
 import pytest
 
 from syncflow_pipelines.config import load_schema_sync
+from syncflow_pipelines.defs.asking import AGAIN_AFTER_S, Asked
 from syncflow_pipelines.defs.names import catalogue_key, schemas_key
-from syncflow_pipelines.defs.schema_changes import AGAIN_AFTER_S, AskedSync, what_to_sync
+from syncflow_pipelines.defs.schema_changes import what_to_sync
 from syncflow_pipelines.schemas.syncing import sync_schemas
 from syncflow_pipelines_tests.dagster.project import Project
 from syncflow_pipelines_tests.dagster.schemas_project import SchemasProject
@@ -121,9 +122,9 @@ def test_a_new_catalogue_brings_its_schemas_in_the_same_run(
 
 
 def test_a_run_that_failed_is_asked_for_again_after_long_or_another_change() -> None:
-    asked = {"shop": AskedSync("1", 1000.0, 4)}
+    asked = {"shop": Asked("1", 1000.0, 4)}
 
     assert what_to_sync({"shop": "1"}, asked, 1000.0 + AGAIN_AFTER_S - 1) == {}
-    assert what_to_sync({"shop": "1"}, asked, 1000.0 + AGAIN_AFTER_S) == {"shop": AskedSync("1", 1900.0, 5)}
-    assert what_to_sync({"shop": "2"}, asked, 1001.0) == {"shop": AskedSync("2", 1001.0, 5)}
+    assert what_to_sync({"shop": "1"}, asked, 1000.0 + AGAIN_AFTER_S) == {"shop": Asked("1", 1900.0, 5)}
+    assert what_to_sync({"shop": "2"}, asked, 1001.0) == {"shop": Asked("2", 1001.0, 5)}
     assert what_to_sync({}, asked, 9999.0) == {}

@@ -8,12 +8,11 @@ import dagster as dg
 import pytest
 
 from syncflow_pipelines.config import ServiceConfig
+from syncflow_pipelines.defs.asking import AGAIN_AFTER_S, Asked
 from syncflow_pipelines.defs.names import mcp_server_key, resolver_key, spec_key
 from syncflow_pipelines.defs.spec_changes import (
-    AGAIN_AFTER_S,
     GRACE_S,
     MOST_AT_ONCE,
-    AskedRun,
     SpecCursor,
     Wanted,
     due_services,
@@ -143,10 +142,10 @@ def test_a_run_that_did_not_happen_is_asked_for_again_after_a_while() -> None:
     looked = [Refreshed("crm", "unchanged", "new"), Refreshed("down", "failed", "old", error="it is down")]
     targets = {"crm": Wanted({key: ""}), "down": Wanted({spec_key("down"): ""})}
     state = targets["crm"].state("new")
-    asked = {"crm": AskedRun(state, at=1000.0, count=3)}
+    asked = {"crm": Asked(state, at=1000.0, count=3)}
     assert what_to_run(looked, targets, {key: "old"}, asked, 1000.0 + AGAIN_AFTER_S - 1) == {}
     later = 1000.0 + AGAIN_AFTER_S
-    assert what_to_run(looked, targets, {key: "old"}, asked, later) == {"crm": AskedRun(state, later, 4)}
+    assert what_to_run(looked, targets, {key: "old"}, asked, later) == {"crm": Asked(state, later, 4)}
     assert what_to_run(looked, targets, {key: "new"}, asked, 1e9) == {}
 
 
@@ -155,10 +154,10 @@ def test_every_look_gets_a_run_where_on_change_only_is_false_but_none_that_went_
     looked = [Refreshed("crm", "unchanged", "new"), Refreshed("down", "failed", "old", error="no answer")]
     targets = {"crm": Wanted({spec: ""}), "down": Wanted({spec_key("down"): ""})}
     state = targets["crm"].state("new")
-    asked = {"crm": AskedRun(state, at=1000.0, count=3)}
+    asked = {"crm": Asked(state, at=1000.0, count=3)}
     seen = {spec: "new", spec_key("down"): "old"}
     assert what_to_run(looked, targets, seen, asked, 1001.0) == {}
-    assert what_to_run(looked, targets, seen, asked, 1001.0, always=True) == {"crm": AskedRun(state, 1001.0, 4)}
+    assert what_to_run(looked, targets, seen, asked, 1001.0, always=True) == {"crm": Asked(state, 1001.0, 4)}
     # one that is under way is not asked for twice
     assert what_to_run(looked, targets, {spec: "old"}, asked, 1001.0, always=True) == {}
 
@@ -194,7 +193,7 @@ def test_what_is_generated_from_an_older_spec_or_other_settings_needs_a_run(serv
     spec, server = spec_key("crm"), mcp_server_key("crm")
     looked, targets = [Refreshed("crm", "unchanged", "new")], {"crm": Wanted({spec: "", server: "settings"})}
     seen = {spec: "new"} | ({server: server_is_of} if server_is_of else {})
-    assert what_to_run(looked, targets, seen, {}, 1.0) == {"crm": AskedRun(targets["crm"].state("new"), 1.0)}
+    assert what_to_run(looked, targets, seen, {}, 1.0) == {"crm": Asked(targets["crm"].state("new"), 1.0)}
     assert what_to_run(looked, targets, {spec: "new", server: "new settings"}, {}, 1.0) == {}
 
 
@@ -223,5 +222,5 @@ def test_a_cursor_that_cannot_be_read_is_an_empty_one(text: str | None) -> None:
 
 
 def test_a_cursor_is_read_back() -> None:
-    cursor = SpecCursor({"crm": AskedRun("abc", 12.5, 2)}, {"crm": 3.5})
+    cursor = SpecCursor({"crm": Asked("abc", 12.5, 2)}, {"crm": 3.5})
     assert SpecCursor.read(cursor.text()) == cursor
