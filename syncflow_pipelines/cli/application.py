@@ -11,7 +11,7 @@ import click
 
 from syncflow_pipelines import __version__
 from syncflow_pipelines.cli.groups import LazyGroup
-from syncflow_pipelines.cli.interrupts import code_of_interruption
+from syncflow_pipelines.cli.interrupts import code_of_interruption, is_interruption
 from syncflow_pipelines.cli.invocation import Invocation
 from syncflow_pipelines.cli.parent import end_with_parent
 from syncflow_pipelines.errors import ConfigurationError, SyncflowError
@@ -120,11 +120,15 @@ def run(arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         _forget_stdout()
         return FAILED
-    except SyncflowError as error:
-        return _tell(invocation, str(error), USAGE if isinstance(error, ConfigurationError) else FAILED)
     except Exception as error:  # noqa: BLE001 - the entry point: a person gets a sentence, --debug the rest
-        return _tell(invocation, _unexpected(error, invocation.debug), FAILED)
+        return code_of_interruption() if is_interruption(error) else _told(invocation, error)
     return result if isinstance(result, int) else 0
+
+
+def _told(invocation: Invocation, error: Exception) -> int:
+    if isinstance(error, SyncflowError):
+        return _tell(invocation, str(error), USAGE if isinstance(error, ConfigurationError) else FAILED)
+    return _tell(invocation, _unexpected(error, invocation.debug), FAILED)
 
 
 def _flags_first(arguments: Sequence[str]) -> list[str]:

@@ -35,6 +35,19 @@ def code_of_interruption() -> int:
     return 128 + (_asked.number or signal.SIGINT)
 
 
+def is_interruption(error: BaseException) -> bool:
+    """Whether the error is but another word for `Interrupted`: what it was raised from, or that from what, is one.
+
+    Python 3.11 does so by itself, where a signal comes while a class is made.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, Interrupted):
+            return True
+        cause = cause.__cause__
+    return False
+
+
 def end_on_signals() -> None:
     """From now on a signal ends the process where it stands: it has nothing to put in order yet.
 

@@ -12,6 +12,7 @@ import pytest
 
 from syncflow_pipelines.cli import application
 from syncflow_pipelines.cli.application import SUMMARIES, run
+from syncflow_pipelines.cli.interrupts import Interrupted
 from syncflow_pipelines.errors import ConfigurationError, SourceUnreachable
 
 HEAVY = ("dagster", "sqlalchemy", "psycopg", "pandas", "numpy", "fastapi", "pydantic", "rich", "yaml", "msgspec")
@@ -122,6 +123,13 @@ def test_global_flags_may_stand_behind_the_command(
 
 def test_an_interrupt_exits_130(monkeypatch: pytest.MonkeyPatch) -> None:
     assert failing(KeyboardInterrupt(), monkeypatch) == 130
+
+
+def test_an_interrupt_that_became_another_error_is_one_still(monkeypatch: pytest.MonkeyPatch) -> None:
+    # As Python 3.11 makes one of any that comes while a class is made.
+    error = RuntimeError("Error calling __set_name__ on 'cached_property' instance")
+    error.__cause__ = Interrupted()
+    assert failing(error, monkeypatch) == 130
 
 
 def test_sigterm_runs_what_is_on_the_way_out_and_exits_143(tmp_path: Path) -> None:
