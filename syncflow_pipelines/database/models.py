@@ -366,6 +366,45 @@ class CodeGeneration(Model):
     told_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
+class GatewayEndpoint(Model):
+    """What one of those who may register endpoints of the gateway has said of one."""
+
+    __tablename__ = "gateway_endpoints"
+    __table_args__ = (
+        CheckConstraint("origin IN ('file', 'api', 'service')", name="origin"),
+        CheckConstraint("status IN ('active', 'inactive')", name="status"),
+    )
+
+    uid = None  # type: ignore[assignment]
+    name: Mapped[str] = mapped_column(String(100), primary_key=True)
+    version: Mapped[str] = mapped_column(String(40), primary_key=True)
+    origin: Mapped[str] = mapped_column(String(20), primary_key=True)
+    """Of several for one version, the file goes before the API, and that before the service."""
+    said: Mapped[dict[str, Any]]
+    digest: Mapped[str]
+    status: Mapped[str] = mapped_column(String(20))
+    activation: Mapped[int] = mapped_column(BigInteger)
+    """Of the versions of a name, the one with the highest is current."""
+    revision: Mapped[int] = mapped_column(BigInteger)
+    registered_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class GatewayRegistry(Model):
+    """One row: how the registry of the gateway stands. Whoever changes an endpoint holds its lock."""
+
+    __tablename__ = "gateway_registry"
+    __table_args__ = (CheckConstraint("is_only", name="is_only"),)
+
+    uid = None  # type: ignore[assignment]
+    is_only: Mapped[bool] = mapped_column(server_default=true(), primary_key=True)
+    revision: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    """Grows with every change."""
+    file_digest: Mapped[str | None]
+    synced_at: Mapped[datetime | None]
+    has_services: Mapped[bool] = mapped_column(server_default=false())
+
+
 class GatewayHealth(Model):
     """How an endpoint of the gateway stands, by the checks of whichever process makes them."""
 
