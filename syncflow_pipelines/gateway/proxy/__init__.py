@@ -1,0 +1,1 @@
+"""The data plane: requests and WebSockets on their way to an endpoint and back."""
