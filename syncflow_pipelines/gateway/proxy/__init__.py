@@ -1,1 +1,1 @@
-"""The data plane: requests and WebSockets on their way to an endpoint and back."""
+"""The data plane: passes requests on, and answers back, unchanged but for what belongs to the way."""
