@@ -55,10 +55,11 @@ def test_the_handshake_is_passed_on_with_its_headers_path_and_subprotocols() -> 
                 assert client.protocol == "v2.chat"
                 assert client._response.headers["Set-Cookie"] == "a=b"
             (arrived,) = chat.arrived
-            assert arrived.raw_path == "/rooms/a%2Fb?x=%20"
+            assert arrived.raw_path == "/base/rooms/a%2Fb?x=%20"
             assert all(arrived.headers[name] == value for name, value in headers.items())
             assert arrived.headers["Sec-WebSocket-Protocol"] == "v1.chat,v2.chat"
             assert "Sec-WebSocket-Extensions" not in arrived.headers
+            assert (arrived.headers["Via"], arrived.headers["X-Forwarded-For"]) == ("1.1 syncflow", "127.0.0.1")
 
     within(story())
 
@@ -94,9 +95,9 @@ def test_a_close_of_the_endpoint_is_the_close_that_the_client_sees(code: int, re
             message = await client.receive()
             assert (message.type, message.data, message.extra) == (WSMsgType.CLOSE, code, reason)
             await client.close()
-            await until(lambda: chat.way.statistics.snapshot().in_flight == 0)
-            assert chat.way.statistics.snapshot().by_status == {101: 1}
-            assert chat.way.statistics.snapshot().errors == 0
+            await until(lambda: chat.route.statistics.snapshot().in_flight == 0)
+            assert chat.route.statistics.snapshot().by_status == {101: 1}
+            assert chat.route.statistics.snapshot().errors == 0
 
     within(story())
 
@@ -125,7 +126,7 @@ def test_an_endpoint_that_breaks_off_is_a_bad_gateway_for_the_client() -> None:
         async with world(talking(talk)) as chat, chat.connect() as client:
             assert (await client.receive()).data == "first"
             assert (await client.receive()).data == 1014
-            await until(lambda: chat.way.statistics.snapshot().errors == 1)
+            await until(lambda: chat.route.statistics.snapshot().errors == 1)
 
     within(story())
 
@@ -159,8 +160,8 @@ def test_a_refusal_of_the_endpoint_is_the_answer_and_no_redirect_is_followed(sta
             assert (answered, body) == (status, b"why not")
             assert {name.lower(): value for name, value in headers.items()}.items() <= answer_headers.items()
             assert len(chat.arrived) == 1
-            assert chat.way.breaker.consecutive_failures == (status == 503)
-            assert chat.way.statistics.snapshot().by_status == {status: 1}
+            assert chat.route.breaker.consecutive_failures == (status == 503)
+            assert chat.route.statistics.snapshot().by_status == {status: 1}
 
     within(story())
 
@@ -170,7 +171,7 @@ def test_an_endpoint_that_is_not_there_opens_the_breaker_and_is_not_asked_then()
         with socket.create_server(("127.0.0.1", 0)) as closed:
             port = closed.getsockname()[1]
         config = replace(CHAT, breaker=BreakerConfig(failure_threshold=2, reset_timeout_s=60))
-        async with gateway(f"http://127.0.0.1:{port}", config) as (url, way), aiohttp.ClientSession() as client:
+        async with gateway(f"http://127.0.0.1:{port}", config) as (url, route), aiohttp.ClientSession() as client:
             statuses = []
             for _ in range(3):
                 with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
@@ -180,8 +181,8 @@ def test_an_endpoint_that_is_not_there_opens_the_breaker_and_is_not_asked_then()
             assert refused.value.headers is not None
             assert refused.value.headers["Retry-After"] == "60"
             assert refused.value.headers["X-Syncflow-Problem"] == "1"
-            assert way.statistics.snapshot().refused == {"breaker": 1}
-            assert way.gate.in_flight == 0
+            assert route.statistics.snapshot().refused == {"breaker": 1}
+            assert route.gate.in_flight == 0
 
     within(story())
 
@@ -196,7 +197,7 @@ def test_an_endpoint_that_does_not_answer_the_handshake_is_given_up() -> None:
         async with world(silent, config) as chat:
             status, body, _ = await chat.refused()
             assert (status, json.loads(body)["type"]) == (504, "urn:syncflow:problem:upstream-timeout")
-            assert chat.way.breaker.consecutive_failures == 1
+            assert chat.route.breaker.consecutive_failures == 1
 
     within(story())
 
@@ -217,9 +218,32 @@ def test_a_client_that_leaves_during_the_handshake_ends_it_and_says_nothing_of_t
             await until(lambda: len(chat.arrived) == 1)
             asking.cancel()
             await cancelled.wait()
-            await until(lambda: chat.way.statistics.snapshot().in_flight == 0)
-            assert chat.way.statistics.snapshot().by_status == {0: 1}
-            assert chat.way.breaker.consecutive_failures == 0
+            await until(lambda: chat.route.statistics.snapshot().in_flight == 0)
+            assert chat.route.statistics.snapshot().by_status == {499: 1}
+            assert chat.route.breaker.consecutive_failures == 0
+
+    within(story())
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "kind"),
+    [("/orchestrator/nobody/x", 404, "unknown-endpoint"), ("/orchestrator/chat/%2e%2e/x", 400, "path-leaves-base")],
+)
+def test_a_websocket_that_leads_nowhere_is_answered_as_a_request_would_be(path: str, status: int, kind: str) -> None:
+    async def story() -> None:
+        async with world(talking(echo)) as chat:
+            answered, body, _ = await chat.refused(path)
+            assert (answered, json.loads(body)["type"]) == (status, f"urn:syncflow:problem:{kind}")
+            assert chat.arrived == []
+
+    within(story())
+
+
+def test_an_endpoint_without_get_has_no_websockets() -> None:
+    async def story() -> None:
+        async with world(talking(echo), replace(CHAT, methods=("POST",))) as chat:
+            status, _, headers = await chat.refused()
+            assert (status, headers["allow"]) == (405, "POST")
 
     within(story())
 
@@ -230,8 +254,8 @@ def test_an_open_websocket_takes_a_place_until_it_is_closed() -> None:
             async with chat.connect():
                 status, body, headers = await chat.refused()
                 assert (status, headers["retry-after"]) == (503, "1")
-                assert json.loads(body)["instance"] == "r1"
-            await until(lambda: chat.way.gate.in_flight == 0)
+                assert json.loads(body)["instance"] == headers["x-request-id"]
+            await until(lambda: chat.route.gate.in_flight == 0)
             async with chat.connect() as client:
                 await client.send_str("again")
                 assert (await client.receive()).data == "again"

@@ -2,9 +2,9 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import aiohttp
@@ -12,14 +12,13 @@ import uvicorn
 from aiohttp import WSMsgType, web
 from yarl import URL
 
-from syncflow_pipelines.config.gateway import EndpointConfig
-from syncflow_pipelines.gateway.breaker import Breaker
-from syncflow_pipelines.gateway.limits import Gate
-from syncflow_pipelines.gateway.proxy.websockets import Opening, pass_websocket
-from syncflow_pipelines.gateway.statistics import Statistics
+from syncflow_pipelines.config.gateway import EndpointConfig, GatewayConfig
+from syncflow_pipelines.gateway.proxy.data_plane import DataPlane
+from syncflow_pipelines.gateway.proxy.http_protocol import http_protocol
+from syncflow_pipelines.gateway.routing import Route, Routes
+from syncflow_pipelines_tests.server.gateway_world import registered
 
 PATIENCE_S = 30.0
-MOUNT = "/orchestrator/chat"
 CHAT = EndpointConfig("chat", "http://chat.invalid")
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -31,31 +30,22 @@ _HANDSHAKE = {
     "Sec-WebSocket-Version": "13",
     "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
 }
-_HOP = {b"connection", b"upgrade", b"host", b"transfer-encoding", b"sec-websocket-protocol"}
-
-
-@dataclass
-class Way:
-    config: EndpointConfig
-    connector: aiohttp.BaseConnector
-    breaker: Breaker
-    gate: Gate
-    statistics: Statistics
 
 
 @dataclass
 class World:
     url: str
-    way: Way
+    route: Route
     client: aiohttp.ClientSession
     arrived: list[web.Request] = field(default_factory=list)
 
     def connect(self, **options: Any) -> Any:
         return self.client.ws_connect(self.url, **options)
 
-    async def refused(self) -> tuple[int, bytes, dict[str, str]]:
+    async def refused(self, path: str | None = None) -> tuple[int, bytes, dict[str, str]]:
         """What a handshake is answered that comes to nothing."""
-        async with self.client.get(self.url, headers=_HANDSHAKE, allow_redirects=False) as answer:
+        url = URL(self.url, encoded=True) if path is None else URL(self.url).origin().with_path(path, encoded=True)
+        async with self.client.get(url, headers=_HANDSHAKE, allow_redirects=False) as answer:
             return answer.status, await answer.read(), {name.lower(): value for name, value in answer.headers.items()}
 
 
@@ -109,36 +99,26 @@ async def world(handler: Handler, config: EndpointConfig = CHAT) -> AsyncIterato
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         upstream = f"http://127.0.0.1:{runner.addresses[0][1]}"
-        async with gateway(upstream, config) as (url, way), aiohttp.ClientSession() as client:
-            yield World(url, way, client, arrived)
+        async with gateway(upstream, config) as (url, route), aiohttp.ClientSession() as client:
+            yield World(url, route, client, arrived)
     finally:
         await runner.cleanup()
 
 
 @asynccontextmanager
-async def gateway(upstream: str, config: EndpointConfig = CHAT) -> AsyncIterator[tuple[str, Way]]:
-    """The gateway before whoever listens there: a URL of it, and its way to the endpoint."""
-    way = Way(config, aiohttp.TCPConnector(limit=0), Breaker(config.breaker), Gate(config.limits), Statistics())
-
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        await pass_websocket(way, _opening(scope, upstream), scope, receive, send)
-
-    listening = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, lifespan="off", log_level="error"))
-    serving = asyncio.create_task(server.serve([listening]))
+async def gateway(upstream: str, config: EndpointConfig = CHAT) -> AsyncIterator[tuple[str, Route]]:
+    """The data plane before whoever listens there: a URL of it, and its route to the endpoint."""
+    plane, listener = DataPlane(GatewayConfig()), socket.create_server(("127.0.0.1", 0))
+    plane.routes = Routes.build([registered(replace(config, url=f"{upstream}/base"))], GatewayConfig())
+    server = uvicorn.Server(
+        uvicorn.Config(plane, http=http_protocol(65_536), lifespan="off", proxy_headers=False, log_level="error")
+    )
+    serving = asyncio.create_task(server.serve([listener]))
+    route = plane.routes.find("chat")
+    assert route is not None
     try:
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}{MOUNT}/rooms/a%2Fb?x=%20", way
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}/orchestrator/chat/rooms/a%2Fb?x=%20", route
     finally:
         server.should_exit = True
         await serving
-        await way.connector.close()
-
-
-def _opening(scope: Any, upstream: str) -> Opening:
-    target = f"{scope['raw_path'].decode().removeprefix(MOUNT)}?{scope['query_string'].decode()}"
-    headers = tuple((name.decode(), value.decode()) for name, value in _onward(scope["headers"]))
-    return Opening(URL(upstream + target, encoded=True), headers, tuple(scope["subprotocols"]), "r1", _onward)
-
-
-def _onward(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    return [(name.lower(), value) for name, value in headers if name.lower() not in _HOP]
+        await plane.close()

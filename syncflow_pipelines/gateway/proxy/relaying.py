@@ -6,14 +6,17 @@ each direction, and the rest waits in the sockets.
 """
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from aiohttp import ClientWebSocketResponse, WebSocketError, WSCloseCode, WSMessage, WSMsgType
-from starlette.types import Message, Receive, Send
 
 from syncflow_pipelines.gateway.proxy.handshake import Dialled
+from syncflow_pipelines.gateway.proxy.passage import Receive, Send
+
+Message = Mapping[str, Any]
 
 _NEVER_SENT: Final = frozenset({1004, 1005, 1006, 1015})
 """Codes that stand for a close that had none (RFC 6455, 7.4.1)."""

@@ -1,98 +1,97 @@
 """WebSockets: the handshake with the endpoint comes first, and the client is told what came of it."""
 
 import asyncio
-import time
-from collections.abc import Callable, Iterable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from dataclasses import dataclass
-from typing import Final, Protocol
+from collections.abc import Iterator, Mapping
+from contextlib import AsyncExitStack
+from typing import Any, Final
 
-from aiohttp import BaseConnector, ClientError
-from starlette.types import Message, Receive, Scope, Send
+import aiohttp
+from multidict import CIMultiDict
 from yarl import URL
 
-from syncflow_pipelines.config.gateway import EndpointConfig
-from syncflow_pipelines.gateway.breaker import Breaker, Permit
-from syncflow_pipelines.gateway.limits import Gate
-from syncflow_pipelines.gateway.model import PROBLEM_MARK, Problem
-from syncflow_pipelines.gateway.proxy.handshake import OWN_HEADERS, Dialled, HandshakeRefused, dialled
+from syncflow_pipelines.gateway.breaker import Permit
+from syncflow_pipelines.gateway.model import Problem
+from syncflow_pipelines.gateway.proxy import problems
+from syncflow_pipelines.gateway.proxy.forwarding import REQUEST_ID, VIA
+from syncflow_pipelines.gateway.proxy.handshake import OWN_HEADERS, Dialled, Handshake, HandshakeRefused, failure_of
+from syncflow_pipelines.gateway.proxy.headers import response_headers
+from syncflow_pipelines.gateway.proxy.passage import Receive, Send
 from syncflow_pipelines.gateway.proxy.relaying import relay
-from syncflow_pipelines.gateway.statistics import Statistics
+from syncflow_pipelines.gateway.proxy.request import Request
+from syncflow_pipelines.gateway.proxy.upstream import trust_of
+from syncflow_pipelines.gateway.routing import Route
 
-Headers = Iterable[tuple[bytes, bytes]]
-
-_LEFT: Final = 0
-"""The status of a client that went away before it was told anything."""
-_RESPONSE_EXTENSION: Final = "websocket.http.response"
-
-
-class Guarded(Protocol):
-    """What is asked of the route to an endpoint."""
-
-    config: EndpointConfig
-    breaker: Breaker
-    gate: Gate
-    statistics: Statistics
-    connector: BaseConnector
+_GONE: Final = 499
+"""The status of a client that went away before it was told anything, in figures alone."""
+_RESPONSE: Final = "websocket.http.response"
 
 
-@dataclass(frozen=True, slots=True)
-class Opening:
-    """A handshake, as it goes to the endpoint."""
+class Refusing:
+    """Says over a WebSocket that is not open yet what is sent to it as an HTTP answer; where the server cannot, it
+    says 403."""
 
-    url: URL
-    headers: tuple[tuple[str, str], ...]
-    """As those of any request to it. What belongs to one handshake alone is left out here."""
-    subprotocols: tuple[str, ...]
-    request_id: str
-    onward: Callable[[Headers], list[tuple[bytes, bytes]]]
-    """What goes on to the client of the headers of an answer, with those that the gateway sets."""
+    def __init__(self, scope: Mapping[str, Any], send: Send) -> None:
+        self._can_answer, self._send = _RESPONSE in (scope.get("extensions") or {}), send
+
+    async def __call__(self, message: Mapping[str, Any]) -> None:
+        if self._can_answer:
+            await self._send({**message, "type": f"websocket.{message['type']}"})
+        elif message["type"] == "http.response.start":
+            await self._send({"type": "websocket.close"})
 
 
-async def pass_websocket(route: Guarded, opening: Opening, scope: Scope, receive: Receive, send: Send) -> None:
-    """Serves a WebSocket until one end closes it. Limits and the breaker are asked before the endpoint is.
+class WebSocketPassage:
+    """One WebSocket between a client and an endpoint. Used once: `run` comes back when it is closed.
 
     To the limits it is a request in flight as long as it is open; to the breaker and in the statistics, its handshake
-    is what counts.
+    is what counts. It has no fallback: 503 is what is said while the breaker is open.
     """
-    await receive()  # `websocket.connect`, which says nothing that the scope does not
-    await _Passage(route, opening, scope, receive, send).run()
 
-
-class _Passage:
-    def __init__(self, route: Guarded, opening: Opening, scope: Scope, receive: Receive, send: Send) -> None:
-        self._route, self._opening, self._scope, self._receive, self._send = route, opening, scope, receive, send
-        self._began = time.monotonic()
-        self._status, self._seconds = _LEFT, 0.0
+    def __init__(
+        self,
+        route: Route,
+        connector: aiohttp.BaseConnector,
+        request: Request,
+        scope: Mapping[str, Any],
+        receive: Receive,
+        send: Send,
+    ) -> None:
+        self._route, self._connector, self._request, self._scope = route, connector, request, scope
+        self._receive, self._send, self._refusing = receive, send, Refusing(scope, send)
+        self._clock = asyncio.get_running_loop().time
+        self._began_at, self._seconds = self._clock(), 0.0
+        self._status = _GONE
         self._error: str | None = None
 
     async def run(self) -> None:
+        """The first message of the client, which asks for the connection, has been received."""
         self._route.statistics.started()
         try:
             await self._enter()
         except OSError:
             pass  # the client went away while it was told something
         finally:
-            self._route.statistics.ended(self._status, self._seconds or self._elapsed(), self._error)
+            seconds = self._seconds or self._clock() - self._began_at
+            self._route.statistics.ended(self._status, seconds, self._error)
 
     async def _enter(self) -> None:
-        refusal = self._route.gate.enter()
+        route = self._route
+        permit = route.breaker.acquire()
+        if permit is None:
+            route.statistics.refused("breaker")
+            await self._refuse(problems.breaker_open(route.key, route.breaker.retry_after_s))
+            return
+        refusal = route.gate.enter()
         if refusal is not None:
-            self._route.statistics.refused(refusal.reason)
-            kind = "rate-limited" if refusal.reason == "rate" else "overloaded"
-            return await self._refuse(refusal.status, kind, "as much is passed on as may be", refusal.retry_after_s)
+            permit.released()
+            route.statistics.refused(refusal.reason)
+            await self._refuse(problems.refused(refusal, route.key))
+            return
         try:
-            permit = self._route.breaker.acquire()
-            if permit is None:
-                self._route.statistics.refused("breaker")
-                after_s = self._route.breaker.retry_after_s
-                return await self._refuse(503, "circuit-open", "it failed, and is not asked for a while", after_s)
-            try:
-                await self._pass(permit)
-            finally:
-                permit.released()
+            await self._pass(permit)
         finally:
-            self._route.gate.leave()
+            route.gate.leave()
+            permit.released()
 
     async def _pass(self, permit: Permit) -> None:
         leaving = asyncio.ensure_future(self._receive())
@@ -104,9 +103,11 @@ class _Passage:
         finally:
             leaving.cancel()
 
-    async def _dial(self, permit: Permit, stack: AsyncExitStack, leaving: "asyncio.Future[Message]") -> Dialled | None:
+    async def _dial(
+        self, permit: Permit, stack: AsyncExitStack, leaving: "asyncio.Future[Mapping[str, Any]]"
+    ) -> Dialled | None:
         """The endpoint's end, open; None where there is none, and the client was told so if it is still there."""
-        dialling = asyncio.ensure_future(stack.enter_async_context(self._dialled()))
+        dialling = asyncio.ensure_future(stack.enter_async_context(self._handshake().made()))
         try:
             await asyncio.wait((dialling, leaving), return_when=asyncio.FIRST_COMPLETED)
             if not dialling.done():
@@ -114,12 +115,11 @@ class _Passage:
             upstream = dialling.result()
         except HandshakeRefused as refused:
             await self._pass_on(refused, permit)
-        except TimeoutError:
+        except (aiohttp.ClientError, OSError) as error:
             permit.failed()
-            await self._fail(504, "upstream-timeout", "it did not answer the handshake in time")
-        except (ClientError, OSError):
-            permit.failed()
-            await self._fail(502, "upstream-unreachable", "it cannot be reached, or does not speak the protocol")
+            problem = failure_of(error).problem(self._route.key)
+            self._error = f"{problem.kind}: {problem.detail}"
+            await self._refuse(problem)
         else:
             permit.succeeded()
             return upstream
@@ -128,46 +128,59 @@ class _Passage:
             await asyncio.gather(dialling, return_exceptions=True)
         return None
 
-    def _dialled(self) -> AbstractAsyncContextManager[Dialled]:
-        timeouts, opening = self._route.config.timeouts, self._opening
-        timeout_s = timeouts.total_s or (None if timeouts.read_s is None else timeouts.connect_s + timeouts.read_s)
-        headers = [(name, value) for name, value in opening.headers if name.encode().lower() not in OWN_HEADERS]
-        return dialled(self._route.connector, opening.url, headers, opening.subprotocols, timeout_s)
+    def _handshake(self) -> Handshake:
+        route, request = self._route, self._request
+        target, authority = route.target(request.rest).decode("latin-1"), route.authority.decode("latin-1")
+        onward = _onward(request)
+        headers = CIMultiDict((_text(name), _text(value)) for name, value in onward if name not in OWN_HEADERS)
+        if route.config.preserve_host and request.head.host:
+            headers["host"] = _text(request.head.host)
+        return Handshake(
+            self._connector,
+            URL(f"{route.config.url.partition(':')[0]}://{authority}{target}", encoded=True),
+            headers,
+            tuple(self._scope.get("subprotocols") or ()),
+            route.config.timeouts,
+            trust_of(route.config),
+        )
 
-    async def _connect(self, upstream: Dialled, leaving: "asyncio.Future[Message]") -> None:
-        headers = [header for header in self._opening.onward(upstream.headers) if header[0] not in OWN_HEADERS]
-        await self._send({"type": "websocket.accept", "subprotocol": upstream.socket.protocol, "headers": headers})
-        self._status, self._seconds = 101, self._elapsed()
+    async def _connect(self, upstream: Dialled, leaving: "asyncio.Future[Mapping[str, Any]]") -> None:
+        headers = response_headers(upstream.headers, self._request.id, 101)
+        passed = [header for header in headers if header[0] not in OWN_HEADERS and header[0] != b"date"]
+        await self._send({"type": "websocket.accept", "subprotocol": upstream.socket.protocol, "headers": passed})
+        self._status, self._seconds = 101, self._clock() - self._began_at
         farewell = await relay(leaving, self._receive, self._send, upstream)
         if farewell.is_broken:
             self._error = farewell.reason
 
     async def _pass_on(self, refused: HandshakeRefused, permit: Permit) -> None:
-        if refused.status in self._route.config.breaker.failure_statuses:
+        if refused.status in self._route.failure_statuses:
             permit.failed()
         else:
             permit.succeeded()
-        await self._answer(refused.status, self._opening.onward(refused.headers), refused.body)
+        self._status = refused.status
+        headers = response_headers(refused.headers, self._request.id, refused.status)
+        await self._refusing({"type": "http.response.start", "status": refused.status, "headers": headers})
+        await self._refusing({"type": "http.response.body", "body": refused.body})
 
-    async def _fail(self, status: int, kind: str, why: str) -> None:
-        self._error = f"{self._route.config.key}: {why}"
-        await self._refuse(status, kind, why)
+    async def _refuse(self, problem: Problem) -> None:
+        self._status = problem.status
+        await problems.say(problem, self._request.id, self._refusing)
 
-    async def _refuse(self, status: int, kind: str, why: str, retry_after_s: float | None = None) -> None:
-        problem = Problem(status, kind, "No WebSocket", f"{self._route.config.key} is not connected to: {why}.")
-        headers = [(b"content-type", b"application/problem+json"), PROBLEM_MARK]
-        if retry_after_s is not None:
-            headers.append((b"retry-after", str(max(1, round(retry_after_s))).encode()))
-        await self._answer(status, headers, problem.body(self._opening.request_id))
 
-    async def _answer(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
-        """Says it in HTTP where the server can; where it cannot, it says 403."""
-        self._status = status
-        if _RESPONSE_EXTENSION not in (self._scope.get("extensions") or {}):
-            await self._send({"type": "websocket.close"})
-            return
-        await self._send({"type": f"{_RESPONSE_EXTENSION}.start", "status": status, "headers": headers})
-        await self._send({"type": f"{_RESPONSE_EXTENSION}.body", "body": body})
+def _onward(request: Request) -> Iterator[tuple[bytes, bytes]]:
+    """The headers for the endpoint, as those of an HTTP request."""
+    for line in (*request.head.lines, *request.forwarding.split(b"\r\n")):
+        name, colon, value = line.partition(b": ")
+        if colon:
+            yield name, value
+    yield b"via", request.head.via + b", " + VIA if request.head.via else VIA
+    yield REQUEST_ID, request.id
 
-    def _elapsed(self) -> float:
-        return time.monotonic() - self._began
+
+def _text(value: bytes) -> str:
+    """As aiohttp writes it: in UTF-8."""
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
