@@ -255,8 +255,15 @@ def test_a_sample_is_written_where_there_is_no_file_and_never_over_one(project: 
     assert [path.name for path in project.gateway_file.parent.iterdir()] == ["gateway.yaml"]
 
 
-def test_no_sample_is_written_where_another_file_is_named_or_a_link_leads_nowhere(project: Project) -> None:
-    assert write_gateway_sample(project.settings({"CONFIG_PATH": "elsewhere.yaml"})) is None
+def test_a_sample_is_written_under_the_name_that_config_path_says_and_in_no_other_folder(project: Project) -> None:
+    (project.folder / ".env").write_text("CONFIG_PATH=config/config.yaml\n")
+    assert write_gateway_sample(project.settings()) == project.folder / "config" / "config.yaml"
+    assert load_gateway(project.settings()).endpoints
+    for path in ("elsewhere.yaml", "config/below/gateway.yaml", "config/gateway.txt"):
+        assert write_gateway_sample(project.settings({"CONFIG_PATH": str(project.folder / path)})) is None
+
+
+def test_no_sample_is_written_where_a_link_leads_nowhere(project: Project) -> None:
     project.gateway_file.symlink_to("nowhere")
     assert write_gateway_sample(project.settings()) is None
 
