@@ -1,7 +1,10 @@
 """Running the gateway: one process or several, with uvicorn or granian, until a signal comes."""
 
+import errno
 import importlib
 import ipaddress
+import os
+import signal
 import socket
 from collections.abc import Callable
 from contextlib import closing
@@ -56,6 +59,7 @@ def serve(settings: Settings, serving: Serving, tell: Tell, factory: str = GATEW
         elif serving.workers > 1:
             supervise(worker, listener, serving.workers)
         else:
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})  # until the gateway heeds it
             worker.serve(settings, [listener])
 
 
@@ -116,8 +120,7 @@ def listen(host: str, port: int) -> socket.socket:
         listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except OSError as error:
         raise ConfigurationError(
-            f"cannot listen on {host}:{port} ({error.strerror or error}); --port {port + 1} would be another port, and "
-            "--port 0 a free one"
+            f"cannot listen on {host}:{port} ({_reason(error)}); --port {port + 1} would be another, --port 0 a free one"
         ) from error
     listener.set_inheritable(True)
     return listener
@@ -127,6 +130,12 @@ def url_of(listener: socket.socket) -> str:
     """Where a listening socket is reached."""
     host, port = listener.getsockname()[:2]
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def _reason(error: OSError) -> str:
+    """What the system says, without what Python adds to it."""
+    known = error.errno in errno.errorcode and not isinstance(error, socket.gaierror)
+    return os.strerror(error.errno) if known and error.errno is not None else str(error.strerror or error)
 
 
 def _grace_period_s(serving: Serving, of_the_file_s: float) -> float:
