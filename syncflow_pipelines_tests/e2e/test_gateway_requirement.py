@@ -65,7 +65,7 @@ class Shell:
 @pytest.fixture(scope="module")
 def shell() -> Iterator[Shell]:
     with fresh_project() as project, RecordingBackend(answer) as service:
-        endpoints = [
+        endpoints: list[dict[str, Any]] = [
             {"url": f"{service.url}/get", "name": "httpbin_get", "methods": ["GET"], "health_check_path": "/get"},
             {"url": f"{service.url}/v1", "name": "secure_api", "methods": ["GET", "POST"], "auth_type": "bearer"},
             *({"url": service.url, "name": name} for name in SERVICES),

@@ -30,6 +30,12 @@ def backend() -> Iterator[RecordingBackend]:
         yield running
 
 
+def stream(arrival: Arrival) -> None:
+    """One event, and then none until the caller goes."""
+    arrival.send(STREAM + b"9\r\ndata: 1\n\n\r\n")
+    assert arrival.is_hung_up()
+
+
 class Held:
     """Answers of a backend that wait until the test lets them go."""
 
@@ -72,7 +78,7 @@ def test_what_does_not_end_is_cut_when_the_grace_period_is_over(
     project: ProjectFolder, backend: RecordingBackend
 ) -> None:
     write_gateway(project, {"name": "shop", "url": backend.url})
-    backend.answer = lambda arrival: (arrival.send(STREAM + b"9\r\ndata: 1\n\n\r\n"), arrival.is_hung_up(), None)[2]
+    backend.answer = stream
     with serving(project, "--grace-period", "0.5") as gateway:
         with gateway.client.stream("GET", "/orchestrator/shop/events") as events:
             pieces = events.iter_raw()
