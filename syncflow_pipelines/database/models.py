@@ -12,6 +12,7 @@ from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     DateTime,
+    Double,
     ForeignKey,
     Identity,
     Index,
@@ -48,6 +49,7 @@ class Model(DeclarativeBase):
         datetime: DateTime(timezone=True),
         str: Text(),
         int: Integer(),
+        float: Double(),
         dict[str, Any]: JSONB(),
         list[Any]: JSONB(),
         bytes: LargeBinary(),
@@ -401,3 +403,47 @@ class GatewayRegistry(Model):
     file_digest: Mapped[str | None]
     synced_at: Mapped[datetime | None]
     has_services: Mapped[bool] = mapped_column(server_default=false())
+
+
+class GatewayHealth(Model):
+    """How an endpoint of the gateway stands, by the checks of whichever process makes them."""
+
+    __tablename__ = "gateway_health"
+    __table_args__ = (CheckConstraint("health IN ('unknown', 'healthy', 'unhealthy', 'disabled')", name="health"),)
+
+    uid = None  # type: ignore[assignment]
+    name: Mapped[str] = mapped_column(String(100), primary_key=True)
+    version: Mapped[str] = mapped_column(String(100), primary_key=True)
+    is_current: Mapped[bool]
+    """Whether the name without a version leads to it."""
+    health: Mapped[str] = mapped_column(String(20))
+    since: Mapped[datetime]
+    is_good: Mapped[bool | None]
+    """How the last check ended; null where there was none."""
+    consecutive: Mapped[int] = mapped_column(server_default=text("0"))
+    """Checks in a row that ended so."""
+    last_error: Mapped[str | None]
+    """Of the last check; null where it ended well."""
+    last_checked_at: Mapped[datetime | None]
+    latency_ms: Mapped[float | None]
+    revision: Mapped[int] = mapped_column(BigInteger, Identity(always=True))
+    """Another one with every change of `health`; no two rows share one, and none comes again."""
+
+
+class GatewayBreaker(Model):
+    """How the breaker of an endpoint stands in one process of the gateway, which tells so every few seconds."""
+
+    __tablename__ = "gateway_breakers"
+    __table_args__ = (CheckConstraint("state IN ('closed', 'open', 'half_open')", name="state"),)
+
+    uid = None  # type: ignore[assignment]
+    process: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(100), primary_key=True)
+    version: Mapped[str] = mapped_column(String(100), primary_key=True)
+    state: Mapped[str] = mapped_column(String(20))
+    consecutive_failures: Mapped[int]
+    opened_at: Mapped[datetime | None]
+    times_opened: Mapped[int] = mapped_column(BigInteger)
+    """Since the process began, as the next."""
+    refused: Mapped[int] = mapped_column(BigInteger)
+    seen_at: Mapped[datetime] = mapped_column(server_default=func.now())
