@@ -116,6 +116,8 @@ class StrictHttpProtocol(HttpToolsProtocol):
             self.cycle.message_event.set()
 
     def on_response_complete(self) -> None:
+        if self._active is not None:
+            self._active.scope.pop("syncflow.exchange", None)  # a circle that the garbage collector would have to find
         self._active = None
         super().on_response_complete()
 
