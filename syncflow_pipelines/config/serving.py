@@ -105,6 +105,7 @@ _VARIABLES: Final = {
     "API_PORT": "port",
     "CONFIG_PATH": "config_path",
     "LOG_LEVEL": "log_level",
+    "SYNCFLOW_SERVE_WORKERS": "workers",
     "SYNCFLOW_SERVE_GRACE_PERIOD": "grace_period_s",
     "SYNCFLOW_SERVE_DRAIN_DELAY": "drain_delay_s",
 }

@@ -5,7 +5,7 @@ import signal
 from collections.abc import Callable
 from contextlib import suppress
 
-from syncflow_pipelines.config import load_settings
+from syncflow_pipelines.config import Settings, load_settings
 from syncflow_pipelines.config.serving import load_serving
 from syncflow_pipelines.gateway.control.application import Join, control_plane
 from syncflow_pipelines.gateway.gateway import Gateway
@@ -14,14 +14,18 @@ from syncflow_pipelines.gateway.root import Root
 
 def application() -> Root:
     """The gateway alone, as the environment says. Raises `ConfigurationError`."""
-    return build_application()
+    return build_application(load_settings())
 
 
-def build_application(*join: Join) -> Root:
+def build_application(settings: Settings, *join: Join) -> Root:
     """The same with more in its control plane, which `join` adds."""
-    settings = load_settings()
     serving = load_serving(settings)
-    gateway = Gateway(settings, serving, reloaded=_tell_others() if serving.workers > 1 else lambda: None)
+    reloaded = _tell_others() if serving.workers > 1 else lambda: None
+    return root_of(Gateway(settings, serving, reloaded=reloaded), *join)
+
+
+def root_of(gateway: Gateway, *join: Join) -> Root:
+    """The application of a gateway that it opens and closes."""
     return Root(
         gateway.plane,
         control_plane(gateway, *join),

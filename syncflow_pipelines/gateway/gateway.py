@@ -66,6 +66,7 @@ class Gateway:
         self.registry = Registry(settings, self.config)
         self.plane = DataPlane(self.config, self._connector)
         self.health = HealthChecks(settings, breakers=self.breakers)
+        self._closing: list[Callable[[], None]] = []
         self._began, self._reloading = monotonic(), asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -101,6 +102,12 @@ class Gateway:
         await self.plane.close()
         await self.health.stop()
         await self.registry.close()
+        for close in self._closing:
+            await asyncio.to_thread(close)
+
+    def at_close(self, close: Callable[[], None]) -> None:
+        """Has that called, in a thread, once nothing is answered any more."""
+        self._closing.append(close)
 
     def drain(self) -> None:
         """Says from now on that the process will end."""

@@ -10,14 +10,12 @@ from syncflow_pipelines import __version__
 from syncflow_pipelines.gateway.control import configuration, health, pages, registry, routing
 from syncflow_pipelines.gateway.control.access import Guard
 from syncflow_pipelines.gateway.control.access_log import AccessLog
+from syncflow_pipelines.gateway.control.body_limit import BodyLimit
 from syncflow_pipelines.gateway.control.problems import ProblemDocument, add_problem_handlers
 from syncflow_pipelines.gateway.gateway import Gateway
 
 Join = Callable[[FastAPI, Gateway], None]
 """Adds to the application what is served beside the gateway."""
-
-MAX_BODY_BYTES: Final = 1_048_576
-"""Of a request to the control plane; a larger one is answered with 413."""
 
 _DESCRIPTION: Final = """One door to many APIs. What is below `/orchestrator/{name}/` is passed on to the endpoint
 of that name, unchanged; the paths described here say what the gateway knows, and tell it what to do. Every error is a
@@ -42,7 +40,6 @@ def control_plane(gateway: Gateway, *join: Join) -> ASGIApp:
         redoc_url=None,
         openapi_url=None,
         redirect_slashes=False,
-        max_body_size=MAX_BODY_BYTES,
     )
     app.state.gateway = gateway
     for router in (pages.router, configuration.router, registry.router, health.router, routing.router):
@@ -51,7 +48,7 @@ def control_plane(gateway: Gateway, *join: Join) -> ASGIApp:
     add_problem_handlers(app)
     for add in join:
         add(app, gateway)
-    return AccessLog(Guard(app, gateway.access))
+    return AccessLog(Guard(BodyLimit(app), gateway.access))
 
 
 def _describe_problems(app: FastAPI) -> None:

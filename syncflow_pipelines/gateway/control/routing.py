@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Request
 
 from syncflow_pipelines.gateway.control.dependencies import (
     ADMITTED,
@@ -15,6 +15,7 @@ from syncflow_pipelines.gateway.control.describing import route_document
 from syncflow_pipelines.gateway.control.documents import BreakerState, Refreshed, RouteDebug, RouteTable, RouteTest
 from syncflow_pipelines.gateway.gateway import Gateway
 from syncflow_pipelines.gateway.model import Registered, Status
+from syncflow_pipelines.gateway.proxy.paths import PREFIX, leaves_base, place_of
 
 router = APIRouter(prefix="/router", tags=["router"], dependencies=ADMITTED, responses=EVERYWHERE)
 
@@ -50,22 +51,32 @@ async def refresh_routes(gateway: TheGateway) -> Refreshed:
 
 
 @router.get("/debug/{name}/{path:path}", operation_id="debugRoute")
-async def debug_route(name: str, path: RestOfPath, gateway: TheGateway) -> RouteDebug:
+async def debug_route(name: str, path: RestOfPath, request: Request, gateway: TheGateway) -> RouteDebug:
     """Say where a request with that path would go, without sending one."""
-    endpoint = next((one for one in gateway.registry.endpoints() if _is_called(one, name)), None)
+    target = PREFIX + _raw_target(request).removeprefix(b"/router/debug/")
+    place = place_of(target)
+    endpoint = next((one for one in gateway.registry.endpoints() if _is_called(one, place.name)), None)
+    request_path = target.decode("latin-1")
     if endpoint is None:
         reason = f"No endpoint is called {name!r}; GET /router/routes lists all."
-        return RouteDebug(request_path=f"/orchestrator/{name}/{path}", matched=False, reason=reason)
+        return RouteDebug(request_path=request_path, matched=False, reason=reason)
     return RouteDebug(
-        request_path=f"/orchestrator/{name}/{path}",
+        request_path=request_path,
         matched=True,
         key=endpoint.config.key,
-        target_url=f"{endpoint.config.url}/{path}" if path else endpoint.config.url,
+        target_url=endpoint.config.url + place.rest.decode("latin-1"),
         methods=list(endpoint.config.methods),
         status=endpoint.status,
         circuit_breaker=_state(gateway, endpoint),
-        reason=_reason(gateway, endpoint),
+        reason="The path leads upwards: it is refused." if leaves_base(place.rest) else _reason(gateway, endpoint),
     )
+
+
+def _raw_target(request: Request) -> bytes:
+    """What was asked for, byte for byte: that is how it would be passed on."""
+    query: bytes = request.scope["query_string"]
+    raw_path: bytes = request.scope["raw_path"]
+    return raw_path + (b"?" + query if query else b"")
 
 
 def _is_called(endpoint: Registered, name: str) -> bool:
