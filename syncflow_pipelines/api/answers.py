@@ -10,10 +10,7 @@ from fastapi import Request
 from fastapi.responses import Response
 from pydantic import BaseModel
 
-from syncflow_pipelines.api.problems import refused
-
-Responses = dict[int | str, dict[str, Any]]
-"""What a route's `responses` says, by status."""
+from syncflow_pipelines.api.problems import Responses, refused
 
 _TAG: Final = re.compile(r'(?:W/)?("[^"]*")')
 _OPTIONS: Final = orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS

@@ -4,9 +4,10 @@ from typing import Any, Final
 
 from pydantic.json_schema import models_json_schema
 
-from syncflow_pipelines.api.problems import ProblemDocument
+from syncflow_pipelines.gateway.control.problems import ProblemDocument
 
-_SCHEME: Final = "bearer"
+_SCHEME: Final = "token"
+"""As the control plane names it."""
 _METHODS: Final = ("get", "put", "post", "delete", "patch")
 _OPEN: Final = ("/health",)
 

@@ -11,7 +11,8 @@ from uuid import UUID
 from fastapi import Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from syncflow_pipelines.api.problems import Refused, refused
+from syncflow_pipelines.api.problems import refused
+from syncflow_pipelines.gateway.control.problems import Refused
 
 T = TypeVar("T")
 

@@ -11,9 +11,10 @@ from syncflow_pipelines.api.answers import linked, written
 from syncflow_pipelines.api.configured import connector_of
 from syncflow_pipelines.api.dependencies import Caller, UsedDatabase
 from syncflow_pipelines.api.parameters import EntityUid, RejectUid
-from syncflow_pipelines.api.problems import RETRY_AFTER_S, Refused, problems, refused
+from syncflow_pipelines.api.problems import RETRY_AFTER_S, problems, refused
 from syncflow_pipelines.config import Settings
 from syncflow_pipelines.database import Connection, Database
+from syncflow_pipelines.gateway.control.problems import Refused
 from syncflow_pipelines.sync.entities import entity_by_uid
 from syncflow_pipelines.sync.inspection.reject_list import find_reject_detail
 from syncflow_pipelines.sync.model import Entity

@@ -1,5 +1,6 @@
 """`/api/v1/entities`: listed, shown and changed."""
 
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
@@ -62,7 +63,7 @@ def test_an_unknown_entity_is_a_problem(api: ApiWorld) -> None:
         problem(api.client.get(f"/entities/0198a6f2-7a51-7cc3-8d35-0f6b1f6a2f10{path}"), 404, "not-found")
 
 
-def change(api: ApiWorld, slug: str, body: dict[str, object], tag: str | None = None) -> httpx.Response:
+def change(api: ApiWorld, slug: str, body: Mapping[str, object], tag: str | None = None) -> httpx.Response:
     path = f"/entities/{api.uid(slug)}"
     return api.client.put(path, json=body, headers={"If-Match": tag or api.client.get(path).headers["etag"]})
 
@@ -117,7 +118,7 @@ def test_a_change_names_the_state_that_it_changes(api: ApiWorld) -> None:
 
 def test_of_two_changes_of_one_state_one_is_made(api: ApiWorld) -> None:
     tag = api.client.get(f"/entities/{api.uid('items')}").headers["etag"]
-    bodies: list[dict[str, object]] = [{"sync_interval_seconds": 100 + number} for number in range(8)]
+    bodies = [{"sync_interval_seconds": 100 + number} for number in range(8)]
     with ThreadPoolExecutor(len(bodies)) as threads:
         answers = list(threads.map(lambda body: change(api, "items", body, tag), bodies))
     assert sorted(answer.status_code for answer in answers) == [200, *[412] * 7]
