@@ -22,6 +22,7 @@ from syncflow_pipelines.database.measurements import (
     ServerMeasure,
     SpecMeasure,
     SyncTotals,
+    reachability,
 )
 from syncflow_pipelines.database.subscriptions import Subscriber
 from syncflow_pipelines.sync.inspection.freshness import late_after_s, stale_after_s
@@ -138,19 +139,6 @@ def _sources(measured: Measurements) -> Iterator[Metric]:
     yield _counter("syncflow_source_requests_failed", "Requests without an answer.", ("connector",), failed)
     reachable = [((name,), float(is_up)) for name, is_up in reachability(measured.entities).items()]
     yield _gauges("syncflow_source_up", "Whether the source answered the syncs lately.", ("connector",), reachable)
-
-
-def reachability(entities: Iterable[EntityMeasure]) -> dict[str, bool]:
-    """By connector, whether a sync ended well since the last one that could not reach the source."""
-    unreached: dict[str, datetime] = {}
-    reached: dict[str, datetime] = {}
-    for one in entities:
-        if one.last_sync_at:
-            reached[one.connector] = max(one.last_sync_at, reached.get(one.connector, one.last_sync_at))
-        if one.last_error_type == "SourceUnreachable" and one.last_ended_at:
-            unreached[one.connector] = max(one.last_ended_at, unreached.get(one.connector, one.last_ended_at))
-    return {name: name not in unreached or unreached[name] < reached.get(name, unreached[name]) for name in
-            sorted({*unreached, *reached})}  # fmt: skip
 
 
 def _specs(specs: Sequence[SpecMeasure]) -> Iterator[Metric]:

@@ -5,7 +5,16 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from syncflow_pipelines.config import connectors_file, events_file, flags_file, schema_sync_file, services_file
+from syncflow_pipelines.config import (
+    alerts_file,
+    connectors_file,
+    events_file,
+    flags_file,
+    schema_sync_file,
+    services_file,
+)
+from syncflow_pipelines.config.alerts import AlertsConfig, ChannelConfig
+from syncflow_pipelines.config.alerts_file import load_alerts
 from syncflow_pipelines.config.auth import Auth, BearerAuth, HeaderAuth, NoAuth, SecretSource
 from syncflow_pipelines.config.connectors import ConnectorConfig, EntityOverride
 from syncflow_pipelines.config.connectors_file import load_connectors
@@ -32,6 +41,7 @@ _FILES: Mapping[Callable[[Settings], object], str] = {
     load_schema_sync: schema_sync_file.FILE_NAME,
     load_flags: flags_file.FILE_NAME,
     load_events: events_file.FILE_NAME,
+    load_alerts: alerts_file.FILE_NAME,
 }
 
 
@@ -57,6 +67,7 @@ def check_configuration(settings: Settings) -> tuple[ConfigurationFact, ...]:
     flags, wrong_flags = _loaded(load_flags, settings)
     schemas, most = _loaded(load_schema_sync, settings)
     events, wrong_events = _loaded(load_events, settings)
+    alerts, wrong_alerts = _loaded(load_alerts, settings)
     return (
         *_environment(settings),
         *(mistakes or _connectors_file(settings, connectors or ())),
@@ -64,6 +75,7 @@ def check_configuration(settings: Settings) -> tuple[ConfigurationFact, ...]:
         *(wrong_flags or _flags_file(settings, flags)),
         *(most or _schemas_file(settings, schemas)),
         *(wrong_events or _events_file(settings, events)),
+        *(wrong_alerts or _alerts_file(settings, alerts)),
         *_lost_services(settings, connectors or (), services),
         *_lost_sources(settings, connectors, services, schemas),
     )
@@ -76,12 +88,14 @@ def load_configuration(settings: Settings) -> tuple[tuple[ConnectorConfig, ...],
     schemas, wrong_schemas = _loaded(load_schema_sync, settings)
     _, wrong_flags = _loaded(load_flags, settings)
     _, wrong_events = _loaded(load_events, settings)
+    _, wrong_alerts = _loaded(load_alerts, settings)
     facts = (
         *wrong_connectors,
         *wrong_services,
         *wrong_schemas,
         *wrong_flags,
         *wrong_events,
+        *wrong_alerts,
         *_lost_services(settings, connectors or (), services),
         *_lost_sources(settings, connectors, services, schemas),
     )
@@ -160,6 +174,27 @@ def _events_file(settings: Settings, events: EventsConfig | None) -> Iterator[Co
         yield ConfigurationFact(webhook.subscriber, "ok", _state(webhook.enabled), _webhook_details(webhook))
         yield from _secret(webhook.subscriber, webhook.secret, webhook.secret.read)
         yield from _certificates(webhook.subscriber, webhook.ca_file)
+
+
+def _alerts_file(settings: Settings, alerts: AlertsConfig | None) -> Iterator[ConfigurationFact]:
+    path = settings.config_dir / alerts_file.FILE_NAME
+    if alerts is None or not is_file(path):
+        return  # nobody needs one
+    details = {name: f"{getattr(alerts, name):g}" for name in ("remind_after_s", "recover_after_s", "retention_days")}
+    yield ConfigurationFact(str(path), "ok", f"read, {len(alerts.channels)} channels", details)
+    for channel in alerts.channels:
+        subject = f"alerts to {channel.name}"
+        yield ConfigurationFact(subject, "ok", _state(channel.enabled), _channel_details(channel))
+        yield from _secret(subject, channel.url, channel.url.read)
+
+
+def _channel_details(channel: ChannelConfig) -> dict[str, str]:
+    return {
+        "url": f"in {channel.url}",
+        "rules": ", ".join(channel.rules) or "all",
+        "subjects": ", ".join(channel.subjects) or "all",
+        "min_severity": channel.min_severity,
+    }
 
 
 def _lost_services(

@@ -4,7 +4,7 @@ Nothing here looks through the history of runs, which may have millions of rows:
 runs that have not ended, and at totals.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -263,6 +263,19 @@ def server_measure(connection: psycopg.Connection) -> ServerMeasure:
     """The server as it is."""
     (measured,) = _rows(connection, ServerMeasure, _SERVER)
     return measured
+
+
+def reachability(entities: Iterable[EntityMeasure]) -> dict[str, bool]:
+    """By connector, whether a sync ended well since the last one that could not reach the source."""
+    unreached: dict[str, datetime] = {}
+    reached: dict[str, datetime] = {}
+    for one in entities:
+        if one.last_sync_at:
+            reached[one.connector] = max(one.last_sync_at, reached.get(one.connector, one.last_sync_at))
+        if one.last_error_type == "SourceUnreachable" and one.last_ended_at:
+            unreached[one.connector] = max(one.last_ended_at, unreached.get(one.connector, one.last_ended_at))
+    return {name: name not in unreached or unreached[name] < reached.get(name, unreached[name]) for name in
+            sorted({*unreached, *reached})}  # fmt: skip
 
 
 def _rows(connection: psycopg.Connection, kind: type[T], query: Any) -> list[T]:
