@@ -131,8 +131,14 @@ def test_a_sync_says_what_it_did_and_what_was_registered_stays(settings: Setting
             assert (report.hidden, report.waits_because) == (("new@v1",), None)
             assert keys(registry) == ["crm@v1", "mine@v1", "new@v1"]
             assert registry.find("new").origin is Origin.FILE
+            with pytest.raises(
+                ConfigurationError, match="the gateway's file is not there any more, so what it said stays"
+            ):
+                await registry.configure(GatewayConfig())
             await registry.configure(FILE)
             assert registry.find("new").config.url == "https://mine.example.com"
+        async with Registry(settings, GatewayConfig()) as without_a_file:
+            assert keys(without_a_file) == ["crm@v1", "erp@v1", "mine@v1", "new@v1"]
 
     run(test)
 
@@ -261,7 +267,9 @@ def test_an_endpoint_that_a_newer_syncflow_wrote_is_left_out_alone(settings: Set
         async with Registry(settings, FILE) as registry:
             await registry.register(said())
             with database.connection() as connection:
-                connection.execute("UPDATE gateway_endpoints SET said = said || '{\"x\": 1}' WHERE name = 'mine'")
+                connection.execute(
+                    "UPDATE gateway_endpoints SET said = said || '{\"x\": 1}', digest = 'x' WHERE name = 'mine'"
+                )
                 connection.execute("UPDATE gateway_registry SET revision = revision + 1")
             await until(lambda: keys(registry) == ["crm@v1", "erp@v1"])
             with pytest.raises(UnknownEndpoint, match="no endpoint 'mine' is registered"):
