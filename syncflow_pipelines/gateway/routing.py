@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
+import aiohttp
 from yarl import URL
 
 from syncflow_pipelines.config.gateway import EndpointConfig, GatewayConfig
@@ -39,6 +40,8 @@ class Route:
         self.fallback = Fallback(config.breaker.fallback)
         self.upstream: Upstream | None = None
         """None until the first request."""
+        self.websocket_connector: aiohttp.BaseConnector | None = None
+        """None until the first WebSocket."""
         url = URL(config.url, encoded=True)
         self.base_path = url.raw_path.rstrip("/").encode("latin-1")
         self.authority = (url.raw_authority or "").rpartition("@")[2].encode("latin-1")
@@ -60,6 +63,8 @@ class Route:
         """Ends its connections, those in use as well."""
         if self.upstream is not None:
             await self.upstream.close()
+        if self.websocket_connector is not None:
+            await self.websocket_connector.close()
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,8 +34,8 @@ def judged(
     )
 
 
-def refusal(*arguments: Any, **headers: str) -> tuple[int, str]:
-    found = judged(*arguments, **headers)
+def refusal(access: Access, *arguments: str, **headers: str) -> tuple[int, str]:
+    found = judged(access, *arguments, **headers)
     assert isinstance(found, Problem), found
     return found.status, found.kind
 
@@ -86,8 +86,8 @@ def test_with_tokens_nobody_is_let_in_without_one_and_a_host_that_is_not_local_i
 
 
 def test_two_credentials_are_none() -> None:
-    scope = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": []}
-    scope["headers"] = [(b"authorization", f"Bearer {token}".encode()) for token in (READER, ADMIN)]  # type: ignore[assignment]
+    headers = [(b"authorization", f"Bearer {token}".encode()) for token in (READER, ADMIN)]
+    scope = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": headers}
     found = Access(TOKENS).judge(scope)
     assert isinstance(found, Problem)
     assert found.status == 401

@@ -51,7 +51,12 @@ async def refresh_routes(gateway: TheGateway) -> Refreshed:
 
 
 @router.get("/debug/{name}/{path:path}", operation_id="debugRoute")
-async def debug_route(name: str, path: RestOfPath, request: Request, gateway: TheGateway) -> RouteDebug:
+async def debug_route(
+    name: str,
+    path: RestOfPath,  # noqa: ARG001 - for the description; what counts is how it was spelled
+    request: Request,
+    gateway: TheGateway,
+) -> RouteDebug:
     """Say where a request with that path would go, without sending one."""
     target = PREFIX + _raw_target(request).removeprefix(b"/router/debug/")
     place = place_of(target)

@@ -17,6 +17,7 @@ from syncflow_pipelines.gateway.proxy.passage import Passage, Receive, Send
 from syncflow_pipelines.gateway.proxy.paths import leaves_base, place_of
 from syncflow_pipelines.gateway.proxy.request import Request, read
 from syncflow_pipelines.gateway.proxy.upstream import Upstream
+from syncflow_pipelines.gateway.proxy.websockets import Refusing, WebSocketPassage
 from syncflow_pipelines.gateway.routing import Route, Routes
 
 Scope = Mapping[str, Any]
@@ -71,7 +72,7 @@ class DataPlane:
         """Answers a request whose path begins with `/orchestrator/`."""
         self.in_flight += 1
         try:
-            await self._serve(scope, receive, send)
+            await (self._serve_websocket if scope["type"] == "websocket" else self._serve)(scope, receive, send)
         finally:
             self.in_flight -= 1
 
@@ -108,6 +109,24 @@ class DataPlane:
             await problems.say(refusal, request.id, send)
             return
         await self._pass_on(route, request, receive, send)
+
+    async def _serve_websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()  # `websocket.connect`, which says nothing that the scope does not
+        located = self.locate(scope)
+        if isinstance(located, Problem):
+            await problems.say(located, new_request_id(), Refusing(scope, send))
+            return
+        route, request = located
+        if "GET" not in route.methods:
+            refusal = problems.method_not_allowed("WebSockets", route.key, route.allow)
+            await problems.say(refusal, request.id, Refusing(scope, send))
+            return
+        if route.websocket_connector is None:
+            route.websocket_connector = self._connect(route.registered)
+        try:
+            await WebSocketPassage(route, route.websocket_connector, request, scope, receive, send).run()
+        finally:
+            self._close_if_idle(route)
 
     async def _pass_on(self, route: Route, request: Request, receive: Receive, send: Send) -> None:
         """Within the breaker and the limits of the endpoint, and counted."""

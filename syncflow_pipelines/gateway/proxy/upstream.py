@@ -42,7 +42,7 @@ class Upstream:
         url = URL(config.url, encoded=True)
         self.connector = connector
         connector._factory = lambda: UpstreamConnection(loop)  # type: ignore[assignment]
-        self._destination = _Destination("GET", url, loop=loop, ssl=_trust(config))
+        self._destination = _Destination("GET", url, loop=loop, ssl=trust_of(config))
         self._timeout = aiohttp.ClientTimeout(total=None, connect=config.timeouts.connect_s, ceil_threshold=60)
 
     async def connect(self) -> tuple[Connection, UpstreamConnection]:
@@ -63,7 +63,8 @@ class Upstream:
         await self.connector.close()
 
 
-def _trust(config: EndpointConfig) -> ssl.SSLContext | bool:
+def trust_of(config: EndpointConfig) -> ssl.SSLContext | bool:
+    """Which certificates are trusted, as aiohttp takes it."""
     if config.ca_file is None or not config.url.startswith("https:"):
         return True
     return ssl.create_default_context(cafile=config.ca_file)
