@@ -14,6 +14,7 @@ from syncflow_pipelines.gateway.proxy.failures import (
     Failure,
     UpstreamFailed,
 )
+from syncflow_pipelines.gateway.proxy.sockets import send_at_once
 
 Header = tuple[bytes, bytes]
 
@@ -193,6 +194,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
+        send_at_once(transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.transport = None
