@@ -256,6 +256,24 @@ def test_where_postgresql_is_away_at_the_start_the_file_holds_and_the_rest_comes
     run(test)
 
 
+def test_a_registry_that_cannot_be_changed_is_read_all_the_same(settings: Settings, database: Database) -> None:
+    async def test() -> None:
+        async with Registry(settings, FILE) as registry:
+            await registry.register(said())
+        with database.dedicated("test") as connection:
+            connection.execute("CREATE FUNCTION no() RETURNS trigger AS 'BEGIN RAISE ''no''; END' LANGUAGE plpgsql")
+            connection.execute("CREATE TRIGGER no BEFORE UPDATE ON gateway_registry EXECUTE FUNCTION no()")
+            late = Registry(settings, replace(FILE, endpoints=(CRM,), digest="shorter"))
+            await late.open(patience_s=0.01)
+            await until(lambda: keys(late) == ["crm@v1", "mine@v1"])
+            await until(lambda: late.stats().error == "The registry of the gateway cannot be changed: no")
+            connection.execute("DROP TRIGGER no ON gateway_registry")
+            await until(lambda: late.stats().is_file_in_force and late.stats().is_connected)
+            await late.close()
+
+    run(test)
+
+
 def test_whoever_waits_for_another_change_for_too_long_is_told(database: Database) -> None:
     told = r"Another process has been changing the registry of the gateway for 0\.02 s; try again"
     with changing_registry(database), pytest.raises(DatabaseError, match=told), changing_registry(database, 0.02):
