@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from syncflow_pipelines.defs.alerts import alerts_sensor
 from syncflow_pipelines.defs.catalogues import catalogue_assets
 from syncflow_pipelines.defs.changes import changes_sensor
 from syncflow_pipelines.defs.due import due_sensor
@@ -39,6 +40,7 @@ def build_definitions(world: World) -> dg.Definitions:
             spec_sensor(world, specs),
             schema_sensor(world, schemas),
             health_sensor(world),
+            alerts_sensor(world, [discovery.name, specs.name, schemas.name, retention.name]),
         ],
         schedules=[retention_schedule(retention)],
         executor=dg.in_process_executor,
