@@ -10,6 +10,7 @@ from syncflow_pipelines.config import (
     connectors_file,
     events_file,
     flags_file,
+    gateway_file,
     schema_sync_file,
     services_file,
 )
@@ -23,6 +24,8 @@ from syncflow_pipelines.config.events_file import load_events
 from syncflow_pipelines.config.explanations import one_of
 from syncflow_pipelines.config.flags import Flags
 from syncflow_pipelines.config.flags_file import load_flags
+from syncflow_pipelines.config.gateway import EndpointConfig, GatewayConfig
+from syncflow_pipelines.config.gateway_file import gateway_path, load_gateway
 from syncflow_pipelines.config.mistakes import Mistake, path_text, shown
 from syncflow_pipelines.config.oats import oats_file
 from syncflow_pipelines.config.paths import is_file
@@ -42,6 +45,7 @@ _FILES: Mapping[Callable[[Settings], object], str] = {
     load_flags: flags_file.FILE_NAME,
     load_events: events_file.FILE_NAME,
     load_alerts: alerts_file.FILE_NAME,
+    load_gateway: gateway_file.FILE_NAME,
 }
 
 
@@ -68,6 +72,7 @@ def check_configuration(settings: Settings) -> tuple[ConfigurationFact, ...]:
     schemas, most = _loaded(load_schema_sync, settings)
     events, wrong_events = _loaded(load_events, settings)
     alerts, wrong_alerts = _loaded(load_alerts, settings)
+    gateway, wrong_gateway = _loaded(load_gateway, settings)
     return (
         *_environment(settings),
         *(mistakes or _connectors_file(settings, connectors or ())),
@@ -76,8 +81,10 @@ def check_configuration(settings: Settings) -> tuple[ConfigurationFact, ...]:
         *(most or _schemas_file(settings, schemas)),
         *(wrong_events or _events_file(settings, events)),
         *(wrong_alerts or _alerts_file(settings, alerts)),
+        *(wrong_gateway or _gateway_file(settings, gateway)),
         *_lost_services(settings, connectors or (), services),
         *_lost_sources(settings, connectors, services, schemas),
+        *_lost_endpoints(settings, gateway, services),
     )
 
 
@@ -89,6 +96,7 @@ def load_configuration(settings: Settings) -> tuple[tuple[ConnectorConfig, ...],
     _, wrong_flags = _loaded(load_flags, settings)
     _, wrong_events = _loaded(load_events, settings)
     _, wrong_alerts = _loaded(load_alerts, settings)
+    gateway, wrong_gateway = _loaded(load_gateway, settings)
     facts = (
         *wrong_connectors,
         *wrong_services,
@@ -96,8 +104,10 @@ def load_configuration(settings: Settings) -> tuple[tuple[ConnectorConfig, ...],
         *wrong_flags,
         *wrong_events,
         *wrong_alerts,
+        *wrong_gateway,
         *_lost_services(settings, connectors or (), services),
         *_lost_sources(settings, connectors, services, schemas),
+        *_lost_endpoints(settings, gateway, services),
     )
     if connectors is None or services is None or schemas is None or facts:
         count = "1 mistake" if len(facts) == 1 else f"{len(facts):,} mistakes"
@@ -118,6 +128,8 @@ def _loaded(load: Callable[[Settings], T], settings: Settings) -> tuple[T | None
 
 def _path(load: Callable[[Settings], object], settings: Settings) -> Path:
     """The file that was read, or would be."""
+    if load is load_gateway:
+        return gateway_path(settings)
     usual = settings.config_dir / _FILES[load]
     oats = oats_file(settings.project_dir) if load is load_services and not usual.exists() else None
     return oats or usual
@@ -195,6 +207,47 @@ def _channel_details(channel: ChannelConfig) -> dict[str, str]:
         "subjects": ", ".join(channel.subjects) or "all",
         "min_severity": channel.min_severity,
     }
+
+
+def _gateway_file(settings: Settings, gateway: GatewayConfig | None) -> Iterator[ConfigurationFact]:
+    path = gateway_path(settings)
+    if gateway is None or not is_file(path):
+        return  # `syncflow serve` writes one
+    details = {
+        "targets.allow_networks": " ".join(map(str, gateway.targets.allowed_networks)) or "none",
+        "targets.allow_hosts": " ".join(gateway.targets.allowed_hosts) or "none",
+        "register_services": str(gateway.register_services),
+    }
+    yield ConfigurationFact(str(path), "ok", f"read, {len(gateway.endpoints)} endpoints", details)
+    for endpoint in gateway.endpoints:
+        subject = f"endpoint {endpoint.key}"
+        yield ConfigurationFact(subject, "ok", _state(not endpoint.disabled), _endpoint_details(endpoint))
+        yield from _certificates(subject, endpoint.ca_file)
+
+
+def _endpoint_details(endpoint: EndpointConfig) -> dict[str, str]:
+    return {
+        "url": endpoint.url,
+        "methods": " ".join(endpoint.methods),
+        "health_check_path": endpoint.health_check_path or "none",
+        "fallback": endpoint.breaker.fallback.strategy,
+    }
+
+
+def _lost_endpoints(
+    settings: Settings, gateway: GatewayConfig | None, services: Services | None
+) -> Iterator[ConfigurationFact]:
+    """A mistake for each endpoint of the gateway that names a service which is not there."""
+    known = [service.name for service in services.services] if services else []
+    path = gateway_path(settings)
+    for index, endpoint in enumerate(gateway.endpoints if gateway and services else ()):
+        if endpoint.service is not None and endpoint.service not in known:
+            expected = one_of(known) if known else "none, since there are none"
+            where = path_text(("endpoints", index, "service"))
+            mistake = Mistake(
+                path.name, 0, where, shown(endpoint.service), f"{expected} (the services of {services_file.FILE_NAME})"
+            )
+            yield ConfigurationFact(str(path), "mistake", str(mistake))
 
 
 def _lost_services(

@@ -19,10 +19,12 @@ from syncflow_pipelines.config import (
     ServicesOrigin,
     Settings,
     WebhookConfig,
+    gateway_path,
     load_alerts,
     load_configuration,
     load_events,
     load_flags,
+    load_gateway,
     services_origin,
 )
 from syncflow_pipelines.errors import ConfigurationError
@@ -59,7 +61,7 @@ def check(invocation: Invocation, as_json: bool) -> int:
     """
     settings = invocation.settings
     connectors, services, schemas = load_configuration(settings)
-    events, alerts = load_events(settings), load_alerts(settings)
+    events, alerts, gateway = load_events(settings), load_alerts(settings), load_gateway(settings)
     named: list[ConnectorConfig | ServiceConfig] = [*connectors, *services.services]
     warnings = [told for told in map(_missing_secret, named) if told]
     warnings += [told for told in map(_missing_webhook_secret, events.webhooks) if told]
@@ -74,11 +76,13 @@ def check(invocation: Invocation, as_json: bool) -> int:
     facts: dict[str, Cell] = {
         **{name: str(settings.config_dir / name) for name in (*FILES, FLAGS_FILE, EVENTS_FILE, ALERTS_FILE)},
         SERVICES_FILE: _in_force(settings, origin),
+        "gateway.yaml": str(gateway_path(settings)),
         "connectors": ", ".join(connector.name for connector in connectors) or "none yet",
         "services": ", ".join(service.name for service in services.services) or "none yet",
         "schemas": ", ".join(source.name for source in schemas.sources) or "none yet",
         "webhooks": ", ".join(webhook.name for webhook in events.webhooks) or "none",
         "alerts to": ", ".join(channel.name for channel in alerts.channels) or "nobody",
+        "endpoints": ", ".join(endpoint.key for endpoint in gateway.endpoints) or "none",
         "state": str(settings.home),
         "database": "given by the environment" if settings.database_url else "embedded",
         "log": f"{settings.log_level} to {settings.log_file or 'stderr'}",
@@ -90,6 +94,7 @@ def check(invocation: Invocation, as_json: bool) -> int:
             "schemas": [one.name for one in schemas.sources],
             "webhooks": [one.name for one in events.webhooks],
             "alerts to": [one.name for one in alerts.channels],
+            "endpoints": [endpoint.key for endpoint in gateway.endpoints],
         }
         print_json({**facts, **names, "warnings": warnings})
     else:
