@@ -16,6 +16,7 @@ from prometheus_client.metrics_core import (
 )
 
 from syncflow_pipelines import __version__
+from syncflow_pipelines.database.gateway_health import BreakerRow, HealthRow
 from syncflow_pipelines.database.measurements import (
     EntityMeasure,
     Measurements,
@@ -36,6 +37,8 @@ OTHERS: Final = "_other"
 
 _KINDS: Final = ("fetched", "inserted", "updated", "unchanged", "deleted", "rejected", "missing")
 _ENTITY: Final = ("connector", "entity")
+_ENDPOINT: Final = ("endpoint", "version")
+_BREAKER_STATES: Final = {"closed": 0.0, "half_open": 1.0, "open": 2.0}
 
 T = TypeVar("T")
 
@@ -51,6 +54,7 @@ def families(measured: Measurements) -> Iterator[Metric]:
     yield from _specs(measured.specs[:MOST_SERVICES])
     yield from _queues(measured)
     yield from _subscribers(measured.subscribers)
+    yield from _gateway(measured.endpoints[:MOST_SERVICES], measured.breakers)
     yield from _server(measured)
 
 
@@ -171,6 +175,26 @@ def _subscribers(subscribers: Sequence[Subscriber]) -> Iterator[Metric]:
     yield of("parked", "Events that it would not take.", lambda one: one.parked)
     missed: dict[tuple[str, ...], int] = {(one.name,): one.missed for one in subscribers}
     yield _counter("syncflow_subscriber_missed", "Events removed before it had them.", ("subscriber",), missed)
+
+
+def _gateway(endpoints: Sequence[HealthRow], breakers: Sequence[BreakerRow]) -> Iterator[Metric]:
+    """Health as one process finds it out for all; breakers as the worst of all processes has them."""
+    shown = {one.key for one in endpoints}
+    health = [((one.name, one.version, one.health), 1.0) for one in endpoints]
+    yield _gauges("syncflow_endpoint_health", "How the endpoint stands; always 1.", (*_ENDPOINT, "health"), health)
+    checked = [((one.name, one.version), one.latency_ms and one.latency_ms / 1000) for one in endpoints]
+    yield _gauges("syncflow_endpoint_check_seconds", "How long the last check took.", _ENDPOINT, checked)
+    states: dict[tuple[str, ...], float] = {}
+    opened: dict[tuple[str, ...], int] = defaultdict(int)
+    refused: dict[tuple[str, ...], int] = defaultdict(int)
+    for one in breakers:
+        if one.key in shown:
+            states[one.key] = max(states.get(one.key, 0.0), _BREAKER_STATES[one.state])
+            opened[one.key] += one.times_opened
+            refused[one.key] += one.refused
+    yield _gauges("syncflow_breaker_state", "0: closed, 1: half open, 2: open.", _ENDPOINT, states.items())
+    yield _gauges("syncflow_breaker_opened", "Times that running processes opened it.", _ENDPOINT, opened.items())
+    yield _gauges("syncflow_breaker_refused", "Requests that running processes refused.", _ENDPOINT, refused.items())
 
 
 def _server(measured: Measurements) -> Iterator[Metric]:

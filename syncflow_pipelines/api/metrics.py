@@ -15,6 +15,7 @@ from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from syncflow_pipelines.api.metric_families import families
+from syncflow_pipelines.api.problems import problems
 from syncflow_pipelines.config import Settings
 from syncflow_pipelines.database import Database, Lane, open_database
 from syncflow_pipelines.database.measuring import measured
@@ -23,6 +24,7 @@ from syncflow_pipelines.errors import DatabaseError
 
 _LOG = logging.getLogger(__name__)
 
+_OPENMETRICS: Final = "application/openmetrics-text"
 FRESH_S: Final = 2.0
 """Scrapes that come sooner after another are answered with the same figures."""
 
@@ -116,7 +118,10 @@ def metrics_router(metrics: Metrics) -> APIRouter:
         operation_id="getMetrics",
         summary="Every figure, for Prometheus.",
         response_class=Response,
-        responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+        responses={
+            200: {"content": {kind: {"schema": {"type": "string"}} for kind in ("text/plain", _OPENMETRICS)}},
+            **{status: problem for status, problem in problems().items() if status in (400, 401, 403)},
+        },
     )
     def get_metrics(request: Request) -> Response:
         """In Prometheus' text format, or as OpenMetrics where `Accept` asks for that.

@@ -22,7 +22,8 @@ class Severity(StrEnum):
 
 
 class Rule(StrEnum):
-    """What can be wrong. The subject of an alert is an entity, a connector, a service, a job or the database."""
+    """What can be wrong. The subject of an alert is an entity, a connector, a service, an endpoint, a job or
+    the database."""
 
     SYNC_FAILING = "sync_failing"
     """Syncs of an entity failed, so many in a row."""
@@ -38,6 +39,10 @@ class Rule(StrEnum):
     """The newest version of a service's spec breaks its callers, and nobody accepted that."""
     POOL_EXHAUSTED = "pool_exhausted"
     """A process had no connection to the database left, or the server hardly has."""
+    ENDPOINT_UNHEALTHY = "endpoint_unhealthy"
+    """An endpoint of the gateway fails its checks."""
+    BREAKER_OPEN = "breaker_open"
+    """A process of the gateway does not ask an endpoint, as its requests failed."""
     RUN_FAILED = "run_failed"
     """The newest run of one of Dagster's jobs beside syncs failed."""
     ASSET_STALE = "asset_stale"
@@ -52,6 +57,8 @@ DEFAULT_SEVERITIES: Final[Mapping[Rule, Severity]] = {
     Rule.FRESHNESS_MISSED: Severity.CRITICAL,
     Rule.SPEC_BREAKING: Severity.CRITICAL,
     Rule.POOL_EXHAUSTED: Severity.CRITICAL,
+    Rule.ENDPOINT_UNHEALTHY: Severity.CRITICAL,
+    Rule.BREAKER_OPEN: Severity.WARNING,
     Rule.RUN_FAILED: Severity.WARNING,
     Rule.ASSET_STALE: Severity.WARNING,
 }

@@ -83,6 +83,8 @@ class RulesSection(Section):
     freshness_missed: FreshnessSection = FreshnessSection()
     spec_breaking: RuleSection = RuleSection()
     pool_exhausted: PoolSection = PoolSection()
+    endpoint_unhealthy: RuleSection = RuleSection()
+    breaker_open: RuleSection = RuleSection()
     run_failed: RuleSection = RuleSection()
     asset_stale: RuleSection = RuleSection()
 

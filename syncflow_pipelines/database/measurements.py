@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar
 import psycopg
 from psycopg.rows import class_row
 
+from syncflow_pipelines.database.gateway_health import BreakerRow, HealthRow, breaker_rows, health_rows
 from syncflow_pipelines.database.subscriptions import Subscriber, subscribers
 
 T = TypeVar("T")
@@ -216,6 +217,8 @@ class Measurements:
     subscribers: Sequence[Subscriber]
     connections: Sequence[tuple[str, int]]
     """By the name of the application, of the whole server."""
+    endpoints: Sequence[HealthRow]
+    breakers: Sequence[BreakerRow]
     server: ServerMeasure
 
 
@@ -231,6 +234,8 @@ def measure(connection: psycopg.Connection) -> Measurements:
             queues=_rows(connection, QueueMeasure, _QUEUES),
             subscribers=subscribers(connection),
             connections=connection_counts(connection),
+            endpoints=health_rows(connection),
+            breakers=breaker_rows(connection),
             server=server_measure(connection),
         )
 

@@ -59,6 +59,21 @@ def mend(world: World) -> None:
     assert world.sync("items").status == "success"
 
 
+def stand_endpoint(world: World) -> None:
+    """An endpoint of the gateway that is unhealthy, and whose breaker one of two processes holds open."""
+    world.query(
+        "INSERT INTO gateway_health (name, version, is_current, health, since, last_error, latency_ms) "
+        "VALUES ('crm', 'v1', true, 'unhealthy', now(), 'it answered 500', 12) RETURNING 1"
+    )
+    for process, state in (("a", "closed"), ("b", "open")):
+        world.query(
+            "INSERT INTO gateway_breakers (process, name, version, state, consecutive_failures, times_opened, refused) "
+            "VALUES (%s, 'crm', 'v1', %s, 5, 1, 2) RETURNING 1",
+            process,
+            state,
+        )
+
+
 def open_alerts(database: Database) -> set[tuple[str, str]]:
     with database.connection() as connection:
         return {(alert.rule, alert.subject) for alert, _ in list_alerts(connection)}
@@ -171,6 +186,16 @@ def test_a_pool_that_was_exhausted_is_told_for_a_while(world: World, config: Ale
         pass
     assert looked(world, config) == {("pool_exhausted", "database")}
     assert looked(world, replace(config, window_s=0.0)) == set()
+
+
+def test_an_endpoint_that_fails_its_checks_and_a_breaker_that_is_open_are_told(
+    world: World, config: AlertsConfig
+) -> None:
+    stand_endpoint(world)
+    assert looked(world, config) == {("endpoint_unhealthy", "crm@v1"), ("breaker_open", "crm@v1")}
+    world.query("UPDATE gateway_health SET health = 'healthy' RETURNING 1")
+    world.query("UPDATE gateway_breakers SET state = 'closed' RETURNING 1")
+    assert looked(world, config) == set()
 
 
 def test_channels_are_told_of_what_they_want_alone(

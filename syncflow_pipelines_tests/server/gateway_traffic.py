@@ -5,6 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+RequestFraming = Literal["none", "length", "chunked"]
+_REQUEST_FRAMINGS: tuple[RequestFraming, ...] = ("none", "none", "length", "chunked")
+
 ADDED_TO_REQUESTS = {
     "host",
     "via",
@@ -19,14 +22,20 @@ ADDED_TO_REQUESTS = {
 ADDED_TO_ANSWERS = {"via", "x-request-id", "transfer-encoding", "connection"}
 
 _SEGMENT = "abcXYZ019-._~!$&'()*+,;=:@"
-_NAMES = ("Accept", "Accept-Encoding", "Authorization", "Cookie", "X-API-Key", "Content-Type", "User-Agent", "Range",
-          "If-None-Match", "X-Custom", "Proxy-Authorization", "Upgrade-Insecure-Requests", "DNT", "Origin", "x_under",
-          "Referer", "Content-Encoding", "Cache-Control", "X-HTTP-Method-Override", "Traceparent", "Date", "Link")  # fmt: skip
-_ANSWER_NAMES = ("Content-Type", "Set-Cookie", "Set-Cookie", "ETag", "Vary", "Cache-Control", "Location", "Server", "Date",
-                 "WWW-Authenticate", "Content-Encoding", "Last-Modified", "X-Powered-By", "Link", "Age", "Retry-After")  # fmt: skip
+_NAMES = (
+    *("Accept", "Accept-Encoding", "Authorization", "Cookie", "X-API-Key", "Content-Type", "User-Agent", "Range"),
+    *("If-None-Match", "X-Custom", "Proxy-Authorization", "Upgrade-Insecure-Requests", "DNT", "Origin", "x_under"),
+    *("Referer", "Content-Encoding", "Cache-Control", "X-HTTP-Method-Override", "Traceparent", "Date", "Link"),
+)
+_ANSWER_NAMES = (
+    *("Content-Type", "Set-Cookie", "Set-Cookie", "ETag", "Vary", "Cache-Control", "Location", "Server", "Date"),
+    *("WWW-Authenticate", "Content-Encoding", "Last-Modified", "X-Powered-By", "Link", "Age", "Retry-After"),
+)
 _VALUE = "".join(map(chr, (*range(0x21, 0x7F), *range(0xA0, 0x100)))) + "    \t"
-_STATUSES = (200, 200, 201, 202, 203, 204, 206, 207, 226, 300, 301, 302, 303, 304, 307, 308, 400, 401, 403, 404, 405,
-             409, 410, 418, 422, 429, 451, 500, 501, 505, 511, 599, 299)  # fmt: skip
+_STATUSES = (
+    *(200, 200, 201, 202, 203, 204, 206, 207, 226, 299, 300, 301, 302, 303, 304, 307, 308),
+    *(400, 401, 403, 404, 405, 409, 410, 418, 422, 429, 451, 500, 501, 505, 511, 599),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +44,7 @@ class GeneratedRequest:
     path: str
     headers: list[tuple[str, str]]
     body: bytes
-    framing: Literal["none", "length", "chunked"]
+    framing: RequestFraming
     trailers: tuple[tuple[str, str], ...] = ()
     cuts: tuple[int, ...] = ()
     """Where the body is cut into chunks."""
@@ -88,7 +97,7 @@ def in_chunks(body: bytes, cuts: Sequence[int], trailers: Sequence[tuple[str, st
 
 
 def generated_request(draw: random.Random, methods: Sequence[str]) -> GeneratedRequest:
-    framing = draw.choice(("none", "none", "length", "chunked"))
+    framing: RequestFraming = draw.choice(_REQUEST_FRAMINGS)
     body = b"" if framing == "none" else _body(draw)
     return GeneratedRequest(
         draw.choice(methods),

@@ -212,8 +212,11 @@ SEEDS = [
     GET + "Connection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: 0\r\n\r\n",
     GET + "Expect: 100-continue\r\n\r\n",
 ]
-SCRAPS = ["\r\n", "\n", "\r", "\0", " ", "\t", ":", "Content-Length: 3\r\n", "Transfer-Encoding: chunked\r\n", "0\r\n\r\n",
-          "Host: y\r\n", "Connection: close\r\n", "HTTP/1.1", "\xff", "Expect: 100-continue\r\n", "Upgrade: x\r\n", "#", "..", "%2e"]  # fmt: skip
+SCRAPS = [
+    *("\r\n", "\n", "\r", "\0", " ", "\t", ":", "#", "..", "%2e", "\xff", "0\r\n\r\n", "HTTP/1.1"),
+    *("Content-Length: 3\r\n", "Transfer-Encoding: chunked\r\n", "Host: y\r\n", "Connection: close\r\n"),
+    *("Expect: 100-continue\r\n", "Upgrade: x\r\n"),
+]
 
 
 def fuzz_one(draw: random.Random, gateway: ServedGateway) -> None:

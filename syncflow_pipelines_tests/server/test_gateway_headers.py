@@ -6,7 +6,8 @@ from ipaddress import ip_network
 
 import pytest
 
-from syncflow_pipelines_tests.server.gateway_world import Client, ServedGateway, endpoint, gateway_to
+from syncflow_pipelines.gateway.routing import Routes
+from syncflow_pipelines_tests.server.gateway_world import Client, ServedGateway, endpoint, gateway_to, registered
 from syncflow_pipelines_tests.server.recording_backend import Arrival, RecordingBackend
 
 SPOOFED = (
@@ -118,12 +119,15 @@ def test_trailers_pass_in_both_directions_but_for_those_that_come_too_late() -> 
 def test_informational_answers_pass() -> None:
     early = b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n"
     final = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
-    with RecordingBackend(early + final) as backend, gateway_to(endpoint(backend.url)) as gateway:
-        with gateway.connect() as client:
-            client.send(b"GET /orchestrator/it HTTP/1.1\r\nHost: x\r\n\r\n")
-            assert client.head() == (103, "Early Hints", [("link", "</a.css>; rel=preload")])
-            assert client.head()[0] == 102
-            assert client.answer().body == b"ok"
+    with (
+        RecordingBackend(early + final) as backend,
+        gateway_to(endpoint(backend.url)) as gateway,
+        gateway.connect() as client,
+    ):
+        client.send(b"GET /orchestrator/it HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert client.head() == (103, "Early Hints", [("link", "</a.css>; rel=preload")])
+        assert client.head()[0] == 102
+        assert client.answer().body == b"ok"
 
 
 def test_callers_of_http_1_0_get_answers_without_chunks_and_nothing_informational() -> None:
@@ -138,9 +142,6 @@ def test_callers_of_http_1_0_get_answers_without_chunks_and_nothing_informationa
 
 def test_a_request_that_goes_round_in_circles_is_stopped() -> None:
     with ServedGateway() as gateway:
-        from syncflow_pipelines.gateway.routing import Routes
-        from syncflow_pipelines_tests.server.gateway_world import registered
-
         itself = endpoint(f"http://127.0.0.1:{gateway.port}/orchestrator/it", read_s=20)
         gateway.call(lambda: setattr(gateway.plane, "routes", Routes.build([registered(itself)], gateway.config)))
         with gateway.connect() as client:

@@ -67,14 +67,18 @@ def test_a_path_and_a_query_arrive_byte_for_byte_below_the_configured_path() -> 
 def test_thousands_of_requests_arrive_as_they_were_sent() -> None:
     draw, script = random.Random(7), Script()
     config_methods = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND", "PURGE")
-    with RecordingBackend(script) as backend, gateway_to(endpoint(backend.url, methods=config_methods)) as gateway:
-        with gateway.connect() as through, Client.to(backend.port) as straight:
-            for _ in range(ROUNDS):
-                request = generated_request(draw, config_methods)
-                ask(straight, request, "")
-                expected = seen(backend.last)
-                ask(through, request, "/orchestrator/it")
-                assert seen(backend.last) == expected, request
+    with (
+        RecordingBackend(script) as backend,
+        gateway_to(endpoint(backend.url, methods=config_methods)) as gateway,
+        gateway.connect() as through,
+        Client.to(backend.port) as straight,
+    ):
+        for _ in range(ROUNDS):
+            request = generated_request(draw, config_methods)
+            ask(straight, request, "")
+            expected = seen(backend.last)
+            ask(through, request, "/orchestrator/it")
+            assert seen(backend.last) == expected, request
 
 
 @pytest.mark.slow

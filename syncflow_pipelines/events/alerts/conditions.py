@@ -6,6 +6,7 @@ from typing import Final
 
 from syncflow_pipelines.config.alerts import AlertsConfig, Rule
 from syncflow_pipelines.database.alerts import Found
+from syncflow_pipelines.database.gateway_health import BreakerRow, HealthRow
 from syncflow_pipelines.database.measurements import EntityMeasure, ServerMeasure, SpecMeasure, reachability
 
 SHORTEST_WINDOW_S: Final = 150.0
@@ -23,6 +24,8 @@ class Standing:
     connections: int
     """To the whole server."""
     server: ServerMeasure
+    endpoints: Sequence[HealthRow] = ()
+    breakers: Sequence[BreakerRow] = ()
 
 
 Told = tuple[str, str]
@@ -106,6 +109,22 @@ def _exhausted(standing: Standing, config: AlertsConfig) -> Iterator[Told]:
         yield DATABASE, f"{standing.connections} of the server's {server.connections_limit} connections are in use"
 
 
+def _unhealthy(standing: Standing, _: AlertsConfig) -> Iterator[Told]:
+    for one in standing.endpoints:
+        if one.health == "unhealthy":
+            yield f"{one.name}@{one.version}", f"its checks fail since {one.since:%H:%M:%S}Z: {one.last_error}"
+
+
+def _open(standing: Standing, _: AlertsConfig) -> Iterator[Told]:
+    for one in standing.breakers:
+        if one.state == "open":
+            at = f", since {one.opened_at:%H:%M:%S}Z" if one.opened_at else ""
+            yield (
+                f"{one.name}@{one.version}",
+                f"the gateway does not ask it, as {one.consecutive_failures} requests failed{at}",
+            )
+
+
 _LOOKS: Final[Mapping[Rule, Callable[[Standing, AlertsConfig], Iterator[Told]]]] = {
     Rule.SYNC_FAILING: _failing,
     Rule.SYNC_TOO_LONG: _too_long,
@@ -114,6 +133,8 @@ _LOOKS: Final[Mapping[Rule, Callable[[Standing, AlertsConfig], Iterator[Told]]]]
     Rule.FRESHNESS_MISSED: _stale,
     Rule.SPEC_BREAKING: _breaking,
     Rule.POOL_EXHAUSTED: _exhausted,
+    Rule.ENDPOINT_UNHEALTHY: _unhealthy,
+    Rule.BREAKER_OPEN: _open,
 }
 
 

@@ -18,6 +18,7 @@ from syncflow_pipelines.database.alerts import (
     sole_evaluation,
     standing_alerts,
 )
+from syncflow_pipelines.database.gateway_health import breaker_rows, health_rows
 from syncflow_pipelines.database.measurements import (
     connection_counts,
     entity_measures,
@@ -80,6 +81,8 @@ def _look(connection: Connection, config: AlertsConfig, observed: Observed) -> t
             specs=spec_measures(connection),
             connections=sum(number for _, number in connection_counts(connection)),
             server=server_measure(connection),
+            endpoints=health_rows(connection),
+            breakers=breaker_rows(connection),
         )
     return conditions(standing, config, observed)
 
