@@ -4,13 +4,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
-from fastapi import APIRouter, Depends, FastAPI
+from fastapi import FastAPI
 
 from syncflow_pipelines import __version__
 from syncflow_pipelines.api import changes, entities, health, rejects, rejects_closing, runs
 from syncflow_pipelines.api.body_limit import BodyLimit
 from syncflow_pipelines.api.database import ApiDatabase
-from syncflow_pipelines.api.dependencies import guarded
 from syncflow_pipelines.api.description import completed
 from syncflow_pipelines.api.problems import add_own_problems
 from syncflow_pipelines.config import Settings
@@ -40,10 +39,8 @@ class AdminApi:
         """Adds the routes, their problems and their description to an application that stands behind a guard."""
         application.state.database = self.database
         add_own_problems(application)
-        router = APIRouter(prefix=PREFIX, dependencies=[Depends(guarded)])
-        for part in _ROUTERS:
-            router.include_router(part)
-        application.include_router(router)
+        for router in _ROUTERS:
+            application.include_router(router, prefix=PREFIX)
         _complete_description(application)
 
     def close(self) -> None:
