@@ -19,6 +19,7 @@ from syncflow_pipelines.config.alerts_file import load_alerts
 from syncflow_pipelines.config.auth import Auth, BearerAuth, HeaderAuth, NoAuth, SecretSource
 from syncflow_pipelines.config.connectors import ConnectorConfig, EntityOverride
 from syncflow_pipelines.config.connectors_file import load_connectors
+from syncflow_pipelines.config.endpoints import endpoints_of
 from syncflow_pipelines.config.events import EventsConfig, WebhookConfig
 from syncflow_pipelines.config.events_file import load_events
 from syncflow_pipelines.config.explanations import one_of
@@ -34,6 +35,7 @@ from syncflow_pipelines.config.schema_sync_file import load_schema_sync
 from syncflow_pipelines.config.services import OperationRule, ServiceConfig, Services
 from syncflow_pipelines.config.services_file import load_services, services_origin
 from syncflow_pipelines.config.settings import Settings
+from syncflow_pipelines.config.via import via_mistakes
 from syncflow_pipelines.errors import ConfigurationError
 
 T = TypeVar("T")
@@ -85,6 +87,7 @@ def check_configuration(settings: Settings) -> tuple[ConfigurationFact, ...]:
         *_lost_services(settings, connectors or (), services),
         *_lost_sources(settings, connectors, services, schemas),
         *_lost_endpoints(settings, gateway, services),
+        *_lost_ways(settings, connectors or (), services, gateway),
     )
 
 
@@ -108,6 +111,7 @@ def load_configuration(settings: Settings) -> tuple[tuple[ConnectorConfig, ...],
         *_lost_services(settings, connectors or (), services),
         *_lost_sources(settings, connectors, services, schemas),
         *_lost_endpoints(settings, gateway, services),
+        *_lost_ways(settings, connectors or (), services, gateway),
     )
     if connectors is None or services is None or schemas is None or facts:
         count = "1 mistake" if len(facts) == 1 else f"{len(facts):,} mistakes"
@@ -250,6 +254,25 @@ def _lost_endpoints(
             yield ConfigurationFact(str(path), "mistake", str(mistake))
 
 
+def _lost_ways(
+    settings: Settings,
+    connectors: Sequence[ConnectorConfig],
+    services: Services | None,
+    gateway: GatewayConfig | None,
+) -> Iterator[ConfigurationFact]:
+    """A mistake for each connector and service that is to be asked through an endpoint which does not lead there."""
+    if services is None or gateway is None:
+        return
+    endpoints, gateway_file = endpoints_of(gateway, services.services), gateway_path(settings).name
+    files: dict[str, tuple[Path, Sequence[ConnectorConfig | ServiceConfig]]] = {
+        "connectors": (settings.config_dir / connectors_file.FILE_NAME, connectors),
+        "services": (services_origin(settings).path, services.services),
+    }
+    for kind, (path, asked) in files.items():
+        for mistake in via_mistakes(path.name, kind, asked, endpoints, gateway_file):
+            yield ConfigurationFact(str(path), "mistake", str(mistake))
+
+
 def _lost_services(
     settings: Settings, connectors: Sequence[ConnectorConfig], services: Services | None
 ) -> Iterator[ConfigurationFact]:
@@ -356,6 +379,7 @@ def _service_details(service: ServiceConfig) -> dict[str, str]:
         "ref_hosts": ", ".join(service.ref_hosts),
         "timeout_s": f"{service.timeout_s:g}",
         "ca_file": str(service.ca_file) if service.ca_file else None,
+        "via": service.via,
         "start_command": service.start_command.command if service.start_command else None,
     }
     return {name: text for name, text in details.items() if text}

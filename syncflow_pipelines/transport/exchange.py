@@ -99,11 +99,21 @@ class Exchanger:
 
     def visit(self, target: str, conditions: Mapping[str, str]) -> RawReply:
         """The reply to a GET of `target`, be it a redirect. Raises `Trouble`."""
-        return self._decoded(self._translated(lambda: self._exchange(target, conditions)))
+        detour = self._route.detour
+        sent = target if detour is None else detour.target(target)
+        reply = self._decoded(self._translated(lambda: self._exchange(sent, conditions)))
+        if detour is not None:
+            detour.examine(reply.status, reply.headers, reply.body)
+        return reply
 
     def status(self, target: str) -> int:
         """The status of the reply to a GET of `target`; its body is not read. Raises `Trouble`."""
-        return self._translated(lambda: self._status(target))
+        detour = self._route.detour
+        sent = target if detour is None else detour.target(target)
+        reply = self._translated(lambda: self._head(sent))
+        if detour is not None:
+            detour.examine(reply.status, reply.headers, reply.body)
+        return reply.status
 
     def close(self) -> None:
         self._pool.close()
@@ -135,14 +145,14 @@ class Exchanger:
         except (http.client.HTTPException, ValueError) as cause:
             raise Trouble(f"the reply is not HTTP ({type(cause).__name__})") from cause
 
-    def _status(self, target: str) -> int:
+    def _head(self, target: str) -> RawReply:
         self._count(requests=1)
         with self._pool.slot():
             connection = self._connect()
             try:
                 connection.request("GET", self._request_line(target), headers=self._request_headers({}))
                 with connection.getresponse() as response:
-                    return response.status
+                    return RawReply(response.status, _lower_case(response), b"")
             finally:
                 connection.close()
 
@@ -201,7 +211,7 @@ class Exchanger:
         return reply
 
     def _request_line(self, target: str) -> str:
-        return f"{self._route.origin}{target}" if self._is_forwarded() else target
+        return f"{self._route.server}{target}" if self._is_forwarded() else target
 
     def _is_forwarded(self) -> bool:
         """Whether a proxy reads the request, rather than passing on what is encrypted."""

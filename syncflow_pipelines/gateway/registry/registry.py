@@ -225,9 +225,8 @@ class Registry:
         Where PostgreSQL is away, this process goes by it all the same, and the report says so. Raises
         `ConfigurationError` where the services cannot be read; nothing is changed then.
         """
-        declared = await self._declared(config)
-        self._config, self._sync = config, _Sync(declared, datetime.now(UTC))
-        sync, shown = self._sync, self._shown()
+        sync, shown = _Sync(await self._declared(config), datetime.now(UTC)), self._shown()
+        self._config, self._sync = config, sync
         self._show()
         try:
             before, after = await self._write(sync)
