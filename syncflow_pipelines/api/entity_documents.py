@@ -4,13 +4,20 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from syncflow_pipelines.config.variables import LONGEST_INTERVAL_S
 from syncflow_pipelines.sync.inspection.entity_list import EntityDetail, EntityLine
 from syncflow_pipelines.sync.model import EntityChoices, Strategy
 
 RunStatus = Literal["queued", "running", "success", "failed"]
+
+Seconds = Annotated[
+    int,
+    Field(ge=1, le=LONGEST_INTERVAL_S),
+    BeforeValidator(lambda value: int(value) if _is_whole(value) else value),
+]
+"""A number that JSON may write as `60.0`, and never as text."""
 
 _EXAMPLE: dict[str, Any] = {
     "uid": "0198a6f2-7a51-7cc3-8d35-0f6b1f6a2f10",
@@ -148,9 +155,7 @@ class EntityChange(BaseModel):
     )
 
     sync_enabled: bool | None = Field(default=None, description="Whether it is synced by itself.")
-    sync_interval_seconds: Annotated[int, Field(ge=1, le=LONGEST_INTERVAL_S)] | None = Field(
-        default=None, description="How long after one sync the next is due."
-    )
+    sync_interval_seconds: Seconds | None = Field(default=None, description="How long after one sync the next is due.")
     strategy: Strategy | None = Field(default=None, description="`rowversion` needs row versions from the source.")
 
     def onto(self, choices: EntityChoices) -> EntityChoices:
@@ -166,6 +171,10 @@ class EntityChange(BaseModel):
         """What it chooses, by the names of `EntityChoices`; what it takes back is not among them."""
         said = EntityChoices(self.sync_enabled, self.sync_interval_seconds, self.strategy)
         return {name for name in ("enabled", "interval_s", "strategy") if getattr(said, name) is not None}
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, float) and value.is_integer()
 
 
 def detail_document(detail: EntityDetail) -> dict[str, Any]:

@@ -3,9 +3,8 @@
 `load_settings()` says what holds for all of SyncFlow, `load_connectors(settings)` which sources it reads from,
 `load_services(settings)` whose OpenAPI specs it follows, `load_schema_sync(settings)` what schemas are generated from,
 `load_flags(settings)` which of its parts are switched off, `load_events(settings)` who is told of events,
-`load_alerts(settings)` who is told when something is wrong, `load_gateway(settings)` which APIs stand behind the
-gateway, and `check_configuration(settings)` what a person wants to
-know before any of it is used.
+`load_gateway(settings)` which APIs stand behind the gateway, `load_alerts(settings)` who is told when something is
+wrong, and `check_configuration(settings)` what a person wants to know before any of it is used.
 """
 
 from syncflow_pipelines.config.alerts import AlertsConfig, ChannelConfig, Rule, Severity

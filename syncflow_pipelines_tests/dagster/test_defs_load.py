@@ -228,6 +228,7 @@ def test_jobs_sensors_and_schedule() -> None:
         "catalogue_changes": dg.DefaultSensorStatus.RUNNING,
         "openapi_spec_changes": dg.DefaultSensorStatus.RUNNING,
         "schema_model_changes": dg.DefaultSensorStatus.RUNNING,
+        "endpoint_health": dg.DefaultSensorStatus.RUNNING,
         "alerts": dg.DefaultSensorStatus.RUNNING,
     }
     (schedule,) = repository.schedule_defs

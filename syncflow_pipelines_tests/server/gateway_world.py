@@ -84,7 +84,7 @@ class ServedGateway:
         return asyncio.run_coroutine_threadsafe(run(), self.loop).result(PATIENCE_S)
 
     def connect(self) -> "Client":
-        return Client(socket.create_connection(("127.0.0.1", self.port), PATIENCE_S))
+        return Client.to(self.port)
 
 
 @dataclass(slots=True)
@@ -110,6 +110,10 @@ class Client:
 
     def __init__(self, peer: socket.socket) -> None:
         self.socket, self.reader = peer, peer.makefile("rb")
+
+    @classmethod
+    def to(cls, port: int) -> "Client":
+        return cls(socket.create_connection(("127.0.0.1", port), PATIENCE_S))
 
     def __enter__(self) -> "Client":
         return self

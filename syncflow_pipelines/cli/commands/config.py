@@ -61,7 +61,7 @@ def check(invocation: Invocation, as_json: bool) -> int:
     """
     settings = invocation.settings
     connectors, services, schemas = load_configuration(settings)
-    events, alerts, gateway = load_events(settings), load_alerts(settings), load_gateway(settings)
+    events, gateway, alerts = load_events(settings), load_gateway(settings), load_alerts(settings)
     named: list[ConnectorConfig | ServiceConfig] = [*connectors, *services.services]
     warnings = [told for told in map(_missing_secret, named) if told]
     warnings += [told for told in map(_missing_webhook_secret, events.webhooks) if told]
@@ -81,8 +81,8 @@ def check(invocation: Invocation, as_json: bool) -> int:
         "services": ", ".join(service.name for service in services.services) or "none yet",
         "schemas": ", ".join(source.name for source in schemas.sources) or "none yet",
         "webhooks": ", ".join(webhook.name for webhook in events.webhooks) or "none",
-        "alerts to": ", ".join(channel.name for channel in alerts.channels) or "nobody",
         "endpoints": ", ".join(endpoint.key for endpoint in gateway.endpoints) or "none",
+        "alerts to": ", ".join(channel.name for channel in alerts.channels) or "nobody",
         "state": str(settings.home),
         "database": "given by the environment" if settings.database_url else "embedded",
         "log": f"{settings.log_level} to {settings.log_file or 'stderr'}",
@@ -93,8 +93,8 @@ def check(invocation: Invocation, as_json: bool) -> int:
             "services": [one.name for one in services.services],
             "schemas": [one.name for one in schemas.sources],
             "webhooks": [one.name for one in events.webhooks],
-            "alerts to": [one.name for one in alerts.channels],
             "endpoints": [endpoint.key for endpoint in gateway.endpoints],
+            "alerts to": [one.name for one in alerts.channels],
         }
         print_json({**facts, **names, "warnings": warnings})
     else:

@@ -15,6 +15,7 @@ from syncflow_pipelines.gateway.model import PROBLEM_MARK, Problem
 from syncflow_pipelines.gateway.proxy.client_exchange import ClientExchange, status_line
 from syncflow_pipelines.gateway.proxy.framing import TOO_LARGE, UNREADABLE, refusal_of
 from syncflow_pipelines.gateway.proxy.paths import PREFIX
+from syncflow_pipelines.gateway.proxy.sockets import send_at_once
 
 HEAD_TIMEOUT_S: Final = 30.0
 """From the first byte of a request's head to its last, and from the connection to the first byte."""
@@ -34,6 +35,7 @@ class StrictHttpProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        send_at_once(transport)
         self._in_head = self._is_deaf = self._skips_upgrade = False
         self._head_bytes = self._trailer_bytes = 0
         self._refusal: Problem | None = None

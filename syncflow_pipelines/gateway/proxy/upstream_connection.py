@@ -14,6 +14,7 @@ from syncflow_pipelines.gateway.proxy.failures import (
     Failure,
     UpstreamFailed,
 )
+from syncflow_pipelines.gateway.proxy.sockets import send_at_once
 
 Header = tuple[bytes, bytes]
 
@@ -136,6 +137,8 @@ class UpstreamConnection(asyncio.Protocol):
         """Sets `status`, `reason` and `headers`, names as they came. Raises `UpstreamFailed`."""
         while not self._head_complete:
             await self._wait()
+        if self._failure is not None and not self.complete:
+            raise UpstreamFailed(self._failure, answered=True)
 
     async def wait_to_continue(self, timeout_s: float) -> None:
         """Until the endpoint wants the body or answers without it; or long enough, as some never say so."""
@@ -193,6 +196,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
+        send_at_once(transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.transport = None
@@ -243,8 +247,8 @@ class UpstreamConnection(asyncio.Protocol):
             self._interim(status)
             return
         self.status = status
-        self._head_complete, self._head_bytes = True, 0
         self._frame()
+        self._head_complete, self._head_bytes = True, 0
         if self._is_head:
             self._end()
 
