@@ -27,8 +27,8 @@ from benchmarks.workbench import say
 
 GIGABYTE, REQUESTS_TO_A_DYING_ONE = 10**9, 2_000
 
-_WARM_S = 1.0
-_LOAD_S = 5.0
+_WARM_S = 1
+_LOAD_S = 5
 _OPEN_FILES = 16_384
 
 _CONFIGURATION = """\
@@ -64,7 +64,7 @@ def measure_gateway(options: Options) -> Outcome:
     found, scale = Found(), min(1.0, options.rows / 1_000_000)
     with _many_open_files(), scratch_folder(options.folder) as folder, _yard(folder, options) as yard:
         if is_there("wrk"):
-            _measure_loads(yard, options, found, seconds=max(_LOAD_S * scale, 0.3))
+            _measure_loads(yard, options, found, seconds=max(round(_LOAD_S * scale), 1))
         else:
             say("wrk is not installed (apt-get install wrk): no requests a second, no latencies")
         _measure_streams(yard, found, scale)
@@ -103,25 +103,25 @@ def _doors(
         say("nginx is not installed (apt-get install nginx-light): the backend is one in Python, and nginx no side")
 
 
-def _measure_loads(yard: _Yard, options: Options, found: Found, seconds: float) -> None:
+def _measure_loads(yard: _Yard, options: Options, found: Found, seconds: int) -> None:
     for number in range(1, options.rounds + 1):
         say(f"Round {number} of {options.rounds}: {', '.join(yard.doors)}")
         for side, door in yard.doors.items():
-            load(f"{door.url}/x", min(_WARM_S, seconds), yard.folder)
+            load(f"{door.url}/x", _WARM_S, yard.folder)
             found.loads[side].append(load(f"{door.url}/x", seconds, yard.folder))
         found.beside.append(_beside_a_hanging_one(yard, seconds))
     say(f"{options.rows:,} requests: does the memory grow?")
     found.memory_mib = _memory_over(yard, options.rows, seconds)
 
 
-def _beside_a_hanging_one(yard: _Yard, seconds: float) -> tuple[Load, Load]:
+def _beside_a_hanging_one(yard: _Yard, seconds: int) -> tuple[Load, Load]:
     good = f"{yard.ours.url}/x"
     before = load(good, seconds, yard.folder)
     with pressing(f"{_bare(yard.ours).url}/orchestrator/hanging/x", yard.folder):
         return before, load(good, seconds, yard.folder)
 
 
-def _memory_over(yard: _Yard, requests: int, seconds: float) -> list[float]:
+def _memory_over(yard: _Yard, requests: int, seconds: int) -> list[float]:
     sent, after_a_tenth = 0, 0.0
     while sent < requests:
         sent += load(f"{yard.ours.url}/x", seconds, yard.folder).requests

@@ -65,9 +65,17 @@ class Door:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}{self.prefix}"
 
+    def family(self) -> list[psutil.Process]:
+        """The process and its children. Looking for them takes a while."""
+        return _family(self.process.pid)
+
     def memory_mib(self) -> float:
-        """What the process and its children hold now."""
-        return sum(_resident(one) for one in _family(self.process.pid)) / 2**20
+        """What they all hold now."""
+        return resident_mib(self.family())
+
+
+def resident_mib(processes: Sequence[psutil.Process]) -> float:
+    return sum(map(_resident, processes)) / 2**20
 
 
 def is_there(program: str) -> bool:

@@ -41,7 +41,7 @@ class Load:
         return self.requests / self.seconds
 
 
-def load(url: str, seconds: float, folder: Path, *, connections: int = CONNECTIONS) -> Load:
+def load(url: str, seconds: int, folder: Path, *, connections: int = CONNECTIONS) -> Load:
     """One thread of wrk for so long. Raises `ChildFailed` where an answer is missing or none of success."""
     with _wrk(url, seconds, folder, connections) as process:
         found = _told(process, seconds)
@@ -58,10 +58,10 @@ def pressing(url: str, folder: Path, *, connections: int = CONNECTIONS) -> Itera
 
 
 @contextmanager
-def _wrk(url: str, seconds: float, folder: Path, connections: int) -> Iterator["subprocess.Popen[str]"]:
+def _wrk(url: str, seconds: int, folder: Path, connections: int) -> Iterator["subprocess.Popen[str]"]:
     script = folder / "told.lua"
     script.write_text(_SCRIPT)
-    command = ["wrk", "--threads", "1", "--connections", str(connections), "--duration", f"{seconds:g}s"]
+    command = ["wrk", "--threads", "1", "--connections", str(connections), "--duration", f"{seconds}s"]
     process = subprocess.Popen(
         [*command, "--timeout", "60s", "--script", str(script), url],
         env=child_environment(),
@@ -77,7 +77,7 @@ def _wrk(url: str, seconds: float, folder: Path, connections: int) -> Iterator["
         process.communicate()
 
 
-def _told(process: "subprocess.Popen[str]", seconds: float) -> Load:
+def _told(process: "subprocess.Popen[str]", seconds: int) -> Load:
     output, _ = process.communicate(timeout=seconds + _LIMIT_S)
     if process.returncode != 0:
         raise ChildFailed(f"wrk ended with {process.returncode}: {output[-1000:]}")

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from benchmarks.gateway_doors import Door
+from benchmarks.gateway_doors import Door, resident_mib
 from benchmarks.processes import ChildFailed
 
 _PIECE = bytes(256 * 1024)
@@ -56,11 +56,12 @@ class Listened:
 @contextmanager
 def watched(door: Door) -> Iterator[Peak]:
     """Looks at the memory every 10 ms while the block runs."""
-    peak, ended = Peak(door.memory_mib(), 0.0), threading.Event()
+    family, ended = door.family(), threading.Event()
+    peak = Peak(resident_mib(family), 0.0)
 
     def look() -> None:
         while not ended.wait(_LOOK_S):
-            peak.highest_mib = max(peak.highest_mib, door.memory_mib())
+            peak.highest_mib = max(peak.highest_mib, resident_mib(family))
 
     looking = threading.Thread(target=look)
     looking.start()
@@ -69,7 +70,7 @@ def watched(door: Door) -> Iterator[Peak]:
     finally:
         ended.set()
         looking.join()
-        peak.highest_mib = max(peak.highest_mib, door.memory_mib())
+        peak.highest_mib = max(peak.highest_mib, resident_mib(family))
 
 
 def download(door: Door, path: str, size: int) -> Streamed:

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Literal
 from uuid import UUID
 
@@ -23,6 +23,7 @@ from psycopg.pq import TransactionStatus
 from syncflow_pipelines.config import ConnectorConfig, Settings
 from syncflow_pipelines.database import Database, Lane
 from syncflow_pipelines.errors import DatabaseError, SchemaRefused, SyncCancelled, SyncError, SyncflowError
+from syncflow_pipelines.logs.fields import bound
 from syncflow_pipelines.sync.cancellation import cancellable
 from syncflow_pipelines.sync.entities import find_entity
 from syncflow_pipelines.sync.ingest import Ingest, Reading
@@ -32,7 +33,7 @@ from syncflow_pipelines.sync.refusals import as_ours, translated
 from syncflow_pipelines.sync.runs import back_off, close_run, open_run
 from syncflow_pipelines.sync.schema.repair import repaired
 from syncflow_pipelines.sync.schema.schema_changes import refill_reason
-from syncflow_pipelines.transport import SourceClient, open_source
+from syncflow_pipelines.transport import LatencyCounts, SourceClient, open_source
 
 _LOG = logging.getLogger(__name__)
 
@@ -117,6 +118,12 @@ def sync_entity(
 
 
 def _sync(sync: "_Sync", client: Callable[[], SourceClient]) -> SyncOutcome:
+    request = sync.request
+    with bound(entity=request.key, connector=request.connector.name, dagster_run=request.dagster_run_id):
+        return _timed(sync, client)
+
+
+def _timed(sync: "_Sync", client: Callable[[], SourceClient]) -> SyncOutcome:
     started, request = time.monotonic(), sync.request
     try:
         outcome = sync.run(client)
@@ -125,11 +132,21 @@ def _sync(sync: "_Sync", client: Callable[[], SourceClient]) -> SyncOutcome:
     except psycopg.Error as error:
         outcome = sync.failure(translated(error))
     except Exception as error:  # noqa: BLE001 - the other entities of the run must not fall with this one
-        _LOG.exception("%s", request.key)
+        _LOG.exception("%s", request.key, extra={"event": "sync_broken"})
         outcome = sync.failure(_unexpected(request.key, error))
     finally:
         sync.progress(Progress(request.key, "done"))
-    return replace(outcome, seconds=time.monotonic() - started)
+    outcome = replace(outcome, seconds=time.monotonic() - started)
+    if outcome.status == "success":
+        _LOG.info("%s: synced", request.key, extra=_told(outcome))
+    return outcome
+
+
+def _told(outcome: SyncOutcome) -> dict[str, object]:
+    """The fields of the log line of a sync that ended well."""
+    counts = {name: count for name, count in asdict(outcome.counts).items() if count}
+    fields = {"strategy": outcome.strategy, "seconds": round(outcome.seconds, 3), **counts}
+    return {"event": "sync_finished", "run": str(outcome.run_uid), **fields}
 
 
 def sync_entities(
@@ -212,6 +229,8 @@ class _Sync:
     entity: Entity | None = None
     run_uid: UUID | None = None
     counts: Counts = field(default_factory=Counts)
+    source: SourceClient | None = None
+    latencies: LatencyCounts = field(default_factory=LatencyCounts)
 
     @property
     def strategy(self) -> Strategy:
@@ -232,7 +251,8 @@ class _Sync:
 
     def failure(self, error: SyncflowError) -> SyncOutcome:
         """The outcome of a sync that did not end well."""
-        _LOG.warning("%s: %s", self.request.key, error)
+        fields = {"event": "sync_failed", "run": str(self.run_uid), "error_type": type(error).__name__}
+        _LOG.warning("%s: %s", self.request.key, error, extra=fields)
         return SyncOutcome(
             entity=self.request.key,
             strategy=self.strategy,
@@ -280,6 +300,7 @@ class _Sync:
     ) -> SyncOutcome:
         """The one transaction. A read that is refused as a whole still commits its rejects and its record."""
         refusal: SyncError | None = None
+        self.source = source
         with connection.transaction():
             ingest = Ingest(connection, self.request.connector, entity, run_uid, source)
             ingest.follow(
@@ -296,7 +317,14 @@ class _Sync:
                 refusal, self.counts = error, reading.counts
             else:
                 connection.execute(_SUCCEEDED, (result.cursor, run_uid, result.live_rows, entity.uid))
-                close_run(connection, run_uid, result.counts, rowversion_end=result.cursor, details=_details(reading))
+                close_run(
+                    connection,
+                    run_uid,
+                    result.counts,
+                    rowversion_end=result.cursor,
+                    details=_details(reading),
+                    latencies=self._latencies(),
+                )
         if refusal is not None:
             raise refusal
         return SyncOutcome(
@@ -316,6 +344,12 @@ class _Sync:
             received_bytes=reading.received_bytes,
             notes=tuple(reading.notes),
         )
+
+    def _latencies(self) -> LatencyCounts:
+        """Of the requests so far that no other sync has told of; they are told once, with the record that is closed."""
+        if self.source is not None:
+            self.latencies += self.source.take_latencies()
+        return self.latencies
 
     def _record_failure(
         self, connection: psycopg.Connection, entity: Entity, run_uid: UUID, error: BaseException
@@ -342,7 +376,8 @@ class _Sync:
                 connection = stack.enter_context(self.db.dedicated(_APPLICATION))
             stack.enter_context(connection.transaction())
             end = entity.last_rowversion
-            if not close_run(connection, run_uid, self.counts, rowversion_end=end, error=shown):
+            latencies = self._latencies()
+            if not close_run(connection, run_uid, self.counts, rowversion_end=end, error=shown, latencies=latencies):
                 return  # the sync was committed, and only PostgreSQL's answer was lost
             if isinstance(shown, SyncCancelled):
                 connection.execute(_CANCELLED, (run_uid, entity.uid))

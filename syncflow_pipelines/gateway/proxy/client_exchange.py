@@ -1,18 +1,17 @@
 """One request of a client and its answer, as uvicorn's HTTP protocol writes it to the socket."""
 
-import socket
-import struct
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
+from syncflow_pipelines.gateway.proxy.sockets import reset
+
 Header = tuple[bytes, bytes]
 
 _PHRASES: Final = {status.value: status.phrase.encode() for status in HTTPStatus}
 _BODILESS: Final = frozenset({204, 304})
-_RESET: Final = struct.pack("ii", 1, 0)
 
 
 class ClientExchange(RequestResponseCycle):
@@ -50,7 +49,7 @@ class ClientExchange(RequestResponseCycle):
         if self.response_started and self._head:
             self._head = b""
         if self.scope["http_version"] == "1.0":
-            self._reset()
+            reset(self.transport)
         else:
             self.transport.close()
 
@@ -148,12 +147,6 @@ class ClientExchange(RequestResponseCycle):
             else:
                 self.transport.close()
         self.on_response()
-
-    def _reset(self) -> None:
-        peer = self.transport.get_extra_info("socket")
-        if peer is not None:
-            peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-        self.transport.abort()
 
 
 def status_line(status: int, reason: bytes | None = None) -> bytes:

@@ -21,6 +21,7 @@ from syncflow_pipelines.gateway.proxy.websockets import Refusing, WebSocketPassa
 from syncflow_pipelines.gateway.routing import Route, Routes
 
 Scope = Mapping[str, Any]
+Header = tuple[bytes, bytes]
 ConnectorFactory = Callable[[Registered], aiohttp.TCPConnector]
 """Makes what connects to an endpoint, and to nothing that the endpoint must not lead to. One for each endpoint."""
 
@@ -128,68 +129,54 @@ class DataPlane:
         finally:
             self._close_if_idle(route)
 
-    async def _pass_on(self, route: Route, request: Request, receive: Receive, send: Send) -> None:
-        """Within the breaker and the limits of the endpoint, and counted."""
-        clock, statistics = asyncio.get_running_loop().time, route.statistics
-        began_at = clock()
-        statistics.started()
-        status, error = 0, None
+    async def _pass_on(
+        self, route: Route, request: Request, receive: Receive, send: Send, marks: tuple[Header, ...] = ()
+    ) -> int:
+        """Within the breaker and the limits of the endpoint, and counted; returns what the client was told."""
+        clock = asyncio.get_running_loop().time
+        began_at, passage, status = clock(), None, 0
+        route.statistics.started()
         try:
             permit = route.breaker.acquire()
             if permit is None:
-                statistics.refused("breaker")
-                status = await self._fall_back(route, request, receive, send)
-                return
+                route.statistics.refused("breaker")
+                status = await self._fall_back(route, request, receive, send, may_ask_other=not marks)
+                return status
             refusal = route.gate.enter()
             if refusal is not None:
                 permit.released()
-                statistics.refused(refusal.reason)
+                route.statistics.refused(refusal.reason)
                 status = await _say(problems.refused(refusal, route.key), request, send)
-                return
+                return status
             route.budget.note_request()
             passage = Passage(route, self.upstream(route), request, receive, send)
             try:
-                await passage.run(permit)
+                await passage.run(permit, marks)
             finally:
                 route.gate.leave()
-                status, error = passage.status, passage.error
-                if self._retired:
-                    self._close_if_idle(route)
+                self._close_if_idle(route)
+            return passage.status
         finally:
-            statistics.ended(status, clock() - began_at, error)
+            error = passage.error if passage is not None else None
+            route.statistics.ended(passage.status if passage is not None else status, clock() - began_at, error)
 
-    async def _fall_back(self, route: Route, request: Request, receive: Receive, send: Send) -> int:
-        """Returns the status that the client was told."""
-        answer = route.fallback.answer(request.method, request.rest, request.headers)
+    async def _fall_back(
+        self, route: Route, request: Request, receive: Receive, send: Send, *, may_ask_other: bool
+    ) -> int:
+        fallback = route.fallback
+        answer = fallback.answer(request.method, request.rest, request.headers)
         if answer is not None:
-            route.statistics.fell_back(route.fallback.strategy)
+            route.statistics.fell_back(fallback.strategy)
             await _give(answer, request, send)
             return answer.status
-        other = self._routes.find(route.fallback.alternate) if route.fallback.alternate else None
+        other = self._routes.find(fallback.alternate) if fallback.alternate and may_ask_other else None
         if other is not None and other is not route and request.method in other.methods:
-            status = await self._ask_other(other, request, receive, send)
-            if status is not None:
-                route.statistics.fell_back("alternate")
-                return status
+            route.statistics.fell_back(fallback.strategy)
+            return await self._pass_on(other, request, receive, send, ((FALLBACK_HEADER, b"alternate"),))
         return await _say(problems.breaker_open(route.key, route.breaker.retry_after_s), request, send)
 
-    async def _ask_other(self, other: Route, request: Request, receive: Receive, send: Send) -> int | None:
-        """None where that endpoint is not asked either."""
-        permit = other.breaker.acquire()
-        if permit is None:
-            return None
-        if other.gate.enter() is not None:
-            permit.released()
-            return None
-        passage = Passage(other, self.upstream(other), request, receive, send)
-        try:
-            await passage.run(permit, ((FALLBACK_HEADER, b"alternate"),))
-        finally:
-            other.gate.leave()
-        return passage.status
-
     def _close_if_idle(self, route: Route) -> None:
-        if id(route) in self._retired and not route.gate.in_flight:
+        if self._retired and id(route) in self._retired and not route.gate.in_flight:
             del self._retired[id(route)]
             task = asyncio.get_running_loop().create_task(route.close())
             self._closing.add(task)

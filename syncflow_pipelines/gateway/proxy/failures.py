@@ -58,6 +58,12 @@ UNKNOWN_HOST: Final = Failure(
     "The endpoint's host cannot be looked up or connected to",
     "The host of {} leads nowhere",
 )
+FORBIDDEN: Final = Failure(
+    "upstream-forbidden",
+    502,
+    "The endpoint leads to where the gateway may not connect",
+    "The address of {} is neither public nor allowed under targets in the gateway's file",
+)
 UNTRUSTED: Final = Failure(
     "upstream-tls", 502, "The endpoint cannot be trusted", "The TLS handshake with {} failed; look at its certificate"
 )

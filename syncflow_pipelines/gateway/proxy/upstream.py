@@ -12,12 +12,15 @@ from yarl import URL
 from syncflow_pipelines.config.gateway import EndpointConfig
 from syncflow_pipelines.gateway.proxy.failures import (
     CONNECT_TIMEOUT,
+    FORBIDDEN,
     UNKNOWN_HOST,
     UNREACHABLE,
     UNTRUSTED,
+    Failure,
     UpstreamFailed,
 )
 from syncflow_pipelines.gateway.proxy.upstream_connection import UpstreamConnection
+from syncflow_pipelines.gateway.registry.targets import TargetRefused
 
 _NO_TRACES: Final[list[aiohttp.tracing.Trace]] = []
 
@@ -39,32 +42,45 @@ class Upstream:
 
     def __init__(self, config: EndpointConfig, connector: aiohttp.TCPConnector) -> None:
         loop = asyncio.get_running_loop()
-        url = URL(config.url, encoded=True)
-        self.connector = connector
+        self._config, self.connector = config, connector
         connector._factory = lambda: UpstreamConnection(loop)  # type: ignore[assignment]
-        self._destination = _Destination("GET", url, loop=loop, ssl=trust_of(config))
+        self._destination: _Destination | None = None
         self._timeout = aiohttp.ClientTimeout(total=None, connect=config.timeouts.connect_s, ceil_threshold=60)
 
     async def connect(self) -> tuple[Connection, UpstreamConnection]:
         """A connection, to be given back with its `release` or `close`. Raises `UpstreamFailed`."""
         try:
-            connection = await self.connector.connect(self._destination, _NO_TRACES, self._timeout)
+            destination = self._destination or self._find()
+            connection = await self.connector.connect(destination, _NO_TRACES, self._timeout)
         except (TimeoutError, aiohttp.ServerTimeoutError) as error:
             raise UpstreamFailed(CONNECT_TIMEOUT) from error
-        except aiohttp.ClientConnectorDNSError as error:
-            raise UpstreamFailed(UNKNOWN_HOST) from error
-        except (aiohttp.ClientSSLError, ssl.SSLError) as error:
-            raise UpstreamFailed(UNTRUSTED) from error
         except (OSError, aiohttp.ClientError) as error:
-            raise UpstreamFailed(UNREACHABLE) from error
+            raise UpstreamFailed(_failure_of(error)) from error
         return connection, cast("UpstreamConnection", connection.protocol)
+
+    def _find(self) -> _Destination:
+        """Raises `OSError` where the certificates to trust cannot be read, now; they may be there later."""
+        url, loop = URL(self._config.url, encoded=True), asyncio.get_running_loop()
+        self._destination = _Destination("GET", url, loop=loop, ssl=trust_of(self._config))
+        return self._destination
 
     async def close(self) -> None:
         await self.connector.close()
 
 
 def trust_of(config: EndpointConfig) -> ssl.SSLContext | bool:
-    """Which certificates are trusted, as aiohttp takes it."""
+    """Which certificates are trusted, as aiohttp takes it. Raises `ssl.SSLError` where they cannot be read."""
     if config.ca_file is None or not config.url.startswith("https:"):
         return True
-    return ssl.create_default_context(cafile=config.ca_file)
+    try:
+        return ssl.create_default_context(cafile=config.ca_file)
+    except OSError as error:
+        raise ssl.SSLError(f"{config.ca_file}: {error}") from error
+
+
+def _failure_of(error: OSError | aiohttp.ClientError) -> Failure:
+    if isinstance(getattr(error, "os_error", error), TargetRefused):
+        return FORBIDDEN
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return UNKNOWN_HOST
+    return UNTRUSTED if isinstance(error, (aiohttp.ClientSSLError, ssl.SSLError)) else UNREACHABLE

@@ -14,6 +14,7 @@ from syncflow_pipelines.gateway.proxy.failures import (
     Failure,
     UpstreamFailed,
 )
+from syncflow_pipelines.gateway.proxy.sockets import send_at_once
 
 Header = tuple[bytes, bytes]
 
@@ -22,6 +23,8 @@ HIGH_WATER_BYTES: Final = 256 * 1024
 MAX_HEAD_BYTES: Final = 256 * 1024
 """Of an answer's head, and of its trailers."""
 
+_INTERIM_BYTES: Final = 256
+"""What an informational answer counts for even without headers: so they come to an end."""
 _SWITCHING_PROTOCOLS: Final = 101
 _BODILESS: Final = frozenset({204, 304})
 
@@ -136,6 +139,8 @@ class UpstreamConnection(asyncio.Protocol):
         """Sets `status`, `reason` and `headers`, names as they came. Raises `UpstreamFailed`."""
         while not self._head_complete:
             await self._wait()
+        if self._failure is not None and not self.complete:
+            raise UpstreamFailed(self._failure, answered=True)
 
     async def wait_to_continue(self, timeout_s: float) -> None:
         """Until the endpoint wants the body or answers without it; or long enough, as some never say so."""
@@ -193,6 +198,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
+        send_at_once(transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.transport = None
@@ -239,12 +245,14 @@ class UpstreamConnection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
+        if self._head_bytes > MAX_HEAD_BYTES:
+            raise ValueError("the answer never comes to its head")
         if status < 200:
             self._interim(status)
             return
         self.status = status
-        self._head_complete, self._head_bytes = True, 0
         self._frame()
+        self._head_complete, self._head_bytes = True, 0
         if self._is_head:
             self._end()
 
@@ -282,6 +290,7 @@ class UpstreamConnection(asyncio.Protocol):
         elif self.on_interim is not None:
             self.on_interim(status, self.headers)
         self.headers, self.reason = [], b""
+        self._head_bytes += _INTERIM_BYTES
 
     def _frame(self) -> None:
         has_length = is_chunked = False
