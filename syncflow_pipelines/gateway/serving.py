@@ -120,7 +120,7 @@ def listen(host: str, port: int) -> socket.socket:
         listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except OSError as error:
         raise ConfigurationError(
-            f"cannot listen on {host}:{port} ({_reason(error)}); --port {port + 1} would be another, --port 0 a free one"
+            f"cannot listen on {host}:{port} ({_reason(error)}); --port {port + 1} is another, --port 0 a free one"
         ) from error
     listener.set_inheritable(True)
     return listener

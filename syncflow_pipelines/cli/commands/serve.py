@@ -57,6 +57,7 @@ def command(
     if context.invoked_subcommand is not None:
         return 0
     invocation = context.ensure_object(Invocation)
+    from syncflow_pipelines.api.served import FACTORY
     from syncflow_pipelines.gateway.serving import serve
 
     level = log_level.upper() if log_level else None
@@ -64,7 +65,7 @@ def command(
         invocation.settings, config_path=config_path, host=host, port=port, log_level=level, reload=reload,
         workers=workers, server=server, grace_period_s=grace_period_s, drain_delay_s=drain_delay_s,
     )  # fmt: skip
-    serve(invocation.settings, serving, invocation.note)
+    serve(invocation.settings, serving, invocation.note, FACTORY)
     return 0
 
 
