@@ -37,6 +37,7 @@ SUMMARIES = {
     "generate": "Generate MCP servers and resolvers from the specs that were fetched.",
     "schemas": "Generate Pydantic schemas from models, entities and OpenAPI components.",
     "events": "List what happened, follow it, and see who was told of it.",
+    "alerts": "List what is wrong, and tell people of it.",
     "config": "Check the configuration, and show which parts are switched on.",
     "db": "Start, stop, migrate and find the database.",
 }

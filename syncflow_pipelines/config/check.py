@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 from syncflow_pipelines.config import (
+    alerts_file,
     connectors_file,
     events_file,
     flags_file,
@@ -13,6 +14,8 @@ from syncflow_pipelines.config import (
     schema_sync_file,
     services_file,
 )
+from syncflow_pipelines.config.alerts import AlertsConfig, ChannelConfig
+from syncflow_pipelines.config.alerts_file import load_alerts
 from syncflow_pipelines.config.auth import Auth, BearerAuth, HeaderAuth, NoAuth, SecretSource
 from syncflow_pipelines.config.connectors import ConnectorConfig, EntityOverride
 from syncflow_pipelines.config.connectors_file import load_connectors
@@ -44,6 +47,7 @@ _FILES: Mapping[Callable[[Settings], object], str] = {
     load_flags: flags_file.FILE_NAME,
     load_events: events_file.FILE_NAME,
     load_gateway: gateway_file.FILE_NAME,
+    load_alerts: alerts_file.FILE_NAME,
 }
 
 
@@ -70,6 +74,7 @@ def check_configuration(settings: Settings) -> tuple[ConfigurationFact, ...]:
     schemas, most = _loaded(load_schema_sync, settings)
     events, wrong_events = _loaded(load_events, settings)
     gateway, wrong_gateway = _loaded(load_gateway, settings)
+    alerts, wrong_alerts = _loaded(load_alerts, settings)
     return (
         *_environment(settings),
         *(mistakes or _connectors_file(settings, connectors or ())),
@@ -78,6 +83,7 @@ def check_configuration(settings: Settings) -> tuple[ConfigurationFact, ...]:
         *(most or _schemas_file(settings, schemas)),
         *(wrong_events or _events_file(settings, events)),
         *(wrong_gateway or _gateway_file(settings, gateway)),
+        *(wrong_alerts or _alerts_file(settings, alerts)),
         *_lost_services(settings, connectors or (), services),
         *_lost_sources(settings, connectors, services, schemas),
         *_lost_endpoints(settings, gateway, services),
@@ -93,6 +99,7 @@ def load_configuration(settings: Settings) -> tuple[tuple[ConnectorConfig, ...],
     _, wrong_flags = _loaded(load_flags, settings)
     _, wrong_events = _loaded(load_events, settings)
     gateway, wrong_gateway = _loaded(load_gateway, settings)
+    _, wrong_alerts = _loaded(load_alerts, settings)
     facts = (
         *wrong_connectors,
         *wrong_services,
@@ -100,6 +107,7 @@ def load_configuration(settings: Settings) -> tuple[tuple[ConnectorConfig, ...],
         *wrong_flags,
         *wrong_events,
         *wrong_gateway,
+        *wrong_alerts,
         *_lost_services(settings, connectors or (), services),
         *_lost_sources(settings, connectors, services, schemas),
         *_lost_endpoints(settings, gateway, services),
@@ -242,6 +250,27 @@ def _lost_ways(
     for kind, (path, asked) in files.items():
         for mistake in via_mistakes(path.name, kind, asked, endpoints, gateway_file):
             yield ConfigurationFact(str(path), "mistake", str(mistake))
+
+
+def _alerts_file(settings: Settings, alerts: AlertsConfig | None) -> Iterator[ConfigurationFact]:
+    path = settings.config_dir / alerts_file.FILE_NAME
+    if alerts is None or not is_file(path):
+        return  # nobody needs one
+    details = {name: f"{getattr(alerts, name):g}" for name in ("remind_after_s", "recover_after_s", "retention_days")}
+    yield ConfigurationFact(str(path), "ok", f"read, {len(alerts.channels)} channels", details)
+    for channel in alerts.channels:
+        subject = f"alerts to {channel.name}"
+        yield ConfigurationFact(subject, "ok", _state(channel.enabled), _channel_details(channel))
+        yield from _secret(subject, channel.url, channel.url.read)
+
+
+def _channel_details(channel: ChannelConfig) -> dict[str, str]:
+    return {
+        "url": f"in {channel.url}",
+        "rules": ", ".join(channel.rules) or "all",
+        "subjects": ", ".join(channel.subjects) or "all",
+        "min_severity": channel.min_severity,
+    }
 
 
 def _lost_services(

@@ -21,7 +21,11 @@ from syncflow_pipelines.errors import DatabaseError
 CHANNEL: Final = "'syncflow_gateway_' || md5(current_schema())"
 """Of NOTIFY, as SQL."""
 
-_PATIENCE = "SELECT set_config('lock_timeout', %s, true), set_config('statement_timeout', '20s', true)"
+# Whoever is stopped while it holds the lock must not hold up everybody else.
+_PATIENCE = """
+SELECT set_config('lock_timeout', %s, true), set_config('statement_timeout', '20s', true),
+  set_config('idle_in_transaction_session_timeout', '20s', true)
+"""
 _REVISION = "SELECT revision FROM gateway_registry"
 _STANDING = "SELECT revision, file_digest, synced_at, has_services FROM gateway_registry"
 _TAKE_TURN = f"{_STANDING} FOR UPDATE"
@@ -121,7 +125,8 @@ def changing_registry(
         except psycopg.Error as error:
             if connection.closed:
                 raise  # told by the connection
-            raise DatabaseError(f"The registry of the gateway cannot be changed: {one_line(error)}") from error
+            told = error.diag.message_primary or one_line(error)
+            raise DatabaseError(f"The registry of the gateway cannot be changed: {told}") from error
 
 
 def write_registry(connection: psycopg.Connection, before: RegistryState, after: RegistryState) -> None:

@@ -105,6 +105,8 @@ class Entity(Model):
     consecutive_failures: Mapped[int] = mapped_column(server_default=text("0"))
     next_attempt_at: Mapped[datetime | None]
     live_rows: Mapped[int | None] = mapped_column(BigInteger)
+    choices: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
+    """What was chosen over the API, by the names of `EntityChoices`; it counts where the configuration is silent."""
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
@@ -121,6 +123,7 @@ class SyncRun(Model):
         CheckConstraint("status IN ('queued', 'running', 'success', 'failed')", name="status"),
         Index("sync_runs_entity_uid_started_at_idx", "entity_uid", text("started_at DESC")),
         Index("sync_runs_running_idx", "entity_uid", postgresql_where=text("status = 'running'")),
+        Index("sync_runs_started_at_uid_idx", text("started_at DESC"), text("uid DESC")),
     )
 
     entity_uid: Mapped[UUID] = mapped_column(ForeignKey("entities.uid", ondelete="CASCADE"))
@@ -155,6 +158,7 @@ class RejectedRow(Model):
         CheckConstraint("status IN ('open', 'resolved', 'dropped')", name="status"),
         Index(None, "entity_uid", "key_digest"),
         Index("rejected_rows_open_idx", "entity_uid", postgresql_where=text("status = 'open'")),
+        Index("rejected_rows_last_seen_at_uid_idx", text("last_seen_at DESC"), text("uid DESC")),
     )
 
     entity_uid: Mapped[UUID] = mapped_column(ForeignKey("entities.uid", ondelete="CASCADE"))

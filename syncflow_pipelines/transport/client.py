@@ -15,6 +15,7 @@ from syncflow_pipelines.transport.attempts import Attempts
 from syncflow_pipelines.transport.clock import SYSTEM, Clock
 from syncflow_pipelines.transport.detour import detour_of
 from syncflow_pipelines.transport.exchange import Exchanger, RawReply, wire_limit
+from syncflow_pipelines.transport.latencies import LatencyCounts
 from syncflow_pipelines.transport.redaction import Redaction
 from syncflow_pipelines.transport.retry import Trouble
 from syncflow_pipelines.transport.tls import tls_context
@@ -128,6 +129,10 @@ class SourceClient:
     def received_bytes(self) -> int:
         """Bytes received so far, as they came over the wire."""
         return self._exchanger.received_bytes
+
+    def take_latencies(self) -> LatencyCounts:
+        """How long the requests took that ended since this was last asked."""
+        return self._exchanger.latencies.take()
 
     def get(
         self,

@@ -3,6 +3,7 @@
 import http.client
 import ssl
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from http import HTTPStatus
@@ -11,6 +12,7 @@ from typing import TypeVar
 from syncflow_pipelines.errors import SourceProtocolError
 from syncflow_pipelines.transport.address import redirected
 from syncflow_pipelines.transport.encoding import ACCEPT_ENCODING, TooLarge, TornEncoding, UnknownEncoding, decoded
+from syncflow_pipelines.transport.latencies import Latencies
 from syncflow_pipelines.transport.pool import Pool
 from syncflow_pipelines.transport.retry import Trouble
 from syncflow_pipelines.transport.wire import (
@@ -81,6 +83,7 @@ class Exchanger:
         self._lock = threading.Lock()
         self.requests = 0
         self.received_bytes = 0
+        self.latencies = Latencies()
 
     def fetch(self, target: str, conditions: Mapping[str, str]) -> RawReply:
         """The reply to a GET of `target`, redirects within the origin followed. Raises `Trouble`.
@@ -156,15 +159,25 @@ class Exchanger:
     def _exchange(self, target: str, conditions: Mapping[str, str]) -> RawReply:
         self._count(requests=1)
         with self._pool.slot():
-            idle = self._pool.take()
-            if idle is not None:
-                try:
-                    return self._converse(idle, target, conditions)
-                except _STALE:
-                    if idle.received:
-                        raise
-                    # The server closed it just when it was used again: no failure, and no attempt.
-            return self._converse(self._connect(), target, conditions)
+            began = time.monotonic()
+            try:
+                reply = self._exchange_now(target, conditions)
+            except BaseException:
+                self.latencies.failed()
+                raise
+            self.latencies.answered(time.monotonic() - began)
+            return reply
+
+    def _exchange_now(self, target: str, conditions: Mapping[str, str]) -> RawReply:
+        idle = self._pool.take()
+        if idle is not None:
+            try:
+                return self._converse(idle, target, conditions)
+            except _STALE:
+                if idle.received:
+                    raise
+                # The server closed it just when it was used again: no failure, and no attempt.
+        return self._converse(self._connect(), target, conditions)
 
     def _connect(self) -> Connection:
         connection = Connection(self._route, self._limits)

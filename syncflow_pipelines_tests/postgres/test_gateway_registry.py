@@ -131,8 +131,14 @@ def test_a_sync_says_what_it_did_and_what_was_registered_stays(settings: Setting
             assert (report.hidden, report.waits_because) == (("new@v1",), None)
             assert keys(registry) == ["crm@v1", "mine@v1", "new@v1"]
             assert registry.find("new").origin is Origin.FILE
+            with pytest.raises(
+                ConfigurationError, match="the gateway's file is not there any more, so what it said stays"
+            ):
+                await registry.configure(GatewayConfig())
             await registry.configure(FILE)
             assert registry.find("new").config.url == "https://mine.example.com"
+        async with Registry(settings, GatewayConfig()) as without_a_file:
+            assert keys(without_a_file) == ["crm@v1", "erp@v1", "mine@v1", "new@v1"]
 
     run(test)
 
@@ -250,6 +256,24 @@ def test_where_postgresql_is_away_at_the_start_the_file_holds_and_the_rest_comes
     run(test)
 
 
+def test_a_registry_that_cannot_be_changed_is_read_all_the_same(settings: Settings, database: Database) -> None:
+    async def test() -> None:
+        async with Registry(settings, FILE) as registry:
+            await registry.register(said())
+        with database.dedicated("test") as connection:
+            connection.execute("CREATE FUNCTION no() RETURNS trigger AS 'BEGIN RAISE ''no''; END' LANGUAGE plpgsql")
+            connection.execute("CREATE TRIGGER no BEFORE UPDATE ON gateway_registry EXECUTE FUNCTION no()")
+            late = Registry(settings, replace(FILE, endpoints=(CRM,), digest="shorter"))
+            await late.open(patience_s=0.01)
+            await until(lambda: keys(late) == ["crm@v1", "mine@v1"])
+            await until(lambda: late.stats().error == "The registry of the gateway cannot be changed: no")
+            connection.execute("DROP TRIGGER no ON gateway_registry")
+            await until(lambda: late.stats().is_file_in_force and late.stats().is_connected)
+            await late.close()
+
+    run(test)
+
+
 def test_whoever_waits_for_another_change_for_too_long_is_told(database: Database) -> None:
     told = r"Another process has been changing the registry of the gateway for 0\.02 s; try again"
     with changing_registry(database), pytest.raises(DatabaseError, match=told), changing_registry(database, 0.02):
@@ -261,7 +285,9 @@ def test_an_endpoint_that_a_newer_syncflow_wrote_is_left_out_alone(settings: Set
         async with Registry(settings, FILE) as registry:
             await registry.register(said())
             with database.connection() as connection:
-                connection.execute("UPDATE gateway_endpoints SET said = said || '{\"x\": 1}' WHERE name = 'mine'")
+                connection.execute(
+                    "UPDATE gateway_endpoints SET said = said || '{\"x\": 1}', digest = 'x' WHERE name = 'mine'"
+                )
                 connection.execute("UPDATE gateway_registry SET revision = revision + 1")
             await until(lambda: keys(registry) == ["crm@v1", "erp@v1"])
             with pytest.raises(UnknownEndpoint, match="no endpoint 'mine' is registered"):

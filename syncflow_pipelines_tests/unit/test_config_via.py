@@ -62,8 +62,8 @@ def test_a_way_that_does_not_lead_there_is_a_mistake(tmp_path: Path) -> None:
     settings = installed(tmp_path, base_url="https://erp.example.com/apis", parcels="nobody")
     assert mistakes(settings) == [
         (
-            "connectors.yaml: connectors[0].via: found 'erp', expected an endpoint of gateway.yaml whose url base_url is "
-            "below, unlike https://erp.example.com/api"
+            "connectors.yaml: connectors[0].via: found 'erp', expected an endpoint of gateway.yaml whose url base_url "
+            "is below, unlike https://erp.example.com/api"
         ),
         (
             "auto_sync_services.yaml: services[0].via: found 'nobody', expected one of erp, parcels (the endpoints of "

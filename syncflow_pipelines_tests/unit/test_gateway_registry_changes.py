@@ -104,6 +104,12 @@ def test_what_the_file_says_goes_before_what_was_registered_which_comes_back_whe
     assert effective(of_file(both)) == effective(registered)
 
 
+def test_a_file_that_is_not_there_says_nothing_and_an_empty_one_that_there_are_no_endpoints() -> None:
+    state = of_file(EMPTY, said())
+    assert declare(state, Declared(), NOW) is state
+    assert effective(of_file(state)) == {}
+
+
 def test_a_service_is_hidden_by_a_registration_and_takes_no_name_from_anybody() -> None:
     state = declare_service(api(EMPTY, version="v2"), said(service="a"), NOW)
     assert current(state) == {"a@v2"}
