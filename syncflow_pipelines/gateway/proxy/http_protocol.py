@@ -116,7 +116,8 @@ class StrictHttpProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         if self._active is not None:
-            self._active.scope.pop("syncflow.exchange", None)  # a circle that the garbage collector would have to find
+            # A circle that the garbage collector would have to find.
+            self._active.scope.pop("syncflow.exchange", None)  # type: ignore[typeddict-item]
         self._active = None
         super().on_response_complete()
 
