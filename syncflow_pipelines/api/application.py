@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
 from syncflow_pipelines import __version__
 from syncflow_pipelines.api import changes, entities, health, rejects, rejects_closing, runs
