@@ -41,11 +41,12 @@ class Load:
         return self.requests / self.seconds
 
 
-def load(url: str, seconds: int, folder: Path, *, connections: int = CONNECTIONS) -> Load:
-    """One thread of wrk for so long. Raises `ChildFailed` where an answer is missing or none of success."""
-    with _wrk(url, seconds, folder, connections) as process:
+def load(url: str, seconds: int, folder: Path, *, must_hold: bool = True) -> Load:
+    """One thread of wrk for so long. Raises `ChildFailed` where an answer is missing or none of success and
+    `must_hold` is set; a peer that drops some under load is measured all the same."""
+    with _wrk(url, seconds, folder, CONNECTIONS) as process:
         found = _told(process, seconds)
-    if found.bad or found.broken:
+    if must_hold and (found.bad or found.broken):
         raise ChildFailed(f"{url}: of {found.requests} requests {found.bad} were refused and {found.broken} broke off")
     return found
 
