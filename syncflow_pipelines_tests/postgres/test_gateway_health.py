@@ -135,6 +135,9 @@ def test_breakers_of_every_process_are_told_and_forgotten_with_it(settings: Sett
             with database.connection() as connection:
                 connection.execute("UPDATE gateway_breakers SET seen_at = now() - interval '2 minutes'")
             assert states() == []
+            assert breaker.acquire() is None
+            await eventually(lambda: states() == [("one", "orders", "open")])
+        assert states() == [], "who ends takes them along"
 
     run(test())
 

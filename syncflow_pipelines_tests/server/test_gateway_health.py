@@ -130,7 +130,7 @@ def test_endpoints_that_do_not_answer_do_not_delay_the_others() -> None:
 @pytest.mark.parametrize(
     ("url", "error"),
     [
-        ("http://127.0.0.1:9", "cannot connect"),
+        ("http://127.0.0.1:9", "cannot connect (Connection refused)"),
         ("http://nobody.invalid", "its name cannot be resolved"),
         ("{}", "no answer that can be read"),
     ],

@@ -88,6 +88,11 @@ class Session:
         self._told = told
         return Turn(self._is_leading, {_key(row): standing_of(row) for row in health_rows(self._connection)})
 
+    def leave(self) -> None:
+        """Takes the breakers of this process out of the tables: it has none any more."""
+        with self._connection.transaction():
+            drop_breakers(self._connection, self._process, ())
+
     def _settle(self, declared: Declared) -> None:
         now = datetime.now(UTC)
         registered = {_pair(endpoint): endpoint for endpoint in declared.endpoints}
