@@ -44,8 +44,10 @@ _CHANGE = """
 UPDATE gateway_health SET health = %(health)s, since = %(since)s, revision = DEFAULT
 WHERE name = %(name)s AND version = %(version)s
 """
+# What is registered is kept, also where the process that checks has not heard of it yet.
 _FORGET = """
-DELETE FROM gateway_health WHERE (name, version) NOT IN (SELECT * FROM unnest(%s::text[], %s::text[]))
+DELETE FROM gateway_health AS known WHERE (name, version) NOT IN (SELECT * FROM unnest(%s::text[], %s::text[]))
+  AND NOT EXISTS (SELECT FROM gateway_endpoints AS e WHERE e.name = known.name AND e.version = known.version)
 """
 _BREAKER_COLUMNS = "process, name, version, state, consecutive_failures, opened_at, times_opened, refused, seen_at"
 _BREAKERS = f"""
@@ -150,7 +152,7 @@ def write_rows(connection: psycopg.Connection, changed: Sequence[tuple[HealthRow
 
 
 def forget_others(connection: psycopg.Connection, keys: Collection[Key]) -> None:
-    """Removes every endpoint but these."""
+    """Removes every endpoint but these and those of the registry."""
     connection.execute(_FORGET, _columns(keys))
 
 

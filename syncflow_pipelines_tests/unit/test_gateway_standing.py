@@ -6,6 +6,7 @@ import pytest
 
 from syncflow_pipelines.config.gateway import EndpointConfig, HealthConfig
 from syncflow_pipelines.gateway.health.probe import health_url
+from syncflow_pipelines.gateway.health.rounds import pause_s
 from syncflow_pipelines.gateway.health.standing import (
     CheckOutcome,
     EndpointStanding,
@@ -83,6 +84,12 @@ def test_an_endpoint_without_a_path_to_check_is_unknown_however_a_look_at_it_end
 )
 def test_what_is_asked_is_the_path_below_the_url_or_its_end(url: str, path: str | None, expected: str) -> None:
     assert health_url(EndpointConfig("x", url, health_check_path=path)) == expected
+
+
+def test_pauses_between_checks_are_a_tenth_longer_or_shorter() -> None:
+    pauses = {pause_s(HealthConfig(interval_s=30)) for _ in range(100)}
+    assert len(pauses) > 50
+    assert 27 <= min(pauses) < 30 < max(pauses) <= 33
 
 
 def test_a_summary_counts_and_names_what_is_unhealthy() -> None:

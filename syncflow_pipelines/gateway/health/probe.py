@@ -84,4 +84,5 @@ def _connector(endpoint: Registered, rules: TargetRules) -> aiohttp.BaseConnecto
     context: ssl.SSLContext | bool = True
     if config.ca_file is not None:
         context = ssl.create_default_context(cafile=str(config.ca_file))
-    return checked_connector(config.url, rules_of(endpoint, rules), ssl=context, force_close=True)
+    resolver = aiohttp.ThreadedResolver()
+    return checked_connector(config.url, rules_of(endpoint, rules), resolver=resolver, ssl=context, force_close=True)
