@@ -144,11 +144,9 @@ def add_rows(connection: psycopg.Connection, rows: Sequence[HealthRow]) -> None:
 
 def write_rows(connection: psycopg.Connection, changed: Sequence[tuple[HealthRow, HealthRow]]) -> None:
     """Writes how endpoints stand, which were so before and are now; their rows are locked."""
-    for before, after in changed:
-        values = asdict(after)
-        connection.execute(_WRITE, values)
-        if before.health != after.health:
-            connection.execute(_CHANGE, values)
+    with connection.cursor() as cursor:
+        cursor.executemany(_WRITE, [asdict(after) for _, after in changed])
+        cursor.executemany(_CHANGE, [asdict(after) for before, after in changed if before.health != after.health])
 
 
 def forget_others(connection: psycopg.Connection, keys: Collection[Key]) -> None:

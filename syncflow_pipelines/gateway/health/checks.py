@@ -166,10 +166,13 @@ class HealthChecks:
             return  # it was said while the checks were ended
         now = datetime.now(UTC)
         self._is_recorded = turn is not None
-        self._checked_by = "this process" if turn is None or turn.is_leading else "another process"
         if turn is not None:
-            self._keep({key: self._renewed(key, turn.standings.get(key), now) for key in self._endpoints})
-        self._set_rounds()
+            keys = self._endpoints.keys() if turn.is_whole else self._endpoints.keys() & turn.standings.keys()
+            self._keep({key: self._renewed(key, turn.standings.get(key), now) for key in keys})
+        before = self._checked_by
+        self._checked_by = "this process" if turn is None or turn.is_leading else "another process"
+        if self._checked_by != before:
+            self._set_rounds()
 
     def _renewed(self, key: str, known: EndpointStanding | None, now: datetime) -> EndpointStanding:
         endpoint = self._endpoints[key]
