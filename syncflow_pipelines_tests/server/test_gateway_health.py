@@ -43,7 +43,6 @@ def test_an_endpoint_becomes_unhealthy_and_healthy_again_as_its_answers_do() -> 
             standing = checks.standing("orders@v1")
             assert standing is not None
             assert standing.last_error == "it answered 503"
-            assert checks.summary().unhealthy == ("orders@v1",)
             answers.statuses["/health"] = 302  # redirects are good, and not followed
             await eventually(lambda: health_of(checks) is Health.HEALTHY)
             assert answers.asked.keys() == {"/health"}

@@ -14,7 +14,6 @@ from syncflow_pipelines.gateway.health.standing import (
     judged,
     renewed,
     settled,
-    summed_up,
 )
 from syncflow_pipelines.gateway.model import Health, Status
 from syncflow_pipelines_tests.server.health_world import registered, switched
@@ -90,12 +89,3 @@ def test_pauses_between_checks_are_a_tenth_longer_or_shorter() -> None:
     pauses = {pause_s(HealthConfig(interval_s=30)) for _ in range(100)}
     assert len(pauses) > 50
     assert 27 <= min(pauses) < 30 < max(pauses) <= 33
-
-
-def test_a_summary_counts_and_names_what_is_unhealthy() -> None:
-    good, bad, unknown = after("+"), after("---"), after("")
-    summary = summed_up({"b@v1": bad, "a@v1": bad, "c@v1": good, "d@v1": unknown}, "this process")
-    assert (summary.status, summary.unhealthy) == ("degraded", ("a@v1", "b@v1"))
-    assert summary.counts == {Health.UNKNOWN: 1, Health.HEALTHY: 1, Health.UNHEALTHY: 2, Health.DISABLED: 0}
-    statuses = [summed_up({str(i): one}, "nobody").status for i, one in enumerate((good, bad, unknown))]
-    assert statuses == ["healthy", "unhealthy", "unknown"]

@@ -20,12 +20,10 @@ from syncflow_pipelines.gateway.health.standing import (
     CheckedBy,
     CheckOutcome,
     EndpointStanding,
-    HealthSummary,
     begun,
     observed,
     renewed,
     settled,
-    summed_up,
 )
 from syncflow_pipelines.gateway.model import Health, Registered, Status
 
@@ -118,10 +116,6 @@ class HealthChecks:
     def standings(self) -> Mapping[str, EndpointStanding]:
         """How every endpoint stands, by key."""
         return dict(self._standings)
-
-    def summary(self) -> HealthSummary:
-        """All endpoints at a glance."""
-        return summed_up(self._standings, self._checked_by)
 
     @property
     def checked_by(self) -> CheckedBy:
