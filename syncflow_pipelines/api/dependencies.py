@@ -9,9 +9,14 @@ from syncflow_pipelines.gateway.control.access import CALLER
 from syncflow_pipelines.gateway.control.access import Caller as Asking
 
 
-async def _database(request: Request) -> ApiDatabase:
+async def guarded(request: Request) -> None:
+    """Dependency of routers that use no database: one that stands behind no guard answers nobody."""
     if not isinstance(request.scope.get(CALLER), Asking):
         raise RuntimeError("the application does not stand behind a Guard")
+
+
+async def _database(request: Request) -> ApiDatabase:
+    await guarded(request)
     found: ApiDatabase = request.app.state.database
     return found
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 from syncflow_pipelines.config import (
+    alerts_file,
     connectors_file,
     events_file,
     flags_file,
@@ -13,9 +14,12 @@ from syncflow_pipelines.config import (
     schema_sync_file,
     services_file,
 )
+from syncflow_pipelines.config.alerts import AlertsConfig, ChannelConfig
+from syncflow_pipelines.config.alerts_file import load_alerts
 from syncflow_pipelines.config.auth import Auth, BearerAuth, HeaderAuth, NoAuth, SecretSource
 from syncflow_pipelines.config.connectors import ConnectorConfig, EntityOverride
 from syncflow_pipelines.config.connectors_file import load_connectors
+from syncflow_pipelines.config.endpoints import endpoints_of
 from syncflow_pipelines.config.events import EventsConfig, WebhookConfig
 from syncflow_pipelines.config.events_file import load_events
 from syncflow_pipelines.config.explanations import one_of
@@ -31,6 +35,7 @@ from syncflow_pipelines.config.schema_sync_file import load_schema_sync
 from syncflow_pipelines.config.services import OperationRule, ServiceConfig, Services
 from syncflow_pipelines.config.services_file import load_services, services_origin
 from syncflow_pipelines.config.settings import Settings
+from syncflow_pipelines.config.via import via_mistakes
 from syncflow_pipelines.errors import ConfigurationError
 
 T = TypeVar("T")
@@ -42,6 +47,7 @@ _FILES: Mapping[Callable[[Settings], object], str] = {
     load_flags: flags_file.FILE_NAME,
     load_events: events_file.FILE_NAME,
     load_gateway: gateway_file.FILE_NAME,
+    load_alerts: alerts_file.FILE_NAME,
 }
 
 
@@ -68,6 +74,7 @@ def check_configuration(settings: Settings) -> tuple[ConfigurationFact, ...]:
     schemas, most = _loaded(load_schema_sync, settings)
     events, wrong_events = _loaded(load_events, settings)
     gateway, wrong_gateway = _loaded(load_gateway, settings)
+    alerts, wrong_alerts = _loaded(load_alerts, settings)
     return (
         *_environment(settings),
         *(mistakes or _connectors_file(settings, connectors or ())),
@@ -76,9 +83,11 @@ def check_configuration(settings: Settings) -> tuple[ConfigurationFact, ...]:
         *(most or _schemas_file(settings, schemas)),
         *(wrong_events or _events_file(settings, events)),
         *(wrong_gateway or _gateway_file(settings, gateway)),
+        *(wrong_alerts or _alerts_file(settings, alerts)),
         *_lost_services(settings, connectors or (), services),
         *_lost_sources(settings, connectors, services, schemas),
         *_lost_endpoints(settings, gateway, services),
+        *_lost_ways(settings, connectors or (), services, gateway),
     )
 
 
@@ -90,6 +99,7 @@ def load_configuration(settings: Settings) -> tuple[tuple[ConnectorConfig, ...],
     _, wrong_flags = _loaded(load_flags, settings)
     _, wrong_events = _loaded(load_events, settings)
     gateway, wrong_gateway = _loaded(load_gateway, settings)
+    _, wrong_alerts = _loaded(load_alerts, settings)
     facts = (
         *wrong_connectors,
         *wrong_services,
@@ -97,9 +107,11 @@ def load_configuration(settings: Settings) -> tuple[tuple[ConnectorConfig, ...],
         *wrong_flags,
         *wrong_events,
         *wrong_gateway,
+        *wrong_alerts,
         *_lost_services(settings, connectors or (), services),
         *_lost_sources(settings, connectors, services, schemas),
         *_lost_endpoints(settings, gateway, services),
+        *_lost_ways(settings, connectors or (), services, gateway),
     )
     if connectors is None or services is None or schemas is None or facts:
         count = "1 mistake" if len(facts) == 1 else f"{len(facts):,} mistakes"
@@ -221,6 +233,46 @@ def _lost_endpoints(
             yield ConfigurationFact(str(path), "mistake", str(mistake))
 
 
+def _lost_ways(
+    settings: Settings,
+    connectors: Sequence[ConnectorConfig],
+    services: Services | None,
+    gateway: GatewayConfig | None,
+) -> Iterator[ConfigurationFact]:
+    """A mistake for each connector and service that is to be asked through an endpoint which does not lead there."""
+    if services is None or gateway is None:
+        return
+    endpoints, gateway_file = endpoints_of(gateway, services.services), gateway_path(settings).name
+    files: dict[str, tuple[Path, Sequence[ConnectorConfig | ServiceConfig]]] = {
+        "connectors": (settings.config_dir / connectors_file.FILE_NAME, connectors),
+        "services": (services_origin(settings).path, services.services),
+    }
+    for kind, (path, asked) in files.items():
+        for mistake in via_mistakes(path.name, kind, asked, endpoints, gateway_file):
+            yield ConfigurationFact(str(path), "mistake", str(mistake))
+
+
+def _alerts_file(settings: Settings, alerts: AlertsConfig | None) -> Iterator[ConfigurationFact]:
+    path = settings.config_dir / alerts_file.FILE_NAME
+    if alerts is None or not is_file(path):
+        return  # nobody needs one
+    details = {name: f"{getattr(alerts, name):g}" for name in ("remind_after_s", "recover_after_s", "retention_days")}
+    yield ConfigurationFact(str(path), "ok", f"read, {len(alerts.channels)} channels", details)
+    for channel in alerts.channels:
+        subject = f"alerts to {channel.name}"
+        yield ConfigurationFact(subject, "ok", _state(channel.enabled), _channel_details(channel))
+        yield from _secret(subject, channel.url, channel.url.read)
+
+
+def _channel_details(channel: ChannelConfig) -> dict[str, str]:
+    return {
+        "url": f"in {channel.url}",
+        "rules": ", ".join(channel.rules) or "all",
+        "subjects": ", ".join(channel.subjects) or "all",
+        "min_severity": channel.min_severity,
+    }
+
+
 def _lost_services(
     settings: Settings, connectors: Sequence[ConnectorConfig], services: Services | None
 ) -> Iterator[ConfigurationFact]:
@@ -327,6 +379,7 @@ def _service_details(service: ServiceConfig) -> dict[str, str]:
         "ref_hosts": ", ".join(service.ref_hosts),
         "timeout_s": f"{service.timeout_s:g}",
         "ca_file": str(service.ca_file) if service.ca_file else None,
+        "via": service.via,
         "start_command": service.start_command.command if service.start_command else None,
     }
     return {name: text for name, text in details.items() if text}

@@ -82,6 +82,7 @@ class ConnectorSection(Section):
     max_retry_after_s: Annotated[float, number(0, 86_400)] = 120.0
     ca_file: FilePath | None = None
     service: Text | None = None
+    via: Text | None = None
     enabled: Switch = True
     entities: dict[str, EntitySection] = Field(default_factory=dict)
 
@@ -130,6 +131,7 @@ def _connector(said: ConnectorSection, settings: Settings) -> ConnectorConfig:
         max_retry_after_s=said.max_retry_after_s,
         ca_file=from_project(said.ca_file, settings),
         service=said.service,
+        via=said.via,
         enabled=said.enabled,
         entities=entities,
     )

@@ -32,6 +32,8 @@ class Settings:
     log_file: Path | None = None
     dagster_url: str = "http://127.0.0.1:3000"
     """Of the webserver, without a trailing slash."""
+    gateway_url: str = "http://127.0.0.1:8000"
+    """Of the gateway, without a trailing slash, for those who are asked through it."""
     run_retention_days: int = 30
     history_retention_days: int = 365
     """Of `record_changes`."""
@@ -93,6 +95,7 @@ def load_settings(environ: Mapping[str, str] | None = None, cwd: Path | None = N
         log_level=said.log_level,
         log_file=folders.path("LOG_FILE", said.log_file) if said.log_file else None,
         dagster_url=said.dagster_url,
+        gateway_url=said.gateway_url,
         run_retention_days=said.run_retention_days,
         history_retention_days=said.history_retention_days,
         http_proxy=said.http_proxy,

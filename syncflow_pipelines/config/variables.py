@@ -69,6 +69,7 @@ class Variables(Section):
     log_level: AnyCaseLogLevel = Field("INFO", alias="LOG_LEVEL")
     log_file: FilePath | None = Field(None, alias="LOG_FILE")
     dagster_url: HttpUrl = Field("http://127.0.0.1:3000", alias="SYNCFLOW_DAGSTER_URL")
+    gateway_url: HttpUrl = Field("http://127.0.0.1:8000", alias="SYNCFLOW_GATEWAY_URL")
     run_retention_days: Annotated[int, whole(1, 36_500)] = Field(30, alias="SYNCFLOW_RUN_RETENTION_DAYS")
     history_retention_days: Annotated[int, whole(1, 36_500)] = Field(365, alias="SYNCFLOW_HISTORY_RETENTION_DAYS")
     http_proxy: ProxyUrl | None = Field(None, alias="HTTP_PROXY")

@@ -2,10 +2,13 @@
 
 import dagster as dg
 
+from syncflow_pipelines.defs.alerts import alerts_sensor
 from syncflow_pipelines.defs.catalogues import catalogue_assets
 from syncflow_pipelines.defs.changes import changes_sensor
 from syncflow_pipelines.defs.due import due_sensor
+from syncflow_pipelines.defs.endpoint_health import health_sensor
 from syncflow_pipelines.defs.entities import entity_assets
+from syncflow_pipelines.defs.gateway import endpoint_assets, endpoint_checks
 from syncflow_pipelines.defs.jobs import discovery_job, due_syncs_job, partitioned_jobs, schemas_job, specs_job
 from syncflow_pipelines.defs.retention import retention_job, retention_schedule
 from syncflow_pipelines.defs.schema_changes import schema_sensor
@@ -22,14 +25,22 @@ def build_definitions(world: World) -> dg.Definitions:
     due, discovery, specs, schemas = due_syncs_job(), discovery_job(world), specs_job(world), schemas_job(world)
     retention = retention_job(world.settings)
     return dg.Definitions(
-        assets=[*catalogue_assets(world), *entity_assets(world), *spec_assets(world), *schema_assets(world)],
-        asset_checks=[*spec_checks(world), *schema_checks(world)],
+        assets=[
+            *catalogue_assets(world),
+            *entity_assets(world),
+            *spec_assets(world),
+            *schema_assets(world),
+            *endpoint_assets(world),
+        ],
+        asset_checks=[*spec_checks(world), *schema_checks(world), *endpoint_checks(world)],
         jobs=[due, discovery, specs, schemas, *partitioned_jobs(world.settings), retention],
         sensors=[
             due_sensor(world, due),
             changes_sensor(world, discovery),
             spec_sensor(world, specs),
             schema_sensor(world, schemas),
+            health_sensor(world),
+            alerts_sensor(world, [discovery.name, specs.name, schemas.name, retention.name]),
         ],
         schedules=[retention_schedule(retention)],
         executor=dg.in_process_executor,

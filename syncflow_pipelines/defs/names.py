@@ -18,10 +18,11 @@ from syncflow_pipelines.sync.model import Strategy
 CATALOGUE = "catalogue"
 SPEC, MCP_SERVER, RESOLVER = "openapi", "mcp_server", "resolver"
 SCHEMAS = "schemas"
+ENDPOINT = "gateway"
 SERVICE_KINDS = frozenset({SPEC, MCP_SERVER, RESOLVER})
 """First halves of the asset keys of services; no connector's key begins so."""
-_RESERVED = SERVICE_KINDS | {SCHEMAS}
-"""... nor as those of sources of schemas do."""
+_RESERVED = SERVICE_KINDS | {SCHEMAS, ENDPOINT}
+"""... nor as those of sources of schemas and of endpoints of the gateway do."""
 
 STRATEGY_TAG = "syncflow/strategy"
 CONNECTOR_TAG = "syncflow/connector"
@@ -65,6 +66,11 @@ def resolver_key(service: str) -> dg.AssetKey:
 def schemas_key(source: str) -> dg.AssetKey:
     """The asset of the schemas of a source of `schema_sync.yaml`."""
     return dg.AssetKey([SCHEMAS, source])
+
+
+def endpoint_key(name: str) -> dg.AssetKey:
+    """The asset of an endpoint of the gateway, whatever its version."""
+    return dg.AssetKey([ENDPOINT, _encode(name)])
 
 
 def service_of(key: dg.AssetKey) -> str | None:

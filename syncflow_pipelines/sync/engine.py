@@ -32,7 +32,7 @@ from syncflow_pipelines.sync.refusals import as_ours, translated
 from syncflow_pipelines.sync.runs import back_off, close_run, open_run
 from syncflow_pipelines.sync.schema.repair import repaired
 from syncflow_pipelines.sync.schema.schema_changes import refill_reason
-from syncflow_pipelines.transport import SourceClient, open_source
+from syncflow_pipelines.transport import LatencyCounts, SourceClient, open_source
 
 _LOG = logging.getLogger(__name__)
 
@@ -212,6 +212,8 @@ class _Sync:
     entity: Entity | None = None
     run_uid: UUID | None = None
     counts: Counts = field(default_factory=Counts)
+    source: SourceClient | None = None
+    latencies: LatencyCounts = field(default_factory=LatencyCounts)
 
     @property
     def strategy(self) -> Strategy:
@@ -280,6 +282,7 @@ class _Sync:
     ) -> SyncOutcome:
         """The one transaction. A read that is refused as a whole still commits its rejects and its record."""
         refusal: SyncError | None = None
+        self.source = source
         with connection.transaction():
             ingest = Ingest(connection, self.request.connector, entity, run_uid, source)
             ingest.follow(
@@ -296,7 +299,14 @@ class _Sync:
                 refusal, self.counts = error, reading.counts
             else:
                 connection.execute(_SUCCEEDED, (result.cursor, run_uid, result.live_rows, entity.uid))
-                close_run(connection, run_uid, result.counts, rowversion_end=result.cursor, details=_details(reading))
+                close_run(
+                    connection,
+                    run_uid,
+                    result.counts,
+                    rowversion_end=result.cursor,
+                    details=_details(reading),
+                    latencies=self._latencies(),
+                )
         if refusal is not None:
             raise refusal
         return SyncOutcome(
@@ -316,6 +326,12 @@ class _Sync:
             received_bytes=reading.received_bytes,
             notes=tuple(reading.notes),
         )
+
+    def _latencies(self) -> LatencyCounts:
+        """Of the requests so far that no other sync has told of; they are told once, with the record that is closed."""
+        if self.source is not None:
+            self.latencies += self.source.take_latencies()
+        return self.latencies
 
     def _record_failure(
         self, connection: psycopg.Connection, entity: Entity, run_uid: UUID, error: BaseException
@@ -342,7 +358,8 @@ class _Sync:
                 connection = stack.enter_context(self.db.dedicated(_APPLICATION))
             stack.enter_context(connection.transaction())
             end = entity.last_rowversion
-            if not close_run(connection, run_uid, self.counts, rowversion_end=end, error=shown):
+            latencies = self._latencies()
+            if not close_run(connection, run_uid, self.counts, rowversion_end=end, error=shown, latencies=latencies):
                 return  # the sync was committed, and only PostgreSQL's answer was lost
             if isinstance(shown, SyncCancelled):
                 connection.execute(_CANCELLED, (run_uid, entity.uid))

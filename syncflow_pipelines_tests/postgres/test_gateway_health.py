@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from syncflow_pipelines.config import Settings
-from syncflow_pipelines.config.gateway import BreakerConfig
+from syncflow_pipelines.config.gateway import BreakerConfig, GatewayConfig
 from syncflow_pipelines.database import Database
 from syncflow_pipelines.database.gateway_health import breaker_rows, health_rows
 from syncflow_pipelines.events.happenings import ENDPOINT_HEALTH_CHANGED
@@ -102,12 +102,13 @@ def health_rows_of(database: Database) -> list[Any]:
 
 def test_the_tables_hold_what_is_registered_and_nothing_else(settings: Settings, database: Database) -> None:
     async def test() -> None:
+        config = GatewayConfig(health=OFTEN)
         one, two = registered(backend.url), registered(backend.url, "parcels", Status.INACTIVE)
         async with checking(settings, one, two) as checks:
             await eventually(lambda: recorded(database) == {"orders@v1": "healthy", "parcels@v1": "disabled"})
-            checks.follow([switched(two, Status.ACTIVE)], OFTEN)
+            checks.follow([switched(two, Status.ACTIVE)], config)
             await eventually(lambda: recorded(database) == {"parcels@v1": "healthy"})
-            checks.follow([two], OFTEN)
+            checks.follow([two], config)
             await eventually(lambda: recorded(database) == {"parcels@v1": "disabled"})
         assert told(database)[1:] == [("parcels@v1", None, "healthy"), ("parcels@v1", "healthy", "disabled")]
 
@@ -143,7 +144,7 @@ def test_a_restarted_process_tells_nothing_anew(settings: Settings, database: Da
             asked = sum(answers.asked.values())
             async with checking(settings, registered(backend.url)) as checks:
                 await eventually(lambda: health_of(checks) == "healthy")
-                await eventually(lambda asked=asked: sum(answers.asked.values()) > asked + 3)
+                await eventually(lambda: sum(answers.asked.values()) > asked + 3)  # noqa: B023 - asked within the loop
         assert told(database) == [("orders@v1", None, "healthy")]
 
     with RecordingBackend(answers := Answers()) as backend:
