@@ -22,17 +22,17 @@ from syncflow_pipelines.config import Settings
 from syncflow_pipelines.database import open_database
 
 CLIENTS = 50
-SECONDS = 60.0
+SECONDS = 60
 TIMES_EMPTY = 3.0
 EMPTY, MIXED = "empty handler", "mixed reads"
 
 _ENTITIES, _RUNS, _REJECTS = 200, 100, 10
 _PAGE = 20
-_WARM_S = 2.0
-_SHORTEST_S = 1.0
+_WARM_S = 2
+_SHORTEST_S = 1
 _END_LIMIT_S = 30.0
 _FILL = (
-    "INSERT INTO connectors (name, base_url) SELECT 'erp_' || n, 'https://erp.example.com' FROM generate_series(1, 4) n",
+    "INSERT INTO connectors (name, base_url) SELECT 'erp_' || n, 'https://erp.test' FROM generate_series(1, 4) n",
     """
     INSERT INTO entities (connector_uid, slug, api_name, description, delta_strategy, strategy, business_keys,
       target_schema, target_table, columns, last_sync_at, last_sync_status, live_rows)
@@ -61,14 +61,14 @@ def measure_api(options: Options) -> Outcome:
     """Both sides in turn, in each round. Raises `ChildFailed` where a request is not answered, or refused."""
     if shutil.which("wrk") is None:
         return Outcome({}, ["wrk is not installed (apt-get install wrk): nothing was measured"])
-    seconds = max(SECONDS * options.scaled(1_000_000) / 1_000_000, _SHORTEST_S)
+    seconds = max(options.scaled(SECONDS), _SHORTEST_S)
     found: dict[str, list[Load]] = {EMPTY: [], MIXED: []}
     with scratch_folder(options.folder) as folder, running_postgres(folder / "home") as postgres:
         database = postgres.create("api")
         paths = {EMPTY: ("/api/v1/empty",), MIXED: _filled(database, folder)}
         with _serving(database, folder) as url:
             for number in range(1, options.rounds + 1):
-                say(f"Round {number} of {options.rounds}: {CLIENTS} clients, {seconds:g} s a side")
+                say(f"Round {number} of {options.rounds}: {CLIENTS} clients, {seconds} s a side")
                 for side, asked in paths.items():
                     load(url, min(_WARM_S, seconds), folder, connections=CLIENTS, paths=asked)
                     found[side].append(load(url, seconds, folder, connections=CLIENTS, paths=asked))

@@ -18,10 +18,12 @@ from syncflow_pipelines.defs.spec_changes import spec_sensor
 from syncflow_pipelines.defs.spec_checks import spec_checks
 from syncflow_pipelines.defs.specs import spec_assets
 from syncflow_pipelines.defs.world import World
+from syncflow_pipelines.logs.handlers import log_own_lines
 
 
 def build_definitions(world: World) -> dg.Definitions:
     """Assets, checks, jobs, sensors and the schedule; asks neither network nor database."""
+    log_own_lines(world.settings)
     due, discovery, specs, schemas = due_syncs_job(), discovery_job(world), specs_job(world), schemas_job(world)
     retention = retention_job(world.settings)
     return dg.Definitions(

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Literal
 from uuid import UUID
 
@@ -23,6 +23,7 @@ from psycopg.pq import TransactionStatus
 from syncflow_pipelines.config import ConnectorConfig, Settings
 from syncflow_pipelines.database import Database, Lane
 from syncflow_pipelines.errors import DatabaseError, SchemaRefused, SyncCancelled, SyncError, SyncflowError
+from syncflow_pipelines.logs.fields import bound
 from syncflow_pipelines.sync.cancellation import cancellable
 from syncflow_pipelines.sync.entities import find_entity
 from syncflow_pipelines.sync.ingest import Ingest, Reading
@@ -117,6 +118,12 @@ def sync_entity(
 
 
 def _sync(sync: "_Sync", client: Callable[[], SourceClient]) -> SyncOutcome:
+    request = sync.request
+    with bound(entity=request.key, connector=request.connector.name, dagster_run=request.dagster_run_id):
+        return _timed(sync, client)
+
+
+def _timed(sync: "_Sync", client: Callable[[], SourceClient]) -> SyncOutcome:
     started, request = time.monotonic(), sync.request
     try:
         outcome = sync.run(client)
@@ -125,11 +132,21 @@ def _sync(sync: "_Sync", client: Callable[[], SourceClient]) -> SyncOutcome:
     except psycopg.Error as error:
         outcome = sync.failure(translated(error))
     except Exception as error:  # noqa: BLE001 - the other entities of the run must not fall with this one
-        _LOG.exception("%s", request.key)
+        _LOG.exception("%s", request.key, extra={"event": "sync_broken"})
         outcome = sync.failure(_unexpected(request.key, error))
     finally:
         sync.progress(Progress(request.key, "done"))
-    return replace(outcome, seconds=time.monotonic() - started)
+    outcome = replace(outcome, seconds=time.monotonic() - started)
+    if outcome.status == "success":
+        _LOG.info("%s: synced", request.key, extra=_told(outcome))
+    return outcome
+
+
+def _told(outcome: SyncOutcome) -> dict[str, object]:
+    """The fields of the log line of a sync that ended well."""
+    counts = {name: count for name, count in asdict(outcome.counts).items() if count}
+    fields = {"strategy": outcome.strategy, "seconds": round(outcome.seconds, 3), **counts}
+    return {"event": "sync_finished", "run": str(outcome.run_uid), **fields}
 
 
 def sync_entities(
@@ -234,7 +251,8 @@ class _Sync:
 
     def failure(self, error: SyncflowError) -> SyncOutcome:
         """The outcome of a sync that did not end well."""
-        _LOG.warning("%s: %s", self.request.key, error)
+        fields = {"event": "sync_failed", "run": str(self.run_uid), "error_type": type(error).__name__}
+        _LOG.warning("%s: %s", self.request.key, error, extra=fields)
         return SyncOutcome(
             entity=self.request.key,
             strategy=self.strategy,

@@ -82,6 +82,7 @@ BROKEN: dict[str, tuple[raw_server.Step, int, str]] = {
     "uses another encoding": (raw_server.head(200, {"Transfer-Encoding": "gzip"}), 502, "upstream-protocol"),
     "puts a NUL into a header": (reply(headers={"X-A": "a\0b"}), 502, "upstream-protocol"),
     "breaks a header": (reply(headers={"X-A": "a\rSet-Cookie: b"}), 502, "upstream-protocol"),
+    "never comes to its answer": (then_hang(b"HTTP/1.1 102 Processing\r\n\r\n" * 2000), 502, "upstream-protocol"),
     "never ends its head": (then_hang(b"HTTP/1.1 200 OK\r\n" + b"X-A: 1\r\n" * 90_000), 502, "upstream-protocol"),
 }
 
@@ -93,6 +94,16 @@ def test_an_endpoint_that_gives_no_answer_is_told_from_one_that_takes_too_long(c
         assert kind_of(ask(gateway)) == (status, kind)
         assert route(gateway).breaker.consecutive_failures == 1
         wait_for(lambda: route(gateway).statistics.snapshot().by_status == {status: 1})
+
+
+def test_the_words_of_a_status_pass_where_they_are_text() -> None:
+    odd = b"HTTP/1.1 %d %b\r\nContent-Length: 0\r\n\r\n"
+    with (
+        RawServer(odd % (200, b"Tr\xe8s bien"), odd % (404, b"N\x01o")) as server,
+        gateway_to(endpoint(server.url)) as gateway,
+        gateway.connect() as client,
+    ):
+        assert [client.ask(GET).reason for _ in range(2)] == ["Tr\xe8s bien", "Not Found"]
 
 
 def test_an_endpoint_that_cannot_be_connected_to() -> None:

@@ -112,7 +112,7 @@ def test_a_head_that_is_too_large_is_refused_before_it_has_come(sent_by: str, ga
         "drops": GET + "X-A: " + "a" * 9000,
     }[sent_by]
     with gateway.connect() as client:
-        client.send(GET.encode())
+        client.send(text[: len(GET)].encode())
         for start in range(len(GET), len(text), 500 if sent_by == "drops" else 100_000):
             with suppress(ConnectionError):
                 client.send(text[start : start + (500 if sent_by == "drops" else 100_000)].encode())
@@ -120,6 +120,13 @@ def test_a_head_that_is_too_large_is_refused_before_it_has_come(sent_by: str, ga
             client.send(b"\r\n\r\n")
         got = client.answer()
     assert (got.status, json.loads(got.body)["type"]) == (431, "urn:syncflow:problem:headers-too-large")
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET /orchestrator/it HTTP/1.1\r\nHost: x\r\nX-A: "])
+def test_a_head_that_does_not_come_to_its_end_is_not_waited_for(sent: bytes) -> None:
+    with ServedGateway(head_timeout_s=0.2) as gateway, gateway.connect() as client:
+        client.send(sent)
+        assert client.is_hung_up()
 
 
 def test_endless_trailers_are_refused(gateway: ServedGateway) -> None:
