@@ -59,8 +59,8 @@ def load(
 ) -> Load:
     """One thread of wrk for so long, which asks for the paths in turn where some are given.
 
-    Raises `ChildFailed` where an answer is missing or none of success and `must_hold` is set; a peer that drops some under
-    load is measured all the same.
+    Raises `ChildFailed` where an answer is missing or none of success, unless `must_hold` is false: a peer that drops
+    some under load is measured all the same.
     """
     with _wrk(url, seconds, folder, connections, paths) as process:
         found = _told(process, seconds)
