@@ -1,6 +1,7 @@
 """Running the gateway: one process or several, with uvicorn or granian, until a signal comes."""
 
 import errno
+import gc
 import importlib
 import ipaddress
 import os
@@ -24,7 +25,9 @@ from syncflow_pipelines.errors import ConfigurationError
 from syncflow_pipelines.gateway.control.access import refuse_open_binding
 from syncflow_pipelines.gateway.draining import KEEP_ALIVE_S, DrainingServer
 from syncflow_pipelines.gateway.logs import configure_logs
+from syncflow_pipelines.gateway.proxy.handshake import MAX_MESSAGE_BYTES
 from syncflow_pipelines.gateway.proxy.http_protocol import http_protocol
+from syncflow_pipelines.gateway.proxy.relaying import STALLED_S
 from syncflow_pipelines.gateway.root import Root
 from syncflow_pipelines.gateway.workers import supervise
 
@@ -102,14 +105,21 @@ def server_config(application: Any, max_header_bytes: int) -> uvicorn.Config:
         server_header=False,
         backlog=_BACKLOG,
         timeout_keep_alive=KEEP_ALIVE_S,
+        ws_max_size=MAX_MESSAGE_BYTES,
+        # A client is not read while its endpoint does not read, and its pong is not seen: the endpoint is left first.
+        ws_ping_timeout=1.5 * STALLED_S,
     )
 
 
 def make(factory: str) -> Root:
-    """The application that `module:function` makes."""
+    """The application that `module:function` makes, in a process that serves nothing else."""
     module, _, function = factory.partition(":")
     application = getattr(importlib.import_module(module), function)()
     assert isinstance(application, Root)
+    # What was loaded stays. The collector would look through all of it again and again, and hold up every request in
+    # flight for a fifth of a second each time.
+    gc.collect()
+    gc.freeze()
     return application
 
 
