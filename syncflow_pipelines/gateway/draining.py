@@ -51,7 +51,12 @@ class DrainingServer(uvicorn.Server):
         self.config.timeout_graceful_shutdown = last_words_s  # type: ignore[assignment] # uvicorn takes any number
         if not self._is_idle():
             _LOG.warning("The grace period is over: %d requests are cut", len(self.server_state.tasks))
+        if self.force_exit:
+            for task in self.server_state.tasks:
+                task.cancel()
         await super().shutdown(sockets)
+        if self.force_exit:  # uvicorn would leave open what the application has opened
+            await self.lifespan.shutdown()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self.force_exit = self.should_exit

@@ -1,5 +1,6 @@
 """Serving by granian, whose processes take SIGHUP as the gateway means it."""
 
+import multiprocessing
 import os
 import signal
 from collections.abc import Callable
@@ -14,11 +15,13 @@ from syncflow_pipelines.config import load_settings
 from syncflow_pipelines.config.gateway_file import load_gateway
 from syncflow_pipelines.config.serving import Serving
 from syncflow_pipelines.gateway.logs import configure_logs
-from syncflow_pipelines.gateway.workers import end_with_parent
+from syncflow_pipelines.gateway.workers import end_with_parent, sighup_blocked
 
 
 def serve_by_granian(serving: Serving, factory: str, grace_period_s: float) -> None:
     """Serves until SIGINT or SIGTERM; what has not ended within the grace period is cut."""
+    # Forks end without what is to be done at the end, such as stopping PostgreSQL.
+    multiprocessing.set_start_method("spawn", force=True)
     server = _Server(
         factory,
         address=serving.host,
@@ -35,6 +38,14 @@ def serve_by_granian(serving: Serving, factory: str, grace_period_s: float) -> N
 
 
 class _Server(MPServer):
+    def _spawn_workers(self, spawn_target: Any, target_loader: Any) -> None:
+        with sighup_blocked():
+            super()._spawn_workers(spawn_target, target_loader)  # type: ignore[no-untyped-call]
+
+    def _respawn_workers(self, *arguments: Any, **options: Any) -> None:
+        with sighup_blocked():
+            super()._respawn_workers(*arguments, **options)
+
     def _reload(self, spawn_target: Any, target_loader: Any) -> None:
         """SIGHUP: the processes read their configuration anew, where granian would start others in their place."""
         self.reload_signal = False

@@ -5,8 +5,8 @@ import multiprocessing
 import signal
 import socket
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import wait
 from multiprocessing.context import SpawnProcess
 from os import getpid, kill
@@ -65,12 +65,8 @@ class _Team:
 
     def _start(self) -> None:
         process = self._context.Process(target=_begin, args=(self._work, self._listener), name="syncflow-gateway")
-        # The child has SIGHUP blocked until it can read its configuration anew: it would be its end before that.
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
-        try:
+        with sighup_blocked():
             process.start()
-        finally:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
         self._started[process] = monotonic()
         if self._ending:  # the signal came before it could be told
             self._pass_on(signal.SIGTERM)
@@ -89,6 +85,18 @@ class _Team:
             with suppress(ProcessLookupError):
                 if process.pid is not None and process.exitcode is None:
                     kill(process.pid, number)
+
+
+@contextmanager
+def sighup_blocked() -> Iterator[None]:
+    """A process that is started meanwhile hears SIGHUP only once it can read its configuration anew: `Gateway.open`
+    unblocks it. Before that, it would be the end of the process.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
 
 
 def end_with_parent() -> None:
