@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
+import aiohttp
 import uvicorn
 
 from syncflow_pipelines.config.gateway import EndpointConfig, GatewayConfig, TimeoutConfig
@@ -24,6 +25,11 @@ App = Callable[..., Awaitable[None]]
 def registered(config: EndpointConfig, status: Status = Status.ACTIVE, **more: Any) -> Registered:
     now = datetime.now(UTC)
     return replace(Registered(config, Origin.FILE, status, True, 1, now, now), **more)
+
+
+def open_connector(_registered: Registered) -> aiohttp.TCPConnector:
+    """Connects to whatever it is told."""
+    return aiohttp.TCPConnector(limit=0, resolver=aiohttp.ThreadedResolver())
 
 
 @dataclass(slots=True)
@@ -61,7 +67,7 @@ class ServedGateway:
 
     async def _serve(self) -> None:
         self.loop = asyncio.get_running_loop()
-        self.plane = DataPlane(self.config)
+        self.plane = DataPlane(self.config, open_connector)
         self.plane.routes = Routes.build(self.endpoints, self.config)
         self.server = uvicorn.Server(
             uvicorn.Config(

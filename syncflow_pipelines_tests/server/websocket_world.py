@@ -16,7 +16,7 @@ from syncflow_pipelines.config.gateway import EndpointConfig, GatewayConfig
 from syncflow_pipelines.gateway.proxy.data_plane import DataPlane
 from syncflow_pipelines.gateway.proxy.http_protocol import http_protocol
 from syncflow_pipelines.gateway.routing import Route, Routes
-from syncflow_pipelines_tests.server.gateway_world import registered
+from syncflow_pipelines_tests.server.gateway_world import open_connector, registered
 
 PATIENCE_S = 30.0
 CHAT = EndpointConfig("chat", "http://chat.invalid")
@@ -108,7 +108,7 @@ async def world(handler: Handler, config: EndpointConfig = CHAT) -> AsyncIterato
 @asynccontextmanager
 async def gateway(upstream: str, config: EndpointConfig = CHAT) -> AsyncIterator[tuple[str, Route]]:
     """The data plane before whoever listens there: a URL of it, and its route to the endpoint."""
-    plane, listener = DataPlane(GatewayConfig()), socket.create_server(("127.0.0.1", 0))
+    plane, listener = DataPlane(GatewayConfig(), open_connector), socket.create_server(("127.0.0.1", 0))
     plane.routes = Routes.build([registered(replace(config, url=f"{upstream}/base"))], GatewayConfig())
     plain: dict[str, Any] = {
         "lifespan": "off",
