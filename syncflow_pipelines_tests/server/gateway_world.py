@@ -40,6 +40,7 @@ class ServedGateway:
     endpoints: tuple[Registered, ...] = ()
     head_timeout_s: float = 30.0
     body_timeout_s: float = 60.0
+    keep_alive_s: int = 60
     http: str | None = None
     """One of uvicorn's own protocols instead of ours."""
     wrap: Callable[[App], App] = lambda app: app
@@ -76,6 +77,7 @@ class ServedGateway:
                 lifespan="off",
                 proxy_headers=False,
                 log_level="error",
+                timeout_keep_alive=self.keep_alive_s,
                 timeout_graceful_shutdown=5,
             )
         )
