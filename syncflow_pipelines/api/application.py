@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
-from fastapi import APIRouter, Depends, FastAPI
+from fastapi import Depends, FastAPI
 
 from syncflow_pipelines import __version__
 from syncflow_pipelines.api import changes, entities, health, rejects, rejects_closing, runs
@@ -42,10 +42,8 @@ class AdminApi:
         """Adds the routes, their problems and their description to an application that stands behind a guard."""
         application.state.database = self.database
         add_own_problems(application)
-        router = APIRouter(prefix=PREFIX, dependencies=[Depends(guarded)])
-        for part in _ROUTERS:
-            router.include_router(part)
-        application.include_router(router)
+        for router in _ROUTERS:
+            application.include_router(router, prefix=PREFIX)
         application.include_router(metrics_router(self.metrics), dependencies=[Depends(guarded)])
         _complete_description(application)
 

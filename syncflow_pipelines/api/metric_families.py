@@ -143,7 +143,8 @@ def _sources(measured: Measurements) -> Iterator[Metric]:
         seconds,
     )
     yield _counter("syncflow_source_requests_failed", "Requests without an answer.", ("connector",), failed)
-    reachable = [((name,), float(is_up)) for name, is_up in reachability(measured.entities).items()]
+    followed = [one for one in measured.entities if one.is_followed]
+    reachable = [((name,), float(is_up)) for name, is_up in reachability(followed).items()]
     yield _gauges("syncflow_source_up", "Whether the source answered the syncs lately.", ("connector",), reachable)
 
 

@@ -11,7 +11,7 @@ from syncflow_pipelines.config.alerts import AlertsConfig, ChannelConfig, Rule, 
 from syncflow_pipelines.config.alerts_file import FILE_NAME as ALERTS_FILE
 from syncflow_pipelines.config.alerts_file import load_alerts
 from syncflow_pipelines.config.auth import Auth, BearerAuth, HeaderAuth, NoAuth
-from syncflow_pipelines.config.check import ConfigurationFact, check_configuration, load_configuration
+from syncflow_pipelines.config.check import check_configuration, load_configuration
 from syncflow_pipelines.config.choice import choose_connectors, choose_services, choose_sources, undiscovered
 from syncflow_pipelines.config.connectors import ConnectorConfig, EntityOverride, EntitySettings
 from syncflow_pipelines.config.connectors_file import load_connectors
@@ -20,6 +20,7 @@ from syncflow_pipelines.config.environment import Environment
 from syncflow_pipelines.config.events import EventsConfig, WebhookConfig
 from syncflow_pipelines.config.events_file import FILE_NAME as EVENTS_FILE
 from syncflow_pipelines.config.events_file import load_events
+from syncflow_pipelines.config.facts import ConfigurationFact
 from syncflow_pipelines.config.flag_variables import SaidFlag, flag_variable
 from syncflow_pipelines.config.flags import Flag, FlagRule, Flags
 from syncflow_pipelines.config.flags_file import FILE_NAME as FLAGS_FILE

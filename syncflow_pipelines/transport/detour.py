@@ -50,11 +50,11 @@ class Detour:
 
     def examine(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
         """Raises `Trouble` where a reply is not that of the server behind the gateway."""
+        if PROBLEM_HEADER in headers:
+            raise self._problem(status, headers, body)
         if PSEUDONYM not in headers.get("via", "").replace(",", " ").split():
             text = f"what answers at {self.gateway} is not SyncFlow's gateway; start it, or mend SYNCFLOW_GATEWAY_URL"
             raise Trouble(text, hopeless=status not in _PASSING)
-        if PROBLEM_HEADER in headers:
-            raise self._problem(status, headers, body)
         if FALLBACK_HEADER in headers:
             raise Trouble(f"the gateway does not ask {self.endpoint} now, and what it answers instead does not count")
 

@@ -66,6 +66,7 @@ def test_one_of_two_processes_checks_and_both_know(settings: Settings, database:
                 answers.statuses["/health"] = 500
                 await eventually(lambda: health_of(first) == health_of(second) == "unhealthy")
                 await first.stop()
+                assert first.checked_by == "nobody"
                 answers.statuses["/health"] = 200
                 await eventually(lambda: health_of(second) == "healthy")
                 assert second.checked_by == "this process"
@@ -191,19 +192,22 @@ def test_without_its_database_a_process_checks_for_itself_until_it_is_back(embed
         run(test())
 
 
-def test_where_no_database_can_be_reached_a_process_checks_for_itself(tmp_path: Path) -> None:
+def test_where_no_database_can_be_reached_a_process_checks_for_itself(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     async def test() -> None:
         nowhere = "postgresql://nobody@127.0.0.1:9/nothing"
         settings = Settings(config_dir=tmp_path, home=tmp_path, database_url=nowhere)
         async with checking(settings, registered(backend.url)) as checks:
             await eventually(lambda: health_of(checks) == "healthy")
             answers.statuses["/health"] = 500
-            for _ in range(3):
-                await checks.check_now("orders@v1")
+            await asyncio.gather(*(checks.check_now("orders@v1") for _ in range(3)))
             assert health_of(checks) == Health.UNHEALTHY
             standing = checks.standing("orders@v1")
             assert standing is not None
             assert standing.since < datetime.now(UTC)
+            tries = [one for one in caplog.records if "checks the gateway's endpoints for itself" in one.message]
+            assert 0 < len(tries) < 8, "it does not try without a pause"
 
     with RecordingBackend(answers := Answers()) as backend:
         run(test())

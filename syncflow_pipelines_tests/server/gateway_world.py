@@ -32,6 +32,9 @@ class ServedGateway:
 
     config: GatewayConfig = field(default_factory=GatewayConfig)
     endpoints: tuple[Registered, ...] = ()
+    head_timeout_s: float = 30.0
+    http: str | None = None
+    """One of uvicorn's own protocols instead of ours."""
     wrap: Callable[[App], App] = lambda app: app
     plane: DataPlane = field(init=False)
     port: int = field(init=False)
@@ -62,7 +65,7 @@ class ServedGateway:
         self.server = uvicorn.Server(
             uvicorn.Config(
                 self.wrap(self.plane),
-                http=http_protocol(self.config.max_header_bytes),
+                http=self.http or http_protocol(self.config.max_header_bytes, head_timeout_s=self.head_timeout_s),
                 lifespan="off",
                 proxy_headers=False,
                 log_level="error",

@@ -82,6 +82,7 @@ BROKEN: dict[str, tuple[raw_server.Step, int, str]] = {
     "uses another encoding": (raw_server.head(200, {"Transfer-Encoding": "gzip"}), 502, "upstream-protocol"),
     "puts a NUL into a header": (reply(headers={"X-A": "a\0b"}), 502, "upstream-protocol"),
     "breaks a header": (reply(headers={"X-A": "a\rSet-Cookie: b"}), 502, "upstream-protocol"),
+    "never comes to its answer": (then_hang(b"HTTP/1.1 102 Processing\r\n\r\n" * 2000), 502, "upstream-protocol"),
     "never ends its head": (then_hang(b"HTTP/1.1 200 OK\r\n" + b"X-A: 1\r\n" * 90_000), 502, "upstream-protocol"),
 }
 

@@ -122,6 +122,13 @@ def test_a_head_that_is_too_large_is_refused_before_it_has_come(sent_by: str, ga
     assert (got.status, json.loads(got.body)["type"]) == (431, "urn:syncflow:problem:headers-too-large")
 
 
+@pytest.mark.parametrize("sent", [b"", b"GET /orchestrator/it HTTP/1.1\r\nHost: x\r\nX-A: "])
+def test_a_head_that_does_not_come_to_its_end_is_not_waited_for(sent: bytes) -> None:
+    with ServedGateway(head_timeout_s=0.2) as gateway, gateway.connect() as client:
+        client.send(sent)
+        assert client.is_hung_up()
+
+
 def test_endless_trailers_are_refused(gateway: ServedGateway) -> None:
     with gateway.connect() as client:
         client.send((POST + "Transfer-Encoding: chunked\r\n\r\n0\r\n" + "X-A: aaaaaaaaaaaaaaaa\r\n" * 500).encode())

@@ -73,11 +73,18 @@ def test_an_endpoint_can_be_told_the_callers_host(backend: RecordingBackend) -> 
 
 
 def test_headers_of_one_connection_stay_on_it(backend: RecordingBackend) -> None:
-    hop = ("Keep-Alive: timeout=5", "TE: gzip", "Proxy-Connection: keep-alive", "Connection: close, X-Hop ,Cookie")
+    hop = (
+        "Keep-Alive: timeout=5",
+        "TE: gzip",
+        "Proxy-Connection: keep-alive",
+        "Connection: close, X-Hop ,Cookie, Via, X-Request-Id",
+    )
     with gateway_to(endpoint(backend.url)) as gateway, gateway.connect() as client:
         get(client, *hop, "X-Hop: 1", "Cookie: a=b", "Authorization: Bearer t", "Proxy-Authorization: Basic x")
     names = [name for name, _ in backend.last.headers]
     assert not {"keep-alive", "te", "proxy-connection", "connection", "x-hop", "cookie"} & set(names)
+    assert backend.last.header("via") == "1.1 syncflow"
+    assert backend.last.header("x-request-id")
     assert backend.last.header("authorization") == "Bearer t"
     assert backend.last.header("proxy-authorization") == "Basic x"
 

@@ -1,10 +1,13 @@
 """What goes through the gateway arrives as it was sent, but for the headers that say which way it came."""
 
+import gc
 import random
 import socket
 
 import pytest
 
+from syncflow_pipelines.gateway.proxy.client_exchange import ClientExchange
+from syncflow_pipelines.gateway.proxy.passage import Passage
 from syncflow_pipelines_tests.server.gateway_traffic import (
     ADDED_TO_ANSWERS,
     ADDED_TO_REQUESTS,
@@ -46,8 +49,9 @@ class Script:
 
     def __call__(self, arrival: Arrival) -> None:
         arrival.read()
-        arrival.send(self.next.text(is_head=arrival.method == "HEAD"))
-        if self.next.framing == "close":
+        answer = self.next
+        arrival.send(answer.text(is_head=arrival.method == "HEAD"))
+        if answer.framing == "close":
             arrival.socket.shutdown(socket.SHUT_RDWR)
 
 
@@ -96,3 +100,20 @@ def test_thousands_of_answers_arrive_as_they_were_given() -> None:
             with Client.to(backend.port) as straight:
                 expected = told(ask(straight, request, ""))
             assert told(ask(through, request, "/orchestrator/it")) == expected, script.next
+
+
+def test_requests_that_are_over_leave_nothing_for_the_garbage_collector() -> None:
+    with (
+        RecordingBackend() as backend,
+        gateway_to(endpoint(backend.url)) as gateway,
+        gateway.connect() as client,
+    ):
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(30):
+                client.ask(b"POST /orchestrator/it HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhi")
+            kept = [one for one in gc.get_objects() if isinstance(one, (ClientExchange, Passage))]
+        finally:
+            gc.enable()
+    assert len(kept) < 5

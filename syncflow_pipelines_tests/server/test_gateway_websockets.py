@@ -1,9 +1,11 @@
 """WebSockets through the gateway: uvicorn, a real endpoint, and clients that do what clients do."""
 
 import asyncio
+import gc
 import json
 import socket
 import struct
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -13,6 +15,8 @@ import pytest
 from aiohttp import WSMsgType, web
 
 from syncflow_pipelines.config.gateway import BreakerConfig, LimitConfig, TimeoutConfig
+from syncflow_pipelines.gateway.proxy.handshake import Dialled
+from syncflow_pipelines.gateway.proxy.relaying import relay
 from syncflow_pipelines_tests.server.websocket_world import (
     CHAT,
     Handler,
@@ -303,5 +307,49 @@ def test_a_ping_is_answered_and_leaves_the_talk_alone() -> None:
             assert (message.type, message.data) == (WSMsgType.PONG, b"here?")
             await client.send_str("yes")
             assert (await client.receive()).data == "yes"
+
+    within(story())
+
+
+def test_nothing_is_held_of_a_websocket_that_has_ended() -> None:
+    async def story() -> None:
+        async with world(talking(echo)) as chat:
+            for code in range(4000, 4010):
+                async with chat.connect() as client:
+                    await client.close(code=code)
+            del client
+            await until(lambda: chat.route.gate.in_flight == 0)
+            chat.arrived.clear()
+            await until(lambda: not _open_ends())
+
+    within(story())
+
+
+def _open_ends() -> list[object]:
+    gc.collect()
+    return [each for each in gc.get_objects() if isinstance(each, aiohttp.ClientWebSocketResponse)]
+
+
+def test_an_endpoint_that_stops_reading_is_left_and_the_client_is_told() -> None:
+    async def story() -> None:
+        released, told = asyncio.Event(), []
+
+        async def talk(endpoint: web.WebSocketResponse) -> None:
+            await released.wait()
+            endpoint._req.transport.abort()  # type: ignore[union-attr]
+
+        async def receive() -> Mapping[str, Any]:
+            return {"type": "websocket.receive", "bytes": bytes(1_000_000)}
+
+        async def send(message: Any) -> None:
+            told.append((message["type"], message["code"]))
+
+        async with world(talking(talk)) as chat, chat.client.ws_connect(chat.route.config.url) as socket:
+            first = asyncio.ensure_future(receive())
+            relaying = asyncio.create_task(relay(first, receive, send, Dialled(socket, ()), stalled_s=0.3))
+            await until(lambda: bool(told))
+            released.set()
+            farewell = await relaying
+            assert (told, farewell.is_broken) == ([("websocket.close", 1014)], True)
 
     within(story())

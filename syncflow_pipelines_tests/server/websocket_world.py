@@ -110,9 +110,13 @@ async def gateway(upstream: str, config: EndpointConfig = CHAT) -> AsyncIterator
     """The data plane before whoever listens there: a URL of it, and its route to the endpoint."""
     plane, listener = DataPlane(GatewayConfig()), socket.create_server(("127.0.0.1", 0))
     plane.routes = Routes.build([registered(replace(config, url=f"{upstream}/base"))], GatewayConfig())
-    server = uvicorn.Server(
-        uvicorn.Config(plane, http=http_protocol(65_536), lifespan="off", proxy_headers=False, log_level="error")
-    )
+    plain: dict[str, Any] = {
+        "lifespan": "off",
+        "log_level": "error",
+        "proxy_headers": False,
+        "server_header": False,
+    }
+    server = uvicorn.Server(uvicorn.Config(plane, http=http_protocol(65_536), **plain))
     serving = asyncio.create_task(server.serve([listener]))
     route = plane.routes.find("chat")
     assert route is not None

@@ -124,7 +124,9 @@ def test_liveness_is_open_to_all() -> None:
 
 
 @pytest.mark.parametrize(
-    "query", ["token=x", "ACCESS_TOKEN=x", "a=1&api_key=x", "authorization=", f"q=a{READER}", "to%6ben=x"]
+    "query",
+    ["token=x", "ACCESS_TOKEN=x", "a=1&api_key=x", "authorization=", f"q=a{READER}", "to%6ben=x"],
+    ids=["token", "in capitals", "behind another", "empty", "one of ours", "encoded"],
 )
 def test_a_credential_in_the_url_is_refused_whoever_sends_it(query: str) -> None:
     assert refusal(Access(TOKENS), "GET", "/", query, authorization=f"Bearer {ADMIN}") == (400, "token-in-url")

@@ -5,11 +5,13 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 import aiohttp
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
+from hypothesis import given
+from hypothesis import strategies as st
 
 from syncflow_pipelines.config import GatewayConfig
 from syncflow_pipelines.config.gateway import EndpointConfig, TargetRules
@@ -104,6 +106,22 @@ def test_what_is_not_public_is_refused(address: str) -> None:
 def test_what_is_public_is_not(address: str) -> None:
     assert may_connect(ip_address(address), NOTHING)
     assert refusal_of(url_of(address), NOTHING) is None
+
+
+@given(st.ip_addresses(v=4))
+def test_an_address_of_ipv4_within_one_of_ipv6_is_judged_alike(address: IPv4Address) -> None:
+    for form in (f"::ffff:{address}", f"64:ff9b::{address}"):
+        assert may_connect(ip_address(form), NOTHING) == may_connect(address, NOTHING)
+    for form in (f"::{address}", f"64:ff9b:1::{address}"):
+        assert not may_connect(ip_address(form), NOTHING)
+
+
+@given(st.ip_addresses())
+def test_no_address_that_python_calls_special_is_public(address: IPv4Address | IPv6Address) -> None:
+    inner = (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address
+    is_special = inner.is_private or inner.is_multicast or inner.is_link_local or inner.is_loopback
+    if is_special and address not in ip_network("64:ff9b::/96"):
+        assert not may_connect(address, NOTHING)
 
 
 @pytest.mark.parametrize("host", SPELLINGS)

@@ -66,12 +66,13 @@ class HealthChecks:
         self._standings: dict[str, EndpointStanding] = {}
         self._checked_by: CheckedBy = "nobody"
         self._ledger: Ledger | None = None
-        self._is_following = self._is_recorded = False
+        self._is_running = self._is_following = self._is_recorded = False
         self._telling: asyncio.Task[None] | None = None
         self._rounds = Rounds(self._look, self._noted, self._is_failing)
 
     async def start(self) -> None:
         """Begins to check, or to follow who does; returns at once."""
+        self._is_running = True
         if self._settings is None:
             self._heard(None)
             return
@@ -89,6 +90,7 @@ class HealthChecks:
 
     async def stop(self) -> None:
         """Ends the checks; another process may take them over at once."""
+        self._is_running = False
         await self._rounds.stop()
         self._checked_by = "nobody"
         if self._telling is not None:
@@ -160,6 +162,8 @@ class HealthChecks:
 
     def _heard(self, turn: Turn | None) -> None:
         """Takes in what the tables say."""
+        if not self._is_running:
+            return  # it was said while the checks were ended
         now = datetime.now(UTC)
         self._is_recorded = turn is not None
         self._checked_by = "this process" if turn is None or turn.is_leading else "another process"

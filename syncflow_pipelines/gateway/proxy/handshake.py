@@ -1,6 +1,7 @@
 """The opening handshake of a WebSocket with an endpoint (RFC 6455, section 4.1)."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -54,8 +55,9 @@ OWN_HEADERS: Final = frozenset(
 """Belong to one handshake: the one with the endpoint has its own, for the subprotocols that the client offers."""
 
 _MAX_REFUSAL_BYTES: Final = 1024 * 1024
-_PING_EVERY_S: Final = 60.0
-"""An endpoint that does not answer within half of that is gone."""
+_KEEP_ALIVE: Final = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4}
+"""Seconds of silence, seconds between probes, and their number: by then the endpoint's machine is gone. aiohttp's own
+pings would hold each WebSocket for a minute after its end, and take an endpoint that is held up for a dead one."""
 _CLOSING_S: Final = 5.0
 _AUTOMATIC: Final = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
 
@@ -115,17 +117,17 @@ class Handshake:
 
         async with self._session(look) as session:
             async with asyncio.timeout(self._timeout_s):
-                socket = await session.ws_connect(
+                websocket = await session.ws_connect(
                     self.url,
                     headers=self.headers,
                     protocols=self.subprotocols,
                     autoclose=False,
-                    heartbeat=_PING_EVERY_S,
                     max_msg_size=MAX_MESSAGE_BYTES,
                     timeout=ClientWSTimeout(ws_close=_CLOSING_S),
                     ssl=self.trust,
                 )
-            upstream = Dialled(socket, heads[-1])
+            _keep_alive(websocket)
+            upstream = Dialled(websocket, heads[-1])
             try:
                 yield upstream
             finally:
@@ -147,6 +149,15 @@ class Handshake:
         timeouts = self.timeouts
         answer_s = None if timeouts.read_s is None else timeouts.connect_s + timeouts.read_s
         return min((limit_s for limit_s in (timeouts.total_s, answer_s) if limit_s is not None), default=None)
+
+
+def _keep_alive(websocket: ClientWebSocketResponse) -> None:
+    peer = websocket.get_extra_info("socket")
+    with suppress(OSError, AttributeError):  # it is gone already
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in _KEEP_ALIVE.items():
+            if hasattr(socket, name):  # not on every system
+                peer.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 def failure_of(error: ClientError | OSError) -> Failure:

@@ -17,8 +17,6 @@ from syncflow_pipelines.gateway.proxy.framing import TOO_LARGE, UNREADABLE, refu
 from syncflow_pipelines.gateway.proxy.paths import PREFIX
 from syncflow_pipelines.gateway.proxy.sockets import send_at_once
 
-HEAD_TIMEOUT_S: Final = 30.0
-"""From the first byte of a request's head to its last, and from the connection to the first byte."""
 LINGER_S: Final = 2.0
 """How long bytes of a refused request are still taken, so that its sender reads why."""
 
@@ -31,6 +29,8 @@ class StrictHttpProtocol(HttpToolsProtocol):
     """One connection of a client."""
 
     max_header_bytes: ClassVar[int] = 65_536
+    head_timeout_s: ClassVar[float] = 30.0
+    """From the first byte of a request's head to its last, and from the connection to the first byte."""
     cycle: ClientExchange | None  # type: ignore[assignment]
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -41,7 +41,7 @@ class StrictHttpProtocol(HttpToolsProtocol):
         self._refusal: Problem | None = None
         self._active: ClientExchange | None = None
         self._head_timer: asyncio.TimerHandle | None = None
-        self.timeout_keep_alive_task = self.loop.call_later(HEAD_TIMEOUT_S, self.timeout_keep_alive_handler)
+        self.timeout_keep_alive_task = self.loop.call_later(self.head_timeout_s, self.timeout_keep_alive_handler)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._drop_head_timer()
@@ -63,8 +63,7 @@ class StrictHttpProtocol(HttpToolsProtocol):
         except httptools.HttpParserError:
             self._refuse(self._refusal or UNREADABLE)
         else:
-            if self._in_head:
-                self._note_partial_head(len(data) if was_in_head else 0)
+            self._look_at_pace(len(data) if was_in_head else 0)
 
     # What the parser calls.
 
@@ -116,6 +115,8 @@ class StrictHttpProtocol(HttpToolsProtocol):
             self.cycle.message_event.set()
 
     def on_response_complete(self) -> None:
+        if self._active is not None:
+            self._active.scope.pop("syncflow.exchange", None)  # a circle that the garbage collector would have to find
         self._active = None
         super().on_response_complete()
 
@@ -189,12 +190,20 @@ class StrictHttpProtocol(HttpToolsProtocol):
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
         self.data_received(b"".join([*head, b"\r\n", rest]))
 
+    def _look_at_pace(self, size: int) -> None:
+        """A head has to come to its end, and so has a body of which nobody wants the rest any more."""
+        if self._in_head:
+            self._note_partial_head(size)
+        elif self.cycle is not None and self.cycle.response_complete and self.timeout_keep_alive_task is None:
+            timer = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+            self.timeout_keep_alive_task = timer
+
     def _note_partial_head(self, size: int) -> None:
         self._head_bytes += size
         if self._head_bytes > self.max_header_bytes:
             self._refuse(TOO_LARGE)
         elif self._head_timer is None:
-            self._head_timer = self.loop.call_later(HEAD_TIMEOUT_S, self.transport.close)
+            self._head_timer = self.loop.call_later(self.head_timeout_s, self.transport.close)
 
     def _drop_head_timer(self) -> None:
         if self._head_timer is not None:
@@ -249,6 +258,7 @@ class StrictHttpProtocol(HttpToolsProtocol):
         self.loop.call_later(LINGER_S, self.transport.close)
 
 
-def http_protocol(max_header_bytes: int) -> type[StrictHttpProtocol]:
+def http_protocol(max_header_bytes: int, *, head_timeout_s: float = 30.0) -> type[StrictHttpProtocol]:
     """For `uvicorn.Config(http=…)`."""
-    return type("GatewayHttpProtocol", (StrictHttpProtocol,), {"max_header_bytes": max_header_bytes})
+    limits = {"max_header_bytes": max_header_bytes, "head_timeout_s": head_timeout_s}
+    return type("GatewayHttpProtocol", (StrictHttpProtocol,), limits)

@@ -25,6 +25,7 @@ _CONTINUE_TIMEOUT_S: Final = 1.0
 """How long an endpoint is waited for to say that it wants the body; some never do."""
 _STALE_CONNECTIONS: Final = 3
 """Kept connections that may turn out to be closed, before a request is taken to have failed."""
+_DISCONNECT: Final = {"type": "http.disconnect"}
 _GONE: Final = 499
 """The status of a request whose client went away, in figures alone."""
 
@@ -198,10 +199,13 @@ class Passage:
             await self._see_client_off()
 
     async def _next(self) -> tuple[bytes, bool]:
-        message = await self._receive()
+        try:
+            message = await self._receive()
+        except Exception:  # noqa: BLE001 - servers say in ways of their own that a body broke off
+            message = _DISCONNECT
         if message["type"] == "http.disconnect":
             self._lose_client()
-            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # where it is heard
             return b"", False
         body: bytes = message.get("body", b"")
         self._size += len(body)

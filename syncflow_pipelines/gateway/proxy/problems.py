@@ -39,9 +39,6 @@ LOOP: Final = Problem(
     "The request goes round in circles",
     "It has passed too many gateways; an endpoint leads back to this one",
 )
-CLOSING: Final = Problem(
-    503, "closing", "The gateway is closing", "The gateway takes no more requests", ((b"retry-after", b"1"), _CLOSE)
-)
 
 
 def body_too_large(endpoint: str, most_bytes: int) -> Problem:

@@ -21,6 +21,9 @@ Message = Mapping[str, Any]
 _NEVER_SENT: Final = frozenset({1004, 1005, 1006, 1015})
 """Codes that stand for a close that had none (RFC 6455, 7.4.1)."""
 _LAST_WORD_S: Final = 1.0
+STALLED_S: Final = 60.0
+"""An endpoint that takes nothing for so long has its WebSocket closed: else a client that vanished meanwhile would go
+unnoticed, as nothing is read of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,32 +32,39 @@ class Farewell:
 
     code: int
     reason: str = ""
+    is_of_client: bool = False
     is_broken: bool = False
     """The endpoint did not close: the connection broke, or it did not keep to the protocol."""
 
 
-_CLIENT_VANISHED: Final = Farewell(WSCloseCode.GOING_AWAY)
+_CLIENT_VANISHED: Final = Farewell(WSCloseCode.GOING_AWAY, is_of_client=True)
 _ENDPOINT_BROKE: Final = Farewell(WSCloseCode.BAD_GATEWAY, "the endpoint's connection broke", is_broken=True)
-_TOO_LARGE: Final = Farewell(WSCloseCode.MESSAGE_TOO_BIG, "the endpoint sent a message that is too large", True)
+_ENDPOINT_STALLED: Final = Farewell(WSCloseCode.BAD_GATEWAY, "the endpoint does not read", is_broken=True)
+_TOO_LARGE: Final = Farewell(
+    WSCloseCode.MESSAGE_TOO_BIG, "the endpoint sent a message that is too large", is_broken=True
+)
 
 
-async def relay(first: asyncio.Future[Message], receive: Receive, send: Send, upstream: Dialled) -> Farewell:
+async def relay(
+    first: asyncio.Future[Message],
+    receive: Receive,
+    send: Send,
+    upstream: Dialled,
+    *,
+    stalled_s: float = STALLED_S,
+) -> Farewell:
     """Passes messages on until one end closes, tells the other, and returns what it was told.
 
     `first`: the client's next message, which somebody is waiting for already.
     """
-    outward = asyncio.create_task(_to_endpoint(first, receive, upstream.socket))
+    outward = asyncio.create_task(_to_endpoint(first, receive, upstream.socket, stalled_s))
     inward = asyncio.create_task(_to_client(send, upstream.socket))
     try:
-        await asyncio.wait((outward, inward), return_when=asyncio.FIRST_COMPLETED)
-        farewell = outward.result() if outward.done() else None
-        if farewell is None:
-            # Where the endpoint could not be written to, what is read of it says how it closed.
-            farewell = await inward
-            if farewell is not None:
-                return await _dismiss(farewell, send, upstream)
-            farewell = await _last_word(outward)
-        await upstream.close(farewell.code, farewell.reason)
+        farewell = await _first_farewell(outward, inward)
+        if not farewell.is_of_client:
+            with suppress(OSError):
+                await send({"type": "websocket.close", "code": farewell.code, "reason": farewell.reason})
+        await upstream.close(farewell.code, farewell.reason if farewell.is_of_client else "")
         return farewell
     finally:
         outward.cancel()
@@ -62,22 +72,38 @@ async def relay(first: asyncio.Future[Message], receive: Receive, send: Send, up
         await asyncio.gather(outward, inward, return_exceptions=True)
 
 
+async def _first_farewell(outward: asyncio.Task[Farewell | None], inward: asyncio.Task[Farewell | None]) -> Farewell:
+    await asyncio.wait((outward, inward), return_when=asyncio.FIRST_COMPLETED)
+    farewell = outward.result() if outward.done() else None
+    if farewell is None:
+        # Where the endpoint cannot be written to, what is read of it says how it closed.
+        farewell = await inward
+    if farewell is None:
+        # The client cannot be written to. It may be held up by the endpoint, and then nobody knows its last word.
+        await asyncio.wait((outward,), timeout=_LAST_WORD_S)
+        farewell = outward.result() if outward.done() else None
+    return farewell or _CLIENT_VANISHED
+
+
 async def _to_endpoint(
-    first: asyncio.Future[Message], receive: Receive, socket: ClientWebSocketResponse
+    first: asyncio.Future[Message], receive: Receive, socket: ClientWebSocketResponse, stalled_s: float
 ) -> Farewell | None:
     """How the client closed; None where the endpoint cannot be written to."""
     message = await first
     while message["type"] != "websocket.disconnect":
         text = message.get("text")
         try:
-            await (socket.send_str(text) if text is not None else socket.send_bytes(message["bytes"]))
+            async with asyncio.timeout(stalled_s):
+                await (socket.send_str(text) if text is not None else socket.send_bytes(message["bytes"]))
         except ConnectionError:
             return None
+        except TimeoutError:
+            return _ENDPOINT_STALLED
         message = await receive()
     code, reason = message.get("code", 1005), message.get("reason")
     if code == 1006 or (code == 1005 and reason is None):
         return _CLIENT_VANISHED
-    return Farewell(_sendable(code), reason or "")
+    return Farewell(_sendable(code), reason or "", is_of_client=True)
 
 
 async def _to_client(send: Send, socket: ClientWebSocketResponse) -> Farewell | None:
@@ -103,19 +129,6 @@ def _closed(message: WSMessage) -> Farewell:
     if isinstance(error, WebSocketError) and error.code == WSCloseCode.MESSAGE_TOO_BIG:
         return _TOO_LARGE
     return _ENDPOINT_BROKE
-
-
-async def _dismiss(farewell: Farewell, send: Send, upstream: Dialled) -> Farewell:
-    with suppress(OSError):
-        await send({"type": "websocket.close", "code": farewell.code, "reason": farewell.reason})
-    await upstream.close(farewell.code)
-    return farewell
-
-
-async def _last_word(outward: asyncio.Task[Farewell | None]) -> Farewell:
-    """How a client closed that cannot be written to. It may be held up by the endpoint, and then nobody knows."""
-    await asyncio.wait((outward,), timeout=_LAST_WORD_S)
-    return (outward.result() if outward.done() else None) or _CLIENT_VANISHED
 
 
 def _sendable(code: int) -> int:

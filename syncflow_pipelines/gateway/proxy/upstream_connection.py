@@ -23,6 +23,8 @@ HIGH_WATER_BYTES: Final = 256 * 1024
 MAX_HEAD_BYTES: Final = 256 * 1024
 """Of an answer's head, and of its trailers."""
 
+_INTERIM_BYTES: Final = 256
+"""What an informational answer counts for even without headers: so they come to an end."""
 _SWITCHING_PROTOCOLS: Final = 101
 _BODILESS: Final = frozenset({204, 304})
 
@@ -243,6 +245,8 @@ class UpstreamConnection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
+        if self._head_bytes > MAX_HEAD_BYTES:
+            raise ValueError("the answer never comes to its head")
         if status < 200:
             self._interim(status)
             return
@@ -286,6 +290,7 @@ class UpstreamConnection(asyncio.Protocol):
         elif self.on_interim is not None:
             self.on_interim(status, self.headers)
         self.headers, self.reason = [], b""
+        self._head_bytes += _INTERIM_BYTES
 
     def _frame(self) -> None:
         has_length = is_chunked = False
