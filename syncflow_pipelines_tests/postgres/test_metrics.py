@@ -135,7 +135,8 @@ def test_a_connection_that_was_lost_is_made_anew(metrics: Metrics, database: Dat
     assert scrape(metrics).value("syncflow_database_up") == 1
     with database.connection() as connection:
         connection.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'syncflow metrics'"
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE application_name = 'syncflow metrics' AND datname = current_database()"
         )
     assert scrape(metrics).value("syncflow_database_up") == 1
 
