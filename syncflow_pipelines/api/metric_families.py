@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import accumulate
 from platform import python_version
-from typing import Final, TypeVar
+from typing import Final
 
 from prometheus_client.metrics_core import (
     CounterMetricFamily,
@@ -39,8 +39,6 @@ _KINDS: Final = ("fetched", "inserted", "updated", "unchanged", "deleted", "reje
 _ENTITY: Final = ("connector", "entity")
 _ENDPOINT: Final = ("endpoint", "version")
 _BREAKER_STATES: Final = {"closed": 0.0, "half_open": 1.0, "open": 2.0}
-
-T = TypeVar("T")
 
 
 def families(measured: Measurements) -> Iterator[Metric]:
