@@ -7,10 +7,10 @@ from collections.abc import Callable
 import pytest
 
 from syncflow_pipelines.config.gateway import LimitConfig, TimeoutConfig
-from syncflow_pipelines_tests.server.gateway_world import Client, ServedGateway, endpoint, gateway_to
+from syncflow_pipelines_tests.server.gateway_asking import GET, route_of, wait_until
+from syncflow_pipelines_tests.server.gateway_world import Client, ServedGateway, endpoint, gateway_to, registered
 from syncflow_pipelines_tests.server.recording_backend import PATIENCE_S, Arrival, RecordingBackend
 
-GET = b"GET /orchestrator/it HTTP/1.1\r\nHost: x\r\n\r\n"
 POST = b"POST /orchestrator/it HTTP/1.1\r\nHost: x\r\n"
 HEAD_OF_STREAM = (
     b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -19,17 +19,8 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 MEGABYTE = b"x" * 1_000_000
 
 
-def wait_until(is_so: Callable[[], bool]) -> None:
-    ends = time.monotonic() + PATIENCE_S
-    while not is_so():
-        assert time.monotonic() < ends
-        time.sleep(0.005)
-
-
 def in_flight(gateway: ServedGateway) -> int:
-    found = gateway.plane.routes.find("it")
-    assert found is not None
-    return found.gate.in_flight
+    return route_of(gateway).gate.in_flight
 
 
 class Steps:
@@ -220,8 +211,7 @@ def test_an_answer_that_breaks_off_breaks_off_for_the_client(case: str, version:
         with pytest.raises(ConnectionError):
             client.body(dict(headers))
         wait_until(lambda: in_flight(gateway) == 0)
-        found = gateway.plane.routes.find("it")
-        assert found is not None
+        found = route_of(gateway)
         wait_until(lambda: bool(found.statistics.snapshot().by_status))
         (error,) = found.statistics.snapshot().last_errors
         assert error.error.startswith("upstream-")
@@ -248,8 +238,7 @@ def test_a_client_that_goes_away_takes_the_request_to_the_endpoint_with_it(while
                 client.head()
         assert hung_up.wait(PATIENCE_S)
         wait_until(lambda: in_flight(gateway) == 0)
-        found = gateway.plane.routes.find("it")
-        assert found is not None
+        found = route_of(gateway)
         assert found.breaker.consecutive_failures == 0
         told = {200 if while_ == "an answer streams" else 499: 1}
         wait_until(lambda: found.statistics.snapshot().by_status == told)
@@ -269,11 +258,38 @@ def test_a_body_that_is_too_large_is_refused_and_its_sender_can_read_why(framing
             assert (got.status, got.value("x-syncflow-problem")) == (413, "1")
             assert client.is_hung_up()
         assert len(b"".join(arrival.body for arrival in backend.arrivals)) < 400_000
-        found = gateway.plane.routes.find("it")
-        assert found is not None
+        found = route_of(gateway)
         assert found.statistics.snapshot().refused == {"body": 1}
         with gateway.connect() as client:
             assert client.ask(POST + b"Content-Length: 100000\r\n\r\n" + MEGABYTE[:100_000]).status == 200
+
+
+@pytest.mark.parametrize("pace", ["the client stops", "the endpoint does not read", "the endpoint has answered"])
+def test_a_body_that_stops_coming_is_given_up_but_not_while_the_endpoint_does_not_read(pace: str) -> None:
+    def answer(arrival: Arrival, steps: Steps) -> None:
+        if pace == "the endpoint has answered":
+            arrival.send(OK)
+        steps.wait()
+        arrival.read()
+        arrival.send(OK)
+
+    steps = Steps(answer)
+    with RecordingBackend(steps) as backend:
+        rows = (registered(endpoint(backend.url)),)
+        with ServedGateway(endpoints=rows, body_timeout_s=0.2) as gateway, gateway.connect() as client:
+            client.send(POST + b"Content-Length: 20000000\r\n\r\n" + MEGABYTE)
+            if pace == "the endpoint does not read":
+                sending = threading.Thread(target=lambda: client.send(MEGABYTE * 19))
+                sending.start()
+                time.sleep(0.6)
+                steps.go_on()
+                assert client.answer().body == b"ok"
+                sending.join(PATIENCE_S)
+            else:
+                got = client.answer()
+                assert got.status == (408 if pace == "the client stops" else 200)
+                assert client.is_hung_up()
+            steps.go_on()
 
 
 def test_requests_in_flight_end_well_when_the_server_is_asked_to_end() -> None:
