@@ -55,6 +55,8 @@ def families(measured: Measurements) -> Iterator[Metric]:
     yield from _queues(measured)
     yield from _subscribers(measured.subscribers)
     yield from _gateway(measured.endpoints[:MOST_SERVICES], measured.breakers)
+    open_alerts = [((rule, severity), float(number)) for rule, severity, number in measured.alerts]
+    yield _gauges("syncflow_open_alerts", "Alerts that are open.", ("rule", "severity"), open_alerts)
     yield from _server(measured)
 
 

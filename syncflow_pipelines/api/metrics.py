@@ -41,6 +41,7 @@ class Metrics:
         self._guard = threading.Lock()
         self._database: Database | None = None
         self._lane: Lane | None = None
+        self._is_away = False
         self._read: list[Metric] = []
         self._read_at = -FRESH_S
         self._registry = CollectorRegistry(auto_describe=False)
@@ -74,9 +75,12 @@ class Metrics:
         try:
             measurements = measured(self._open_lane())
         except DatabaseError as error:
-            _LOG.warning("metrics are shown without what the database says: %s", error)
+            if not self._is_away:
+                _LOG.warning("metrics are shown without what the database says: %s", error)
+            self._is_away = True
             self._forget()
             return [_gauge("syncflow_database_up", "Whether the database could be asked.", 0)]
+        self._is_away = False
         return [
             _gauge("syncflow_database_up", "Whether the database could be asked.", 1),
             *families(measurements),

@@ -166,8 +166,10 @@ class Gateway:
         return checked_connector(endpoint.config.url, rules, resolver=aiohttp.ThreadedResolver(), limit=0)
 
     def _listen_to_signals(self) -> None:
-        with suppress(RuntimeError, ValueError, NotImplementedError):  # not the main thread, or no such signal
+        with suppress(RuntimeError, ValueError):  # not the main thread: somebody else's process
             asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._hang_up)
+            # one that came while all this was opened comes now
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
 
     def _hang_up(self) -> None:
         self._start(self._reload_by_signal(), "reload by SIGHUP")

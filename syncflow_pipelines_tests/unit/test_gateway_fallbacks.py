@@ -121,6 +121,19 @@ def test_vary_tells_answers_apart(cache: AnswerCache) -> None:
     assert len(cache) == 2
 
 
+def test_a_compressed_answer_is_for_those_who_asked_for_it_so(cache: AnswerCache) -> None:
+    packed = (*PLAIN, (b"accept-encoding", b"gzip"))
+    assert keep(cache, b"/a", b"zipped", (b"content-encoding", b"gzip"), request=packed)
+    assert cache.find(b"/a", PLAIN) is None
+
+
+@pytest.mark.parametrize("header", [(b"content-length", b"2"), (b"transfer-encoding", b"chunked")])
+def test_a_question_in_a_body_is_another_question(cache: AnswerCache, header: tuple[bytes, bytes]) -> None:
+    assert keep(cache)
+    assert cache.find(b"/a", (*PLAIN, header)) is None
+    assert not keep(cache, b"/b", request=(*PLAIN, header))
+
+
 def test_a_vary_that_changes_makes_older_answers_unfit(cache: AnswerCache) -> None:
     keep(cache, b"/a", b"old", request=(*PLAIN, (b"accept-language", b"en")))
     keep(cache, b"/a", b"new", (b"vary", b"accept-language"), request=(*PLAIN, (b"accept-language", b"de")))
