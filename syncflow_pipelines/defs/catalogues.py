@@ -9,13 +9,13 @@ from syncflow_pipelines.config import ConnectorConfig, Settings
 from syncflow_pipelines.database import open_database
 from syncflow_pipelines.defs.names import catalogue_key, spec_key
 from syncflow_pipelines.defs.partitions import follow_discovery
-from syncflow_pipelines.defs.reload import LOCATION, ask_reload
 from syncflow_pipelines.defs.results import give_up
 from syncflow_pipelines.defs.workers import working
 from syncflow_pipelines.defs.world import World, load_world
 from syncflow_pipelines.errors import SyncflowError
 from syncflow_pipelines.sync.model import DiscoveryReport
 from syncflow_pipelines.sync.schema.discovery import discover
+from syncflow_pipelines.transport.dagster_webserver import LOCATION, ask_reload
 
 USABLE = "usable"
 

@@ -21,6 +21,7 @@ _LASTING = frozenset(
         "GenerationFailed",
         "ModelsError",
         "SchemasNotGenerated",
+        "SyncCancelled",
     }
 )
 _NAMED_IN_FULL = 20
