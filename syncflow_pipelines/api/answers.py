@@ -1,0 +1,73 @@
+"""How answers are sent: as JSON, with a tag that tells one state from another."""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+import orjson
+import xxhash
+from fastapi import Request
+from fastapi.responses import Response
+from pydantic import BaseModel
+
+from syncflow_pipelines.api.problems import refused
+
+_TAG: Final = re.compile(r'(?:W/)?("[^"]*")')
+_OPTIONS: Final = orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
+
+
+def answer(
+    request: Request, document: object, *, status: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
+    """The document as JSON with its tag; 304 without it where the client has that already.
+
+    `document`: what orjson can write, or a pydantic model. What is sent is not checked again.
+    """
+    return answer_bytes(request, written(document), status=status, headers=headers)
+
+
+def answer_bytes(
+    request: Request, body: bytes, *, status: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
+    """The same of a document that is written already."""
+    tag = tag_of(body)
+    shown = {"ETag": tag, "Cache-Control": "private, no-cache", **(headers or {})}
+    if status == 200 and _has(request.headers.get("if-none-match"), tag):
+        return Response(status_code=304, headers=shown)
+    return Response(body, status, shown, "application/json")
+
+
+def written(document: object) -> bytes:
+    """The document as JSON, times in UTC."""
+    return orjson.dumps(document, default=_plain, option=_OPTIONS)
+
+
+def tag_of(body: bytes) -> str:
+    """The strong entity tag of a representation."""
+    return f'"{xxhash.xxh3_128_hexdigest(body)}"'
+
+
+def must_match(request: Request, document: object) -> None:
+    """Refuses a change of something that is not, or no longer, what the client has read: 428 or 412.
+
+    `document` is what a GET of it answers now, read in the transaction that changes it.
+    """
+    given, tag = request.headers.get("if-match"), tag_of(written(document))
+    if given is None:
+        raise refused(428, "send the ETag of the state that is to be changed as If-Match; a GET tells it")
+    if given.strip() != "*" and tag not in _strong(given):
+        raise refused(412, "it was changed since it was read; GET it again, and decide anew", etag=tag)
+
+
+def _has(given: str | None, tag: str) -> bool:
+    return given is not None and (given.strip() == "*" or tag in _TAG.findall(given))
+
+
+def _strong(given: str) -> list[str]:
+    return [part for part in map(str.strip, given.split(",")) if not part.startswith("W/")]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    raise TypeError(f"{type(value).__name__} cannot be written as JSON")

@@ -1,0 +1,32 @@
+"""What FastAPI leaves out of the API's OpenAPI document: problems, and who needs a token."""
+
+from typing import Any, Final
+
+from pydantic.json_schema import models_json_schema
+
+from syncflow_pipelines.api.problems import ProblemDocument
+
+_SCHEME: Final = "bearer"
+_METHODS: Final = ("get", "put", "post", "delete", "patch")
+_OPEN: Final = ("/health",)
+
+
+def completed(document: dict[str, Any], prefix: str) -> dict[str, Any]:
+    """The document with what is missing of the paths below `prefix`; the same object."""
+    components = document.setdefault("components", {})
+    components.setdefault("schemas", {}).update(_problem_schemas())
+    components.setdefault("securitySchemes", {})[_SCHEME] = {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "A token of SYNCFLOW_API_TOKENS; `read` is enough for GET, everything else needs `admin`.",
+    }
+    for path, operations in document.get("paths", {}).items():
+        if path.startswith(prefix) and path.removeprefix(prefix) not in _OPEN:
+            for method in _METHODS & operations.keys():
+                operations[method]["security"] = [{_SCHEME: []}]
+    return document
+
+
+def _problem_schemas() -> dict[str, Any]:
+    _, found = models_json_schema([(ProblemDocument, "serialization")], ref_template="#/components/schemas/{model}")
+    return dict(found["$defs"])
