@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from fastapi import APIRouter, Depends, FastAPI
 
-from syncflow_pipelines.api import entities, health
+from syncflow_pipelines.api import entities, health, syncing
 from syncflow_pipelines.api.access import Access
 from syncflow_pipelines.api.body_limit import BodyLimit
 from syncflow_pipelines.api.database import ApiDatabase
@@ -16,7 +16,7 @@ from syncflow_pipelines.config import Settings
 from syncflow_pipelines.config.api_tokens import ApiTokens, load_api_tokens
 
 PREFIX: Final = "/api/v1"
-_ROUTERS: Final = (health.router, entities.router)
+_ROUTERS: Final = (health.router, entities.router, syncing.router)
 
 
 class AdminApi:

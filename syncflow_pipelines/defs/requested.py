@@ -8,6 +8,7 @@ from uuid import UUID
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
+from dagster._core.storage.tags import PARENT_RUN_ID_TAG
 
 from syncflow_pipelines.config import Settings
 from syncflow_pipelines.database import Database, open_database
@@ -158,4 +159,4 @@ def _is_to_begin(claimed: ClaimedRun, run: dg.DagsterRun) -> bool:
     if claimed.status == "queued":
         return True
     has_failed = claimed.status == "failed" and claimed.error_type != SyncCancelled.__name__
-    return run.parent_run_id is not None and has_failed
+    return PARENT_RUN_ID_TAG in run.tags and has_failed

@@ -9,6 +9,7 @@ import psycopg
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
+from syncflow_pipelines.config import Settings
 from syncflow_pipelines.errors import SyncCancelled, UnknownEntity
 from syncflow_pipelines.events.happenings import sync_finished
 from syncflow_pipelines.events.publishing import publish
@@ -252,6 +253,11 @@ def _bury(connection: psycopg.Connection, entity_uid: UUID) -> int:
             if trigger != RETRY:  # which says nothing of the source
                 back_off(connection, entity_uid, run_uid)
     return len(closed)
+
+
+def dagster_url(run: SyncRun, settings: Settings) -> str | None:
+    """The address of the run's run in Dagster's UI; None where Dagster does not run it."""
+    return f"{settings.dagster_url}/runs/{run.dagster_run_id}" if run.dagster_run_id else None
 
 
 def list_runs(
