@@ -6,9 +6,10 @@ from typing import Any, Final
 
 from fastapi import APIRouter, Depends, FastAPI
 
-from syncflow_pipelines.api import entities, health, syncing
+from syncflow_pipelines.api import connectors, entities, health, syncing
 from syncflow_pipelines.api.access import Access
 from syncflow_pipelines.api.body_limit import BodyLimit
+from syncflow_pipelines.api.configured import ConfiguredConnectors
 from syncflow_pipelines.api.database import ApiDatabase
 from syncflow_pipelines.api.description import completed
 from syncflow_pipelines.api.problems import install_problems
@@ -16,7 +17,7 @@ from syncflow_pipelines.config import Settings
 from syncflow_pipelines.config.api_tokens import ApiTokens, load_api_tokens
 
 PREFIX: Final = "/api/v1"
-_ROUTERS: Final = (health.router, entities.router, syncing.router)
+_ROUTERS: Final = (health.router, connectors.router, entities.router, syncing.router)
 
 
 class AdminApi:
@@ -30,6 +31,7 @@ class AdminApi:
     def join(self, application: FastAPI) -> None:
         """Adds the routes, their problems and their description to an application."""
         application.state.database = self.database
+        application.state.configured_connectors = ConfiguredConnectors(self.database)
         application.add_middleware(BodyLimit)
         install_problems(application)
         application.include_router(self._router())

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import dagster as dg
 import msgspec
@@ -14,13 +14,14 @@ from syncflow_pipelines.config import (
     ServiceConfig,
     Services,
     Settings,
-    load_connectors,
     load_schema_sync,
     load_services,
     load_settings,
 )
+from syncflow_pipelines.database import Database
 from syncflow_pipelines.defs.names import entity_key, identifiers
 from syncflow_pipelines.errors import ConfigurationError
+from syncflow_pipelines.sync.connectors import follow_connectors, known_connectors
 from syncflow_pipelines.sync.state import EntityState, read_catalogue_state
 
 
@@ -56,7 +57,8 @@ class World:
         for connector in self.connectors:
             if connector.name == name:
                 return connector
-        raise ConfigurationError(f"connector {name} is not in {self.settings.config_dir / 'connectors.yaml'}; add it")
+        file = self.settings.config_dir / "connectors.yaml"
+        raise ConfigurationError(f"connector {name} is neither in {file} nor managed over the API; add it")
 
     def identifiers(self) -> dict[str, str]:
         """Names for groups and ops, by connector."""
@@ -85,7 +87,16 @@ def load_world(settings: Settings | None = None) -> World:
     Raises `ConfigurationError` with every mistake of the configuration. A state that cannot be read counts as none.
     """
     settings = settings or load_settings()
-    connectors = load_connectors(settings)
+    connectors = known_connectors(settings)
     known = {connector.name for connector in connectors}
     state = {name: entities for name, entities in read_catalogue_state(settings.home).items() if name in known}
     return World(settings, connectors, state, load_services(settings), load_schema_sync(settings))
+
+
+def live_world(settings: Settings, database: Database) -> World:
+    """The same, with the connectors that the database has now, and their secrets; for those who are to ask sources.
+
+    What is loaded from the disk is in step with the database then. Raises `DatabaseError`, too.
+    """
+    connectors = follow_connectors(database, settings)
+    return replace(load_world(settings), connectors=connectors)
