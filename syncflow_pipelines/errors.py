@@ -18,6 +18,11 @@
     ├── SchemasNotGenerated       what came of the models would not work, or would replace what people wrote
     ├── BackupError               name another backup, or look into its folder
     ├── SchemaRefused             decide what becomes of a column
+    ├── GatewayError              the gateway's registry stays as it is
+    │   ├── UnknownEndpoint         mend the name or the version
+    │   ├── EndpointTaken           another says what it is: change it there
+    │   ├── EndpointChanged         somebody was quicker: look again
+    │   └── EndpointRefused         it says something that is not allowed
     ├── DeliveryFailed            an event did not reach its subscriber: look after that
     └── SyncError                 this sync ended without touching the table
         ├── EntityBusy              another sync holds the entity
@@ -112,6 +117,26 @@ class BackupError(SyncflowError):
 
 class SchemaRefused(SyncflowError):
     """A change of an entity's columns that would lose data; a person has to decide."""
+
+
+class GatewayError(SyncflowError):
+    """An endpoint of the gateway was not changed."""
+
+
+class UnknownEndpoint(GatewayError):
+    """No endpoint of that name, or no such version of it, is registered."""
+
+
+class EndpointTaken(GatewayError):
+    """The endpoint belongs to a file, or to whoever registered it before."""
+
+
+class EndpointChanged(GatewayError):
+    """The endpoint is not any more as whoever changes it has seen it."""
+
+
+class EndpointRefused(GatewayError):
+    """What is said of the endpoint is not allowed, such as where it leads."""
 
 
 class DeliveryFailed(SyncflowError):

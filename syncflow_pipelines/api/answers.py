@@ -10,10 +10,32 @@ from fastapi import Request
 from fastapi.responses import Response
 from pydantic import BaseModel
 
-from syncflow_pipelines.api.problems import refused
+from syncflow_pipelines.api.problems import Responses, refused
 
 _TAG: Final = re.compile(r'(?:W/)?("[^"]*")')
 _OPTIONS: Final = orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
+
+
+_TEXT: Final = {"schema": {"type": "string"}}
+_ETAG: Final = {"ETag": {"description": "Tells this state from another; send it as `If-None-Match`.", **_TEXT}}
+_LINK: Final = {"Link": {"description": "The parts around this one (RFC 8288), relative to the server.", **_TEXT}}
+
+
+def tagged(responses: Responses) -> Responses:
+    """The same of a route that answers with `answer`."""
+    unchanged = {"description": "Nothing has changed since the state of `If-None-Match`."}
+    return {200: {"headers": _ETAG}, 304: unchanged, **responses}
+
+
+def listed(responses: Responses) -> Responses:
+    """The same of a route that answers with a part of a list."""
+    return {**tagged(responses), 200: {"headers": {**_ETAG, **_LINK}}}
+
+
+def linked(responses: Responses, **links: dict[str, Any]) -> Responses:
+    """The same of a route whose answer says what can be asked next: operation id to its parameters."""
+    told = {name: {"operationId": name, "parameters": parameters} for name, parameters in links.items()}
+    return {**responses, 200: {**responses.get(200, {}), "links": told}}
 
 
 def answer(

@@ -1,4 +1,4 @@
-"""The admin API as a part of an application, or as one by itself."""
+"""The admin API as a part of the gateway's application, or as one by itself."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -6,52 +6,58 @@ from typing import Any, Final
 
 from fastapi import APIRouter, Depends, FastAPI
 
-from syncflow_pipelines.api import connectors, entities, health, syncing
-from syncflow_pipelines.api.access import Access
+from syncflow_pipelines import __version__
+from syncflow_pipelines.api import changes, connectors, entities, health, rejects, rejects_closing, runs, syncing
 from syncflow_pipelines.api.body_limit import BodyLimit
-from syncflow_pipelines.api.configured import ConfiguredConnectors
 from syncflow_pipelines.api.database import ApiDatabase
+from syncflow_pipelines.api.dependencies import guarded
 from syncflow_pipelines.api.description import completed
-from syncflow_pipelines.api.problems import install_problems
+from syncflow_pipelines.api.problems import add_own_problems
+from syncflow_pipelines.api.yaml_connectors import YamlConnectors
 from syncflow_pipelines.config import Settings
 from syncflow_pipelines.config.api_tokens import ApiTokens, load_api_tokens
+from syncflow_pipelines.gateway.control.access import OPEN_PATHS, Access, Guard
+from syncflow_pipelines.gateway.control.problems import add_problem_handlers
 
 PREFIX: Final = "/api/v1"
-_ROUTERS: Final = (health.router, connectors.router, entities.router, syncing.router)
+OPEN: Final = frozenset({*OPEN_PATHS, f"{PREFIX}/health"})
+"""What may be asked without a token; for the guard of the application that the API is a part of."""
+
+_DESCRIPTION: Final = """Steers and watches SyncFlow: connectors, the entities that were discovered, their syncs, and
+what did not fit. Lists come in parts, everything that is read has an `ETag`, and every error is a problem document
+(RFC 9457)."""
+_ROUTERS: Final = (
+    health.router, connectors.router, entities.router, syncing.router, runs.router, rejects.router,
+    rejects_closing.router, changes.router,
+)  # fmt: skip
 
 
 class AdminApi:
-    """The routes of `/api/v1`, and what they work on. Close it when the application ends."""
+    """The routes of `/api/v1`, and the database that they work on. Close it when the application ends."""
 
-    def __init__(self, settings: Settings, tokens: ApiTokens) -> None:
-        self.settings = settings
+    def __init__(self, settings: Settings) -> None:
         self.database = ApiDatabase(settings)
-        self._access = Access(tokens)
 
     def join(self, application: FastAPI) -> None:
-        """Adds the routes, their problems and their description to an application."""
+        """Adds the routes, their problems and their description to an application that stands behind a guard."""
         application.state.database = self.database
-        application.state.configured_connectors = ConfiguredConnectors(self.database)
-        application.add_middleware(BodyLimit)
-        install_problems(application)
-        application.include_router(self._router())
+        application.state.yaml_connectors = YamlConnectors(self.database)
+        add_own_problems(application)
+        router = APIRouter(prefix=PREFIX, dependencies=[Depends(guarded)])
+        for part in _ROUTERS:
+            router.include_router(part)
+        application.include_router(router)
         _complete_description(application)
 
     def close(self) -> None:
         """Waits for what runs, and lets go of the database."""
         self.database.close()
 
-    def _router(self) -> APIRouter:
-        router = APIRouter(prefix=PREFIX)
-        router.include_router(health.open_router)
-        for part in _ROUTERS:
-            router.include_router(part, dependencies=[Depends(self._access)])
-        return router
-
 
 def create_application(settings: Settings, tokens: ApiTokens | None = None) -> FastAPI:
     """The admin API alone. Raises `ConfigurationError` where the variable of the tokens cannot be read."""
-    api = AdminApi(settings, load_api_tokens(settings.environment) if tokens is None else tokens)
+    api = AdminApi(settings)
+    accepted = load_api_tokens(settings.environment) if tokens is None else tokens
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -59,8 +65,18 @@ def create_application(settings: Settings, tokens: ApiTokens | None = None) -> F
         api.close()
 
     application = FastAPI(
-        title="SyncFlow", lifespan=lifespan, openapi_url=f"{PREFIX}/openapi.json", docs_url=None, redoc_url=None
+        title="SyncFlow",
+        version=__version__,
+        description=_DESCRIPTION,
+        lifespan=lifespan,
+        openapi_url=f"{PREFIX}/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
     )
+    add_problem_handlers(application)
+    application.add_middleware(BodyLimit)
+    application.add_middleware(Guard, access=Access(accepted, OPEN))
     api.join(application)
     return application
 

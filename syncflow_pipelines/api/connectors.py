@@ -14,7 +14,6 @@ from pydantic import Field
 from starlette.background import BackgroundTask
 
 from syncflow_pipelines.api.answers import answer, must_match, written
-from syncflow_pipelines.api.configured import ConfiguredConnectors
 from syncflow_pipelines.api.connector_documents import (
     ConnectorAnswer,
     ConnectorDocument,
@@ -26,11 +25,14 @@ from syncflow_pipelines.api.connector_documents import (
 from syncflow_pipelines.api.database import ApiDatabase
 from syncflow_pipelines.api.dependencies import UsedDatabase
 from syncflow_pipelines.api.paging import OffsetQuery, offset_links
-from syncflow_pipelines.api.problems import Refused, problems, refused
+from syncflow_pipelines.api.parameters import Text
+from syncflow_pipelines.api.problems import problems, refused
+from syncflow_pipelines.api.yaml_connectors import YamlConnectors
 from syncflow_pipelines.config import ConnectorConfig
 from syncflow_pipelines.config.managed_connectors import ManagedConnector, mistakes_of
 from syncflow_pipelines.database import Connection, Database
 from syncflow_pipelines.errors import ConfigurationError, SyncflowError
+from syncflow_pipelines.gateway.control.problems import Refused
 from syncflow_pipelines.sync.connectors import follow_connectors
 from syncflow_pipelines.sync.inspection.asking import ask_source
 from syncflow_pipelines.sync.managed import (
@@ -60,14 +62,13 @@ _LOG = logging.getLogger(__name__)
 _STATUS: Final = {"in_yaml": 409, "name_taken": 409, "busy": 409, "renamed": 422, "secret_missing": 422}
 
 
-async def _at_hand(request: Request) -> ConfiguredConnectors:
-    found: ConfiguredConnectors = request.app.state.configured_connectors
+async def _at_hand(request: Request) -> YamlConnectors:
+    found: YamlConnectors = request.app.state.yaml_connectors
     return found
 
 
-AtHand = Annotated[ConfiguredConnectors, Depends(_at_hand)]
+AtHand = Annotated[YamlConnectors, Depends(_at_hand)]
 ConnectorUid = Annotated[UUID, Path(description="The uid of a connector, as the list has it.")]
-Text = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]+$")]
 Sort = Literal["name", "-name", "updated_at", "-updated_at", "created_at", "-created_at"]
 Order = Annotated[
     ManagedConnector,
@@ -261,7 +262,7 @@ async def discover_now(
     return _followed(response, database)
 
 
-async def _usable(uid: UUID, database: ApiDatabase, at_hand: ConfiguredConnectors) -> ConnectorConfig:
+async def _usable(uid: UUID, database: ApiDatabase, at_hand: YamlConnectors) -> ConnectorConfig:
     """The connector with its secret, to be asked now; patient for no longer than a client is."""
     await at_hand.now()
     line = await database.read(lambda connection: find_managed(connection, uid))

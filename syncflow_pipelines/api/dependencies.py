@@ -5,6 +5,14 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from syncflow_pipelines.api.database import ApiDatabase
+from syncflow_pipelines.gateway.control.access import CALLER
+from syncflow_pipelines.gateway.control.access import Caller as Asking
+
+
+async def guarded(request: Request) -> None:
+    """Dependency of every router: a route that stands behind no guard answers nobody."""
+    if not isinstance(request.scope.get(CALLER), Asking):
+        raise RuntimeError("the application does not stand behind a Guard")
 
 
 async def _database(request: Request) -> ApiDatabase:
@@ -13,7 +21,8 @@ async def _database(request: Request) -> ApiDatabase:
 
 
 async def _caller(request: Request) -> str:
-    return str(request.state.caller)
+    caller: Asking = request.scope[CALLER]
+    return f"{caller.name} (API)" if caller.name else "somebody on this machine (API)"
 
 
 UsedDatabase = Annotated[ApiDatabase, Depends(_database)]

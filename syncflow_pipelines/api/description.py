@@ -4,9 +4,10 @@ from typing import Any, Final
 
 from pydantic.json_schema import models_json_schema
 
-from syncflow_pipelines.api.problems import ProblemDocument
+from syncflow_pipelines.gateway.control.problems import ProblemDocument
 
-_SCHEME: Final = "bearer"
+_SCHEME: Final = "token"
+"""As the control plane names it."""
 _METHODS: Final = ("get", "put", "post", "delete", "patch")
 _OPEN: Final = ("/health",)
 
@@ -24,7 +25,15 @@ def completed(document: dict[str, Any], prefix: str) -> dict[str, Any]:
         if path.startswith(prefix) and path.removeprefix(prefix) not in _OPEN:
             for method in _METHODS & operations.keys():
                 operations[method]["security"] = [{_SCHEME: []}]
+                _require_tags(operations[method])
     return document
+
+
+def _require_tags(operation: dict[str, Any]) -> None:
+    """FastAPI would answer 422 where a required header is missing, HTTP has 428 for it."""
+    for parameter in operation.get("parameters", ()):
+        if parameter["name"] == "If-Match":
+            parameter.update(required=True, schema={"type": "string"})
 
 
 def _problem_schemas() -> dict[str, Any]:

@@ -1,30 +1,51 @@
 """`/api/v1/entities`: what was discovered, and how it is synced."""
 
-from typing import Annotated, Literal
-from uuid import UUID
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Path, Request
+from fastapi import APIRouter, Request
 from fastapi import Query as QueryParameters
 from fastapi.responses import Response
 from pydantic import Field
 
-from syncflow_pipelines.api.answers import answer
+from syncflow_pipelines.api.answers import answer, linked, listed, must_match, tagged
+from syncflow_pipelines.api.configured import connector_of
 from syncflow_pipelines.api.dependencies import UsedDatabase
-from syncflow_pipelines.api.entity_documents import EntityDocument, EntityList, line_document
+from syncflow_pipelines.api.entity_documents import (
+    EntityChange,
+    EntityDocument,
+    EntityList,
+    detail_document,
+    line_document,
+)
 from syncflow_pipelines.api.paging import OffsetQuery, offset_links
-from syncflow_pipelines.api.problems import problems
+from syncflow_pipelines.api.parameters import EntityUid, IfMatch, Text
+from syncflow_pipelines.api.problems import problems, refused
+from syncflow_pipelines.config import ConnectorConfig
+from syncflow_pipelines.database import Connection
+from syncflow_pipelines.sync.choices import FILE_NAMES, said_by_file
+from syncflow_pipelines.sync.choosing import choose, renew_catalogue_state
+from syncflow_pipelines.sync.entities import entity_by_uid
 from syncflow_pipelines.sync.inspection.entity_list import (
     EntityFilter,
     EntitySort,
-    find_entity_line,
+    find_entity_detail,
     list_entity_lines,
 )
-from syncflow_pipelines.sync.model import Strategy
+from syncflow_pipelines.sync.model import Entity, Strategy
 
 router = APIRouter(prefix="/entities", tags=["entities"])
 
-Text = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]+$")]
-EntityUid = Annotated[UUID, Path(description="The uid of an entity, as the list has it.")]
+_UID = {"uid": "$response.body#/uid"}
+_FIRST = {"uid": "$response.body#/items/0/uid"}
+_OF_FIRST = {
+    "getEntity": _FIRST, "listEntityRuns": _FIRST, "listEntityRejects": _FIRST, "listRecordChanges": _FIRST,
+}  # fmt: skip
+_OF_THIS = {
+    "updateEntity": {**_UID, "If-Match": "$response.header.ETag"},
+    "listEntityRuns": _UID,
+    "listEntityRejects": _UID,
+    "retryEntityRejects": _UID,
+}
 
 
 class EntityQuery(OffsetQuery):
@@ -45,7 +66,13 @@ class EntityQuery(OffsetQuery):
         return EntityFilter(self.connector, self.status, self.strategy, self.enabled, self.present, self.due, self.q)
 
 
-@router.get("", operation_id="listEntities", summary="List entities", response_model=EntityList, responses=problems())
+@router.get(
+    "",
+    operation_id="listEntities",
+    summary="List entities",
+    response_model=EntityList,
+    responses=linked(listed(problems()), **_OF_FIRST),
+)
 async def list_entities(
     request: Request, query: Annotated[EntityQuery, QueryParameters()], database: UsedDatabase
 ) -> Response:
@@ -60,9 +87,52 @@ async def list_entities(
 
 
 @router.get(
-    "/{uid}", operation_id="getEntity", summary="Show an entity", response_model=EntityDocument, responses=problems(404)
+    "/{uid}",
+    operation_id="getEntity",
+    summary="Show an entity",
+    response_model=EntityDocument,
+    responses=linked(tagged(problems(404)), **_OF_THIS),
 )
 async def get_entity(request: Request, uid: EntityUid, database: UsedDatabase) -> Response:
     """One entity, with its columns. Its `ETag` is what a PUT of it has to send as `If-Match`."""
-    line = await database.read(lambda connection: find_entity_line(connection, uid))
-    return answer(request, line_document(line))
+    detail = await database.read(lambda connection: find_entity_detail(connection, uid))
+    return answer(request, detail_document(detail))
+
+
+@router.put(
+    "/{uid}",
+    operation_id="updateEntity",
+    summary="Change how an entity is synced",
+    response_model=EntityDocument,
+    responses=tagged(problems(404, 409, 412, 413, 428)),
+)
+async def update_entity(
+    request: Request, uid: EntityUid, change: EntityChange, database: UsedDatabase, _if_match: IfMatch = None
+) -> Response:
+    """Changes the interval, the strategy, or whether it is synced by itself; everything else is the source's.
+
+    What an entity's own section of `connectors.yaml` says cannot be changed here: 409 names it.
+    """
+
+    def changed(connection: Connection) -> tuple[str, dict[str, Any]]:
+        entity = entity_by_uid(connection, uid, lock=True)
+        must_match(request, detail_document(find_entity_detail(connection, uid)))
+        connector = connector_of(database.settings, entity.connector)
+        _refuse_what_the_file_says(connector, entity, change)
+        choose(connection, connector, entity, change.onto(entity.choices))
+        return entity.connector, detail_document(find_entity_detail(connection, uid))
+
+    name, document = await database.change(changed)
+    await database.work(lambda opened: renew_catalogue_state(opened, database.settings, name))
+    return answer(request, document)
+
+
+def _refuse_what_the_file_says(connector: ConnectorConfig, entity: Entity, change: EntityChange) -> None:
+    fixed = [FILE_NAMES[name] for name in sorted(said_by_file(connector, entity.spec.slug) & change.names())]
+    if fixed:
+        told, file = " and ".join(fixed), "connectors.yaml" if connector.managed_by == "yaml" else "its connector"
+        raise refused(
+            409,
+            f"{file} says {told} of {entity.key}; change it there, or take it out",
+            kind="set-by-configuration",
+        )

@@ -1,8 +1,8 @@
 """Long lists in parts: by how many to leave out, or from where the last part ended."""
 
 import base64
-import binascii
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Final, TypeVar
 from urllib.parse import urlencode
@@ -12,12 +12,14 @@ from fastapi import Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from syncflow_pipelines.api.problems import refused
+from syncflow_pipelines.gateway.control.problems import Refused
 
 T = TypeVar("T")
 
 DEFAULT_LIMIT: Final = 50
 MAX_LIMIT: Final = 500
 MAX_OFFSET: Final = 1_000_000
+_BIGINT: Final = re.compile(r"[0-9]{1,18}")
 
 Limit = Annotated[int, Field(ge=1, le=MAX_LIMIT, description="How many at most.", examples=[20])]
 Offset = Annotated[int, Field(ge=0, le=MAX_OFFSET, description="How many to leave out at the beginning.")]
@@ -58,16 +60,12 @@ Position = tuple[datetime, UUID]
 
 def position_of(cursor: str | None) -> Position | None:
     """The position that a cursor means. Refuses one that this API never gave."""
-    if cursor is None:
-        return None
-    time, uid = parts_of(cursor, 2)
-    try:
-        position = datetime.fromisoformat(time), UUID(uid)
-    except ValueError as error:
-        raise unknown_cursor() from error
-    if position[0].tzinfo is None:
-        raise unknown_cursor()
-    return position
+    return None if cursor is None else _parts(cursor, UUID)
+
+
+def numbered_position_of(cursor: str | None) -> tuple[datetime, int] | None:
+    """The same of a list whose lines have numbers instead of uids."""
+    return None if cursor is None else _parts(cursor, _number)
 
 
 def cursor_of(*parts: object) -> str:
@@ -76,18 +74,25 @@ def cursor_of(*parts: object) -> str:
     return base64.urlsafe_b64encode(text.encode()).rstrip(b"=").decode()
 
 
-def parts_of(cursor: str, count: int) -> list[str]:
-    """The parts that the cursor was made of. Refuses one that this API never gave."""
+def _parts(cursor: str, read: Callable[[str], T]) -> tuple[datetime, T]:
     try:
-        parts = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode().split(" ")
-    except (binascii.Error, ValueError) as error:
-        raise unknown_cursor() from error
-    if len(parts) != count:
-        raise unknown_cursor()
-    return parts
+        time, rest = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode().split(" ")
+        position = datetime.fromisoformat(time), read(rest)
+    except ValueError as error:
+        raise _unknown_cursor() from error
+    if position[0].tzinfo is None:
+        raise _unknown_cursor()
+    return position
 
 
-def unknown_cursor() -> Exception:
+def _number(text: str) -> int:
+    """The number, where PostgreSQL could have given it."""
+    if not _BIGINT.fullmatch(text):
+        raise ValueError(text)
+    return int(text)
+
+
+def _unknown_cursor() -> Refused:
     mistake = {"loc": ["query", "cursor"], "msg": "This is no cursor that an answer gave"}
     return refused(422, "mend query.cursor: take `next_cursor` of an answer as it is", errors=[mistake])
 

@@ -3,11 +3,10 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from datetime import datetime
 from typing import Annotated, Any, Final
 from uuid import UUID
 
-from fastapi import APIRouter, Body, Header, Path, Request
+from fastapi import APIRouter, Body, Header, Request
 from fastapi.responses import Response, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.background import BackgroundTask
@@ -15,14 +14,16 @@ from starlette.background import BackgroundTask
 from syncflow_pipelines.api.answers import answer, written
 from syncflow_pipelines.api.database import ApiDatabase
 from syncflow_pipelines.api.dependencies import UsedDatabase
+from syncflow_pipelines.api.parameters import EntityUid, RunUid
 from syncflow_pipelines.api.problems import problems, refused
-from syncflow_pipelines.config import Settings
+from syncflow_pipelines.api.runs import RunDocument, run_document
 from syncflow_pipelines.database import Connection
 from syncflow_pipelines.errors import DatabaseError, SyncflowError
+from syncflow_pipelines.sync.inspection.run_list import RunLine, find_run_line
 from syncflow_pipelines.sync.launching import begin_now
 from syncflow_pipelines.sync.model import Strategy
 from syncflow_pipelines.sync.requests import NotRequested, SyncWish, cancel_run, request_sync
-from syncflow_pipelines.sync.runs import SyncRun, close_dead_runs, dagster_url, find_run
+from syncflow_pipelines.sync.runs import close_dead_runs
 
 router = APIRouter(tags=["syncs"])
 
@@ -42,8 +43,6 @@ _KINDS: Final = {
     "no_row_versions": (409, "no-row-versions"),
 }
 
-EntityUid = Annotated[UUID, Path(description="The uid of an entity, as the list has it.")]
-RunUid = Annotated[UUID, Path(description="The uid of a run.")]
 IdempotencyKey = Annotated[
     str | None,
     Header(
@@ -64,43 +63,14 @@ class SyncOrder(BaseModel):
     strategy: Strategy | None = Field(default=None, description="By this strategy, this once; null: by its own.")
 
 
-class ProgressDocument(BaseModel):
-    """How far a running sync is."""
-
-    phase: str = Field(description="`reading` or `writing`.", examples=["reading"])
-    rows: int = Field(description="Rows so far.", examples=[12000])
-    total: int | None = Field(description="Of so many, where the source tells.", examples=[50000])
-    at: datetime = Field(description="When it was so far; about a second ago.")
-
-
-class RunState(BaseModel):
-    """How a sync stands."""
-
-    uid: UUID
-    entity: str = Field(description="`connector/slug`.", examples=["erp/items"])
-    status: str = Field(description="`queued`, `running`, `success` or `failed`.", examples=["queued"])
-    strategy: str = Field(examples=["rowversion"])
-    is_full_refresh: bool
-    trigger: str = Field(description="Who began it, or asked for it.", examples=["api"])
-    requested_at: datetime
-    started_at: datetime | None = Field(description="Null while it is queued.")
-    completed_at: datetime | None
-    progress: ProgressDocument | None = Field(description="Of one that has been running for more than a second.")
-    cancel_requested_at: datetime | None
-    dagster_run_id: str | None
-    dagster_url: str | None = Field(description="Of its run in Dagster's UI.")
-    error_type: str | None = Field(description="`SyncCancelled` where somebody ended it.")
-    error_message: str | None
-
-
 _LINKS: Final = {
     "run": {"operationId": "getRun", "parameters": {"uid": "$response.body#/uid"}},
     "cancel": {"operationId": "cancelRun", "parameters": {"uid": "$response.body#/uid"}},
 }
 _LOCATION: Final = {"Location": {"description": "Of the run.", "schema": {"type": "string"}}}
 _QUEUED: Final[dict[int | str, dict[str, Any]]] = {
-    202: {"model": RunState, "description": "It is queued", "headers": _LOCATION, "links": _LINKS},
-    200: {"model": RunState, "description": "It was asked for before", "headers": _LOCATION, "links": _LINKS},
+    202: {"model": RunDocument, "description": "It is queued", "headers": _LOCATION, "links": _LINKS},
+    200: {"model": RunDocument, "description": "It was asked for before", "headers": _LOCATION, "links": _LINKS},
 }
 
 
@@ -147,24 +117,24 @@ async def refresh_entity(
     status_code=202,
     responses={
         **problems(404, 409),
-        202: {"model": RunState, "description": "It ends within seconds", "links": _LINKS},
-        200: {"model": RunState, "description": "It was queued, and is not begun any more"},
+        202: {"model": RunDocument, "description": "It ends within seconds", "links": _LINKS},
+        200: {"model": RunDocument, "description": "It was queued, and is not begun any more"},
     },
 )
 async def cancel(request: Request, uid: RunUid, database: UsedDatabase) -> Response:
     """Ends a sync that is queued or running, whichever process runs it; nothing of it is kept."""
     settings = database.settings
 
-    def end(connection: Connection) -> tuple[str, SyncRun]:
+    def end(connection: Connection) -> tuple[str, RunLine]:
         close_dead_runs(connection)
-        return cancel_run(connection, uid), find_run(connection, uid)
+        return cancel_run(connection, uid), find_run_line(connection, uid)
 
     became, run = await database.change(end)
     if became == "ended":
         raise refused(409, f"run {uid} has ended already; its status is {run.status}", kind="run-ended")
     if became == "cannot":
         raise refused(409, f"run {uid} tries rejected rows again, which ends by itself soon", kind="run-cannot-end")
-    return answer(request, run_state(run, settings), status=200 if became == "closed" else 202)
+    return answer(request, run_document(run, settings.dagster_url), status=200 if became == "closed" else 202)
 
 
 @router.get(
@@ -176,7 +146,7 @@ async def cancel(request: Request, uid: RunUid, database: UsedDatabase) -> Respo
         **problems(404),
         200: {
             "description": "Server-sent events: `progress` whenever something changed, and `end` when it has ended; "
-            "the data of each is the run as RunState",
+            "the data of each is the run as RunDocument",
             "content": {"text/event-stream": {"schema": {"type": "string"}}},
         },
     },
@@ -191,27 +161,6 @@ async def follow(uid: RunUid, database: UsedDatabase) -> StreamingResponse:
     return StreamingResponse(_events(database, run), media_type="text/event-stream", headers=headers)
 
 
-def run_state(run: SyncRun, settings: Settings) -> dict[str, Any]:
-    """The document of a run's state."""
-    return {
-        "uid": run.uid,
-        "entity": run.entity,
-        "status": run.status,
-        "strategy": run.strategy,
-        "is_full_refresh": run.is_full_refresh,
-        "trigger": run.trigger,
-        "requested_at": run.requested_at,
-        "started_at": None if run.status == "queued" else run.started_at,
-        "completed_at": run.completed_at,
-        "progress": run.progress,
-        "cancel_requested_at": run.cancel_requested_at,
-        "dagster_run_id": run.dagster_run_id,
-        "dagster_url": dagster_url(run, settings),
-        "error_type": (run.error_details or {}).get("type"),
-        "error_message": run.error_message,
-    }
-
-
 async def _requested(request: Request, database: ApiDatabase, wish: SyncWish) -> Response:
     found = await database.change(lambda connection: request_sync(connection, wish))
     if isinstance(found, NotRequested):
@@ -219,15 +168,17 @@ async def _requested(request: Request, database: ApiDatabase, wish: SyncWish) ->
         raise refused(status, found.reason, kind=kind)
     run = await _found(database, found.run_uid)
     headers = {"Location": f"/api/v1/runs/{found.run_uid}"}
-    response = answer(request, run_state(run, database.settings), status=202 if found.is_new else 200, headers=headers)
+    response = answer(
+        request, run_document(run, database.settings.dagster_url), status=202 if found.is_new else 200, headers=headers
+    )
     if run.status == "queued":
         # After the answer: it is queued whether Dagster is there or not.
         response.background = BackgroundTask(_begin, database, found.run_uid)
     return response
 
 
-async def _found(database: ApiDatabase, uid: UUID) -> SyncRun:
-    return await database.read(lambda connection: find_run(connection, uid))
+async def _found(database: ApiDatabase, uid: UUID) -> RunLine:
+    return await database.read(lambda connection: find_run_line(connection, uid))
 
 
 async def _begin(database: ApiDatabase, uid: UUID) -> None:
@@ -248,7 +199,7 @@ class _Streams:
 _streams = _Streams()
 
 
-async def _events(database: ApiDatabase, run: SyncRun) -> AsyncIterator[bytes]:
+async def _events(database: ApiDatabase, run: RunLine) -> AsyncIterator[bytes]:
     """The run's states until it has ended; ends with the client, too."""
     clock = asyncio.get_running_loop().time
     end, said, state = clock() + LONGEST_STREAM_S, clock(), b""
@@ -257,7 +208,7 @@ async def _events(database: ApiDatabase, run: SyncRun) -> AsyncIterator[bytes]:
         yield b"retry: 2000\n\n"
         while clock() < end:
             is_over = run.completed_at is not None
-            document = written(run_state(run, database.settings))
+            document = written(run_document(run, database.settings.dagster_url))
             if document != state:
                 state, said = document, clock()
                 yield b"event: %s\ndata: %s\n\n" % (b"end" if is_over else b"progress", document)
@@ -272,7 +223,7 @@ async def _events(database: ApiDatabase, run: SyncRun) -> AsyncIterator[bytes]:
         _streams.count -= 1
 
 
-async def _found_again(database: ApiDatabase, run: SyncRun) -> SyncRun:
+async def _found_again(database: ApiDatabase, run: RunLine) -> RunLine:
     try:
         return await _found(database, run.uid)
     except DatabaseError:

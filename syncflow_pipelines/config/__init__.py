@@ -2,8 +2,9 @@
 
 `load_settings()` says what holds for all of SyncFlow, `load_connectors(settings)` which sources it reads from,
 `load_services(settings)` whose OpenAPI specs it follows, `load_schema_sync(settings)` what schemas are generated from,
-`load_flags(settings)` which of its parts are switched off, `load_events(settings)` who is told of events, and
-`check_configuration(settings)` what a person wants to know before any of it is used.
+`load_flags(settings)` which of its parts are switched off, `load_events(settings)` who is told of events,
+`load_gateway(settings)` which APIs stand behind the gateway, and `check_configuration(settings)` what a person wants to
+know before any of it is used.
 """
 
 from syncflow_pipelines.config.auth import Auth, BearerAuth, HeaderAuth, NoAuth
@@ -20,6 +21,14 @@ from syncflow_pipelines.config.flag_variables import SaidFlag, flag_variable
 from syncflow_pipelines.config.flags import Flag, FlagRule, Flags
 from syncflow_pipelines.config.flags_file import FILE_NAME as FLAGS_FILE
 from syncflow_pipelines.config.flags_file import load_flags
+from syncflow_pipelines.config.gateway import EndpointConfig, GatewayConfig
+from syncflow_pipelines.config.gateway_file import (
+    GatewayExamination,
+    examine_gateway,
+    gateway_path,
+    load_gateway,
+    write_gateway_sample,
+)
 from syncflow_pipelines.config.schema_sync import SchemaSourceConfig, SchemaSync, SchemaSyncSettings
 from syncflow_pipelines.config.schema_sync_file import FILE_NAME as SCHEMA_SYNC_FILE
 from syncflow_pipelines.config.schema_sync_file import load_schema_sync
@@ -48,6 +57,7 @@ __all__ = [
     "Component",
     "ConfigurationFact",
     "ConnectorConfig",
+    "EndpointConfig",
     "EntityOverride",
     "EntitySettings",
     "Environment",
@@ -56,6 +66,8 @@ __all__ = [
     "Flag",
     "FlagRule",
     "Flags",
+    "GatewayConfig",
+    "GatewayExamination",
     "HeaderAuth",
     "McpOptions",
     "NoAuth",
@@ -76,11 +88,14 @@ __all__ = [
     "choose_connectors",
     "choose_services",
     "choose_sources",
+    "examine_gateway",
     "flag_variable",
+    "gateway_path",
     "load_configuration",
     "load_connectors",
     "load_events",
     "load_flags",
+    "load_gateway",
     "load_schema_sync",
     "load_services",
     "load_settings",
@@ -88,4 +103,5 @@ __all__ = [
     "services_origin",
     "undiscovered",
     "without_secrets",
+    "write_gateway_sample",
 ]

@@ -5,7 +5,14 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from syncflow_pipelines.config import connectors_file, events_file, flags_file, schema_sync_file, services_file
+from syncflow_pipelines.config import (
+    connectors_file,
+    events_file,
+    flags_file,
+    gateway_file,
+    schema_sync_file,
+    services_file,
+)
 from syncflow_pipelines.config.auth import Auth, BearerAuth, HeaderAuth, NoAuth, SecretSource
 from syncflow_pipelines.config.connectors import ConnectorConfig, EntityOverride
 from syncflow_pipelines.config.connectors_file import load_connectors
@@ -14,6 +21,8 @@ from syncflow_pipelines.config.events_file import load_events
 from syncflow_pipelines.config.explanations import one_of
 from syncflow_pipelines.config.flags import Flags
 from syncflow_pipelines.config.flags_file import load_flags
+from syncflow_pipelines.config.gateway import EndpointConfig, GatewayConfig
+from syncflow_pipelines.config.gateway_file import gateway_path, load_gateway
 from syncflow_pipelines.config.mistakes import Mistake, path_text, shown
 from syncflow_pipelines.config.oats import oats_file
 from syncflow_pipelines.config.paths import is_file
@@ -32,6 +41,7 @@ _FILES: Mapping[Callable[[Settings], object], str] = {
     load_schema_sync: schema_sync_file.FILE_NAME,
     load_flags: flags_file.FILE_NAME,
     load_events: events_file.FILE_NAME,
+    load_gateway: gateway_file.FILE_NAME,
 }
 
 
@@ -57,6 +67,7 @@ def check_configuration(settings: Settings) -> tuple[ConfigurationFact, ...]:
     flags, wrong_flags = _loaded(load_flags, settings)
     schemas, most = _loaded(load_schema_sync, settings)
     events, wrong_events = _loaded(load_events, settings)
+    gateway, wrong_gateway = _loaded(load_gateway, settings)
     return (
         *_environment(settings),
         *(mistakes or _connectors_file(settings, connectors or ())),
@@ -64,8 +75,10 @@ def check_configuration(settings: Settings) -> tuple[ConfigurationFact, ...]:
         *(wrong_flags or _flags_file(settings, flags)),
         *(most or _schemas_file(settings, schemas)),
         *(wrong_events or _events_file(settings, events)),
+        *(wrong_gateway or _gateway_file(settings, gateway)),
         *_lost_services(settings, connectors or (), services),
         *_lost_sources(settings, connectors, services, schemas),
+        *_lost_endpoints(settings, gateway, services),
     )
 
 
@@ -76,14 +89,17 @@ def load_configuration(settings: Settings) -> tuple[tuple[ConnectorConfig, ...],
     schemas, wrong_schemas = _loaded(load_schema_sync, settings)
     _, wrong_flags = _loaded(load_flags, settings)
     _, wrong_events = _loaded(load_events, settings)
+    gateway, wrong_gateway = _loaded(load_gateway, settings)
     facts = (
         *wrong_connectors,
         *wrong_services,
         *wrong_schemas,
         *wrong_flags,
         *wrong_events,
+        *wrong_gateway,
         *_lost_services(settings, connectors or (), services),
         *_lost_sources(settings, connectors, services, schemas),
+        *_lost_endpoints(settings, gateway, services),
     )
     if connectors is None or services is None or schemas is None or facts:
         count = "1 mistake" if len(facts) == 1 else f"{len(facts):,} mistakes"
@@ -104,6 +120,8 @@ def _loaded(load: Callable[[Settings], T], settings: Settings) -> tuple[T | None
 
 def _path(load: Callable[[Settings], object], settings: Settings) -> Path:
     """The file that was read, or would be."""
+    if load is load_gateway:
+        return gateway_path(settings)
     usual = settings.config_dir / _FILES[load]
     oats = oats_file(settings.project_dir) if load is load_services and not usual.exists() else None
     return oats or usual
@@ -160,6 +178,47 @@ def _events_file(settings: Settings, events: EventsConfig | None) -> Iterator[Co
         yield ConfigurationFact(webhook.subscriber, "ok", _state(webhook.enabled), _webhook_details(webhook))
         yield from _secret(webhook.subscriber, webhook.secret, webhook.secret.read)
         yield from _certificates(webhook.subscriber, webhook.ca_file)
+
+
+def _gateway_file(settings: Settings, gateway: GatewayConfig | None) -> Iterator[ConfigurationFact]:
+    path = gateway_path(settings)
+    if gateway is None or not is_file(path):
+        return  # `syncflow serve` writes one
+    details = {
+        "targets.allow_networks": " ".join(map(str, gateway.targets.allowed_networks)) or "none",
+        "targets.allow_hosts": " ".join(gateway.targets.allowed_hosts) or "none",
+        "register_services": str(gateway.register_services),
+    }
+    yield ConfigurationFact(str(path), "ok", f"read, {len(gateway.endpoints)} endpoints", details)
+    for endpoint in gateway.endpoints:
+        subject = f"endpoint {endpoint.key}"
+        yield ConfigurationFact(subject, "ok", _state(not endpoint.disabled), _endpoint_details(endpoint))
+        yield from _certificates(subject, endpoint.ca_file)
+
+
+def _endpoint_details(endpoint: EndpointConfig) -> dict[str, str]:
+    return {
+        "url": endpoint.url,
+        "methods": " ".join(endpoint.methods),
+        "health_check_path": endpoint.health_check_path or "none",
+        "fallback": endpoint.breaker.fallback.strategy,
+    }
+
+
+def _lost_endpoints(
+    settings: Settings, gateway: GatewayConfig | None, services: Services | None
+) -> Iterator[ConfigurationFact]:
+    """A mistake for each endpoint of the gateway that names a service which is not there."""
+    known = [service.name for service in services.services] if services else []
+    path = gateway_path(settings)
+    for index, endpoint in enumerate(gateway.endpoints if gateway and services else ()):
+        if endpoint.service is not None and endpoint.service not in known:
+            expected = one_of(known) if known else "none, since there are none"
+            where = path_text(("endpoints", index, "service"))
+            mistake = Mistake(
+                path.name, 0, where, shown(endpoint.service), f"{expected} (the services of {services_file.FILE_NAME})"
+            )
+            yield ConfigurationFact(str(path), "mistake", str(mistake))
 
 
 def _lost_services(

@@ -110,7 +110,7 @@ class EndpointConfig:
     disabled: bool = False
     """Neither passed on to nor looked at."""
     health_check_path: str | None = None
-    """Appended to `url`, or to its host where `url` ends with it; None: no check is made."""
+    """Appended to `url`, unless that ends with it already; None: no check is made."""
     timeouts: TimeoutConfig = TimeoutConfig()
     breaker: BreakerConfig = BreakerConfig()
     limits: LimitConfig = LimitConfig()

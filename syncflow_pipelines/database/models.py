@@ -12,6 +12,7 @@ from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     DateTime,
+    Double,
     ForeignKey,
     Identity,
     Index,
@@ -48,6 +49,7 @@ class Model(DeclarativeBase):
         datetime: DateTime(timezone=True),
         str: Text(),
         int: Integer(),
+        float: Double(),
         dict[str, Any]: JSONB(),
         list[Any]: JSONB(),
         bytes: LargeBinary(),
@@ -109,6 +111,8 @@ class Entity(Model):
     consecutive_failures: Mapped[int] = mapped_column(server_default=text("0"))
     next_attempt_at: Mapped[datetime | None]
     live_rows: Mapped[int | None] = mapped_column(BigInteger)
+    choices: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
+    """What was chosen over the API, by the names of `EntityChoices`; it counts where the configuration is silent."""
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
@@ -135,6 +139,7 @@ class SyncRun(Model):
             postgresql_where=text("status = 'queued'"),
             postgresql_nulls_not_distinct=True,
         ),
+        Index("sync_runs_started_at_uid_idx", text("started_at DESC"), text("uid DESC")),
     )
 
     entity_uid: Mapped[UUID] = mapped_column(ForeignKey("entities.uid", ondelete="CASCADE"))
@@ -190,6 +195,7 @@ class RejectedRow(Model):
         CheckConstraint("status IN ('open', 'resolved', 'dropped')", name="status"),
         Index(None, "entity_uid", "key_digest"),
         Index("rejected_rows_open_idx", "entity_uid", postgresql_where=text("status = 'open'")),
+        Index("rejected_rows_last_seen_at_uid_idx", text("last_seen_at DESC"), text("uid DESC")),
     )
 
     entity_uid: Mapped[UUID] = mapped_column(ForeignKey("entities.uid", ondelete="CASCADE"))
@@ -399,3 +405,86 @@ class CodeGeneration(Model):
     digest: Mapped[str]
     """Of all that the code was made from."""
     told_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class GatewayEndpoint(Model):
+    """What one of those who may register endpoints of the gateway has said of one."""
+
+    __tablename__ = "gateway_endpoints"
+    __table_args__ = (
+        CheckConstraint("origin IN ('file', 'api', 'service')", name="origin"),
+        CheckConstraint("status IN ('active', 'inactive')", name="status"),
+    )
+
+    uid = None  # type: ignore[assignment]
+    name: Mapped[str] = mapped_column(String(100), primary_key=True)
+    version: Mapped[str] = mapped_column(String(40), primary_key=True)
+    origin: Mapped[str] = mapped_column(String(20), primary_key=True)
+    """Of several for one version, the file goes before the API, and that before the service."""
+    said: Mapped[dict[str, Any]]
+    digest: Mapped[str]
+    status: Mapped[str] = mapped_column(String(20))
+    activation: Mapped[int] = mapped_column(BigInteger)
+    """Of the versions of a name, the one with the highest is current."""
+    revision: Mapped[int] = mapped_column(BigInteger)
+    registered_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class GatewayRegistry(Model):
+    """One row: how the registry of the gateway stands. Whoever changes an endpoint holds its lock."""
+
+    __tablename__ = "gateway_registry"
+    __table_args__ = (CheckConstraint("is_only", name="is_only"),)
+
+    uid = None  # type: ignore[assignment]
+    is_only: Mapped[bool] = mapped_column(server_default=true(), primary_key=True)
+    revision: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    """Grows with every change."""
+    file_digest: Mapped[str | None]
+    synced_at: Mapped[datetime | None]
+    has_services: Mapped[bool] = mapped_column(server_default=false())
+
+
+class GatewayHealth(Model):
+    """How an endpoint of the gateway stands, by the checks of whichever process makes them."""
+
+    __tablename__ = "gateway_health"
+    __table_args__ = (CheckConstraint("health IN ('unknown', 'healthy', 'unhealthy', 'disabled')", name="health"),)
+
+    uid = None  # type: ignore[assignment]
+    name: Mapped[str] = mapped_column(String(100), primary_key=True)
+    version: Mapped[str] = mapped_column(String(100), primary_key=True)
+    is_current: Mapped[bool]
+    """Whether the name without a version leads to it."""
+    health: Mapped[str] = mapped_column(String(20))
+    since: Mapped[datetime]
+    is_good: Mapped[bool | None]
+    """How the last check ended; null where there was none."""
+    consecutive: Mapped[int] = mapped_column(server_default=text("0"))
+    """Checks in a row that ended so."""
+    last_error: Mapped[str | None]
+    """Of the last check; null where it ended well."""
+    last_checked_at: Mapped[datetime | None]
+    latency_ms: Mapped[float | None]
+    revision: Mapped[int] = mapped_column(BigInteger, Identity(always=True))
+    """Another one with every change of `health`; no two rows share one, and none comes again."""
+
+
+class GatewayBreaker(Model):
+    """How the breaker of an endpoint stands in one process of the gateway, which tells so every few seconds."""
+
+    __tablename__ = "gateway_breakers"
+    __table_args__ = (CheckConstraint("state IN ('closed', 'open', 'half_open')", name="state"),)
+
+    uid = None  # type: ignore[assignment]
+    process: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(100), primary_key=True)
+    version: Mapped[str] = mapped_column(String(100), primary_key=True)
+    state: Mapped[str] = mapped_column(String(20))
+    consecutive_failures: Mapped[int]
+    opened_at: Mapped[datetime | None]
+    times_opened: Mapped[int] = mapped_column(BigInteger)
+    """Since the process began, as the next."""
+    refused: Mapped[int] = mapped_column(BigInteger)
+    seen_at: Mapped[datetime] = mapped_column(server_default=func.now())

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 
 import psycopg
 
-_ASK = "SELECT current_setting('server_version'), (SELECT version_num FROM alembic_version)"
+from syncflow_pipelines.database.migrate import VERSION_TABLE
+
+_ASK = f"SELECT current_setting('server_version'), (SELECT version_num FROM {VERSION_TABLE})"  # noqa: S608 - of constants
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,17 +1,15 @@
-"""Waiting for events: a notification says that there may be some, and a caller may end the wait at any time."""
+"""Waiting for what others commit: a notification says that there may be something, and a caller may end the wait."""
 
 import selectors
 import socket
 from contextlib import suppress
 from types import TracebackType
-from typing import Self
+from typing import LiteralString, Self
 
 import psycopg
 from psycopg import sql
 
 from syncflow_pipelines.database.outbox import CHANNEL
-
-_CHANNEL = f"SELECT {CHANNEL}"
 
 
 class Alarm:
@@ -57,14 +55,17 @@ class Alarm:
 
 
 class Listener:
-    """Hears on one connection that events were committed. A notification may be lost: look at the table, too."""
+    """Hears on one connection that something was committed. A notification may be lost: look at the table, too.
 
-    def __init__(self, connection: psycopg.Connection) -> None:
+    `channel` is SQL, that of events by default.
+    """
+
+    def __init__(self, connection: psycopg.Connection, channel: LiteralString = CHANNEL) -> None:
         self._connection = connection
         self._heard = False
         # also called for what arrives while a statement runs
         connection.add_notify_handler(self._hear)
-        row = connection.execute(_CHANNEL).fetchone()
+        row = connection.execute(f"SELECT {channel}").fetchone()
         assert row is not None
         connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(row[0])))
 

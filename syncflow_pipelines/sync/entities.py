@@ -12,18 +12,21 @@ from psycopg.types.json import Jsonb
 
 from syncflow_pipelines.config import ConnectorConfig
 from syncflow_pipelines.errors import UnknownEntity
-from syncflow_pipelines.sync.model import Column, Entity, EntitySpec, SchemaChange, Strategy, Table
+from syncflow_pipelines.sync.choices import settled
+from syncflow_pipelines.sync.model import Column, Entity, EntityChoices, EntitySpec, SchemaChange, Strategy, Table
 from syncflow_pipelines.sync.schema.schema_changes import record_change
 
 _SELECT = """
 SELECT e.uid, c.name AS connector, e.slug, e.api_name, e.description, e.delta_strategy, e.strategy, e.business_keys,
   e.rowversion_column, e.target_schema, e.target_table, e.columns, e.sync_enabled, e.sync_interval_seconds,
   e.is_present, e.schema_error, e.last_rowversion, e.last_sync_at, e.last_sync_status, e.consecutive_failures,
-  e.next_attempt_at, e.live_rows
+  e.next_attempt_at, e.live_rows, e.choices
 FROM entities e JOIN connectors c ON c.uid = e.connector_uid
 """
 _LIST = _SELECT + " WHERE %(connector)s::text IS NULL OR c.name = %(connector)s ORDER BY c.name, e.slug"
 _FIND = _SELECT + " WHERE c.name = %s AND e.slug = %s"
+_FIND_UID = _SELECT + " WHERE e.uid = %s"
+_LOCK_UID = _FIND_UID + " FOR UPDATE OF e"
 _DUE = (
     _SELECT
     + """
@@ -95,6 +98,15 @@ def find_entity(connection: psycopg.Connection, connector: str, slug: str) -> En
     return _entity(row)
 
 
+def entity_by_uid(connection: psycopg.Connection, uid: UUID, *, lock: bool = False) -> Entity:
+    """The entity of that uid; with `lock`, nobody else writes it until the transaction ends. Raises `UnknownEntity`."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        row = cursor.execute(_LOCK_UID if lock else _FIND_UID, (uid,)).fetchone()
+    if row is None:
+        raise UnknownEntity(f"no entity {uid} is known; GET /api/v1/entities lists them")
+    return _entity(row)
+
+
 def due_entities(connection: psycopg.Connection) -> tuple[Entity, ...]:
     """The entities whose interval has passed and that are not backing off, longest waiting first."""
     with connection.cursor(row_factory=dict_row) as cursor:
@@ -127,9 +139,8 @@ def register_connector(connection: psycopg.Connection, connector: ConnectorConfi
 
 def configured(connector: ConnectorConfig, entity: Entity) -> Entity:
     """The entity as the configuration has it now."""
-    wanted = connector.entity(entity.spec.slug)
-    strategy = wanted.strategy or entity.spec.strategy
-    return replace(entity, enabled=wanted.enabled, interval_s=wanted.interval_s, strategy=strategy)
+    wanted = settled(connector, entity.spec, entity.choices)
+    return replace(entity, enabled=wanted.enabled, interval_s=wanted.interval_s, strategy=wanted.strategy)
 
 
 def overridden(connector: ConnectorConfig, entities: Sequence[Entity]) -> tuple[SchemaChange, ...]:
@@ -242,6 +253,7 @@ def _entity(row: DictRow) -> Entity:
         consecutive_failures=row["consecutive_failures"],
         next_attempt_at=row["next_attempt_at"],
         live_rows=row["live_rows"],
+        choices=EntityChoices(**row["choices"]),
     )
 
 

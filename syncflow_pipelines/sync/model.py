@@ -104,6 +104,15 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
+class EntityChoices:
+    """What was chosen for one entity over the API; None leaves the matter to the configuration and the source."""
+
+    enabled: bool | None = None
+    interval_s: int | None = None
+    strategy: Strategy | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Entity:
     """An entity as SyncFlow keeps it: the spec, its table, its settings and its state."""
 
@@ -126,6 +135,7 @@ class Entity:
     next_attempt_at: datetime | None
     live_rows: int | None
     """Rows of the table that are not deleted, as counted by the last sync."""
+    choices: EntityChoices = EntityChoices()
 
     @property
     def key(self) -> str:
@@ -200,21 +210,24 @@ class SyncOutcome:
         }
 
 
+SchemaChangeKind = Literal[
+    "entity_added",
+    "entity_gone",
+    "entity_returned",
+    "column_added",
+    "column_dropped",
+    "column_widened",
+    "column_refused",
+    "keys_refused",
+    "strategy_changed",
+]
+
+
 @dataclass(frozen=True, slots=True)
 class SchemaChange:
     """One difference between a table and what the source now says of its entity."""
 
-    kind: Literal[
-        "entity_added",
-        "entity_gone",
-        "entity_returned",
-        "column_added",
-        "column_dropped",
-        "column_widened",
-        "column_refused",
-        "keys_refused",
-        "strategy_changed",
-    ]
+    kind: SchemaChangeKind
     entity: str
     """Slug."""
     column: str | None = None

@@ -17,9 +17,11 @@ from syncflow_pipelines.config import (
     ServicesOrigin,
     Settings,
     WebhookConfig,
+    gateway_path,
     load_configuration,
     load_events,
     load_flags,
+    load_gateway,
     services_origin,
 )
 from syncflow_pipelines.errors import ConfigurationError
@@ -56,7 +58,7 @@ def check(invocation: Invocation, as_json: bool) -> int:
     """
     settings = invocation.settings
     connectors, services, schemas = load_configuration(settings)
-    events = load_events(settings)
+    events, gateway = load_events(settings), load_gateway(settings)
     named: list[ConnectorConfig | ServiceConfig] = [*connectors, *services.services]
     warnings = [told for told in map(_missing_secret, named) if told]
     warnings += [told for told in map(_missing_webhook_secret, events.webhooks) if told]
@@ -70,10 +72,12 @@ def check(invocation: Invocation, as_json: bool) -> int:
     facts: dict[str, Cell] = {
         **{name: str(settings.config_dir / name) for name in (*FILES, FLAGS_FILE, EVENTS_FILE)},
         SERVICES_FILE: _in_force(settings, origin),
+        "gateway.yaml": str(gateway_path(settings)),
         "connectors": ", ".join(connector.name for connector in connectors) or "none yet",
         "services": ", ".join(service.name for service in services.services) or "none yet",
         "schemas": ", ".join(source.name for source in schemas.sources) or "none yet",
         "webhooks": ", ".join(webhook.name for webhook in events.webhooks) or "none",
+        "endpoints": ", ".join(endpoint.key for endpoint in gateway.endpoints) or "none",
         "state": str(settings.home),
         "database": "given by the environment" if settings.database_url else "embedded",
         "log": f"{settings.log_level} to {settings.log_file or 'stderr'}",
@@ -84,6 +88,7 @@ def check(invocation: Invocation, as_json: bool) -> int:
             "services": [one.name for one in services.services],
             "schemas": [one.name for one in schemas.sources],
             "webhooks": [one.name for one in events.webhooks],
+            "endpoints": [endpoint.key for endpoint in gateway.endpoints],
         }
         print_json({**facts, **names, "warnings": warnings})
     else:

@@ -31,6 +31,7 @@ _OF_RUN = sql.SQL(
 )
 _OF_OPERATION = sql.SQL("operation = %(operation)s")
 _SINCE = sql.SQL("changed_at >= %(since)s")
+_BEFORE = sql.SQL("(changed_at, id) < (%(before_time)s, %(before_id)s)")
 # The hash is what the index holds; the containment is what is meant.
 _OF_KEY = sql.SQL("jsonb_hash_extended(business_key, 0) = jsonb_hash_extended(%(key)s::jsonb, 0)")
 _OF_PART_OF_KEY = sql.SQL("business_key @> %(key)s::jsonb")
@@ -65,6 +66,8 @@ class ChangeFilter:
     run_uid: UUID | None = None
     since: datetime | None = None
     operation: Operation | None = None
+    before: tuple[datetime, int] | None = None
+    """Time and id of the change after which to go on."""
 
 
 def list_changes(
@@ -86,6 +89,9 @@ def list_changes(
         if value is not None:
             values[name] = value
             conditions.append(condition)
+    if wanted.before is not None:
+        values["before_time"], values["before_id"] = wanted.before
+        conditions.append(_BEFORE)
     statement = _LIST.format(conditions=sql.SQL(" AND ").join(conditions))
     with connection.cursor(row_factory=class_row(RecordChange)) as cursor:
         return tuple(cursor.execute(statement, values).fetchall())

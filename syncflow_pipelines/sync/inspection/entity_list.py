@@ -10,7 +10,8 @@ import psycopg
 from psycopg.rows import args_row
 
 from syncflow_pipelines.errors import UnknownEntity
-from syncflow_pipelines.sync.model import Strategy
+from syncflow_pipelines.sync.inspection.listing import Listing
+from syncflow_pipelines.sync.model import EntityChoices, Strategy
 
 EntitySort = Literal[
     "entity", "-entity", "last_sync_at", "-last_sync_at", "live_rows", "-live_rows", "consecutive_failures",
@@ -32,18 +33,24 @@ e.last_rowversion, e.last_run_uid, e.consecutive_failures, e.next_attempt_at, e.
 e.created_at, e.updated_at
 """
 _FROM = "FROM entities e JOIN connectors c ON c.uid = e.connector_uid"
-_WHERE = f"""
-WHERE (%(connector)s::text IS NULL OR c.name = %(connector)s)
-  AND (%(status)s::text IS NULL OR coalesce(e.last_sync_status, 'never') = %(status)s)
-  AND (%(strategy)s::text IS NULL OR e.strategy = %(strategy)s)
-  AND (%(enabled)s::bool IS NULL OR e.sync_enabled = %(enabled)s)
-  AND (%(present)s::bool IS NULL OR e.is_present = %(present)s)
-  AND (%(due)s::bool IS NULL OR {_IS_DUE} = %(due)s)
-  AND (%(q)s::text IS NULL OR strpos(lower(concat_ws(' ', c.name || '/' || e.slug, e.api_name, e.description,
-    e.target_schema || '.' || e.target_table)), lower(%(q)s)) > 0)
-"""
-_FIND = f"SELECT {_FIELDS} {_FROM} WHERE e.uid = %s"
-_COUNT = f"SELECT count(*) {_FROM} {_WHERE}"
+_FIND = f"""
+SELECT e.columns, e.choices, (SELECT count(*) FROM rejected_rows r WHERE r.entity_uid = e.uid AND r.status = 'open'),
+  {_FIELDS} {_FROM} WHERE e.uid = %s
+"""  # noqa: S608 - of constants
+_EXISTS = "SELECT FROM entities WHERE uid = %s"
+_LISTING = Listing(
+    f"SELECT count(*) OVER (), {_FIELDS} {_FROM}",
+    {
+        "connector": "c.name = %(connector)s",
+        "status": "coalesce(e.last_sync_status, 'never') = %(status)s",
+        "strategy": "e.strategy = %(strategy)s",
+        "enabled": "e.sync_enabled = %(enabled)s",
+        "present": "e.is_present = %(present)s",
+        "due": f"{_IS_DUE} = %(due)s",
+        "q": "strpos(lower(concat_ws(' ', c.name || '/' || e.slug, e.api_name, e.description, "
+        "e.target_schema || '.' || e.target_table)), lower(%(q)s)) > 0",
+    },
+)
 _ORDERS: Final[Mapping[EntitySort, str]] = {
     "entity": "c.name, e.slug",
     "-entity": "c.name DESC, e.slug DESC",
@@ -57,10 +64,6 @@ _ORDERS: Final[Mapping[EntitySort, str]] = {
     "-sync_interval_seconds": "e.sync_interval_seconds DESC, c.name, e.slug",
     "updated_at": "e.updated_at, c.name, e.slug",
     "-updated_at": "e.updated_at DESC, c.name, e.slug",
-}
-_LISTS: Final = {
-    sort: f"SELECT count(*) OVER (), {_FIELDS} {_FROM} {_WHERE} ORDER BY {order} LIMIT %(limit)s OFFSET %(offset)s"
-    for sort, order in _ORDERS.items()
 }
 
 
@@ -131,27 +134,46 @@ def list_entity_lines(
     connection: psycopg.Connection, wanted: EntityFilter, *, sort: EntitySort = "entity", limit: int, offset: int = 0
 ) -> EntityPart:
     """The entities in that order, those that are alike in it by name."""
-    values = {**asdict(wanted), "limit": limit, "offset": offset}
-    with connection.cursor(row_factory=args_row(_counted)) as cursor:
-        found = cursor.execute(_LISTS[sort], values).fetchall()
+    asked = asdict(wanted)
+    found = _LISTING.rows(connection, _counted, asked, order=_ORDERS[sort], limit=limit, offset=offset)
     if not found and offset:
-        return EntityPart((), _count(connection, wanted))
+        return EntityPart((), _LISTING.count(connection, asked))
     return EntityPart(tuple(line for _, line in found), found[0][0] if found else 0)
 
 
-def find_entity_line(connection: psycopg.Connection, uid: UUID) -> EntityLine:
+@dataclass(frozen=True, slots=True)
+class EntityDetail:
+    """An entity with what a list of many leaves out."""
+
+    line: EntityLine
+    columns: list[dict[str, Any]]
+    """By the names of `Column`."""
+    choices: EntityChoices
+    open_rejects: int
+
+
+def find_entity_detail(connection: psycopg.Connection, uid: UUID) -> EntityDetail:
     """The entity of that uid. Raises `UnknownEntity`."""
-    with connection.cursor(row_factory=args_row(EntityLine)) as cursor:
+    with connection.cursor(row_factory=args_row(_detail)) as cursor:
         found = cursor.execute(_FIND, (uid,)).fetchone()
     if found is None:
-        raise UnknownEntity(f"no entity {uid} is known; /api/v1/entities lists them")
+        raise UnknownEntity(_unknown(uid))
     return found
+
+
+def require_entity(connection: psycopg.Connection, uid: UUID) -> None:
+    """Raises `UnknownEntity` where no entity has that uid."""
+    if connection.execute(_EXISTS, (uid,)).fetchone() is None:
+        raise UnknownEntity(_unknown(uid))
+
+
+def _unknown(uid: UUID) -> str:
+    return f"no entity {uid} is known; GET /api/v1/entities lists them"
+
+
+def _detail(columns: list[dict[str, Any]], choices: dict[str, Any], open_rejects: int, *fields: Any) -> EntityDetail:
+    return EntityDetail(EntityLine(*fields), columns, EntityChoices(**choices), open_rejects)
 
 
 def _counted(total: int, *fields: Any) -> tuple[int, EntityLine]:
     return total, EntityLine(*fields)
-
-
-def _count(connection: psycopg.Connection, wanted: EntityFilter) -> int:
-    row = connection.execute(_COUNT, asdict(wanted)).fetchone()
-    return int(row[0]) if row else 0

@@ -36,6 +36,8 @@ class DropOutcome:
     dropped: int = 0
     open_rejects: int = 0
     error: str | None = None
+    error_type: str | None = None
+    """The class of the error."""
 
     def as_json(self) -> dict[str, Any]:
         """The object that `syncflow rejects drop --json` prints for an entity."""
@@ -50,7 +52,7 @@ def drop_rejects(db: Database, request: DropRequest) -> DropOutcome:
         told = error
     except psycopg.Error as error:
         told = translated(error)
-    return DropOutcome(f"{request.connector}/{request.slug}", error=str(told))
+    return DropOutcome(f"{request.connector}/{request.slug}", error=str(told), error_type=type(told).__name__)
 
 
 def _drop(db: Database, request: DropRequest) -> DropOutcome:

@@ -15,6 +15,7 @@ import psycopg
 from syncflow_pipelines.config import ConnectorConfig, Settings
 from syncflow_pipelines.database import Database
 from syncflow_pipelines.errors import SchemaRefused, TableInUse
+from syncflow_pipelines.sync.choices import settled
 from syncflow_pipelines.sync.entities import (
     EntityRecord,
     configured,
@@ -31,6 +32,7 @@ from syncflow_pipelines.sync.model import (
     Catalogue,
     DiscoveryReport,
     Entity,
+    EntityChoices,
     EntitySpec,
     Finding,
     SchemaChange,
@@ -200,7 +202,7 @@ class _Discovery:
 
     def _add(self, spec: EntitySpec) -> None:
         self.connection.execute(_ONE_TABLE_AT_A_TIME)
-        record = self._record(spec, self._free_table(spec))
+        record = self._record(spec, self._free_table(spec), EntityChoices())
         self._check_strategy(spec, record.strategy)
         plan = self._plan(record)
         changes = [SchemaChange("entity_added", spec.slug, after=str(record.table))]
@@ -215,7 +217,7 @@ class _Discovery:
 
     def _renew(self, entity: Entity, spec: EntitySpec) -> None:
         """Follows what changed of an entity that is known, unless a sync holds it just now."""
-        record = self._record(spec, self._table_of(entity))
+        record = self._record(spec, self._table_of(entity), entity.choices)
         self._check_strategy(spec, record.strategy)
         plan = self._plan(record, entity)
         if plan.is_empty and is_same(entity, keeping_types(record, plan.refused)):
@@ -266,9 +268,9 @@ class _Discovery:
             raise SchemaRefused(self.refused[spec.slug])
         return plan
 
-    def _record(self, spec: EntitySpec, table: Table) -> EntityRecord:
-        wanted = self.connector.entity(spec.slug)
-        return EntityRecord(spec, table, wanted.strategy or spec.strategy, wanted.enabled, wanted.interval_s)
+    def _record(self, spec: EntitySpec, table: Table, choices: EntityChoices) -> EntityRecord:
+        wanted = settled(self.connector, spec, choices)
+        return EntityRecord(spec, table, wanted.strategy, wanted.enabled, wanted.interval_s)
 
     def _check_strategy(self, spec: EntitySpec, strategy: Strategy) -> None:
         if not spec.can_be_synced_by(strategy):
