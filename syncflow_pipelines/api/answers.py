@@ -69,12 +69,12 @@ def tag_of(body: bytes) -> str:
     return f'"{xxhash.xxh3_128_hexdigest(body)}"'
 
 
-def must_match(request: Request, document: object) -> None:
+def must_match(request: Request, body: bytes) -> None:
     """Refuses a change of something that is not, or no longer, what the client has read: 428 or 412.
 
-    `document` is what a GET of it answers now, read in the transaction that changes it.
+    `body` is what a GET of it answers now, read in the transaction that changes it.
     """
-    given, tag = request.headers.get("if-match"), tag_of(written(document))
+    given, tag = request.headers.get("if-match"), tag_of(body)
     if given is None:
         raise refused(428, "send the ETag of the state that is to be changed as If-Match; a GET tells it")
     if given.strip() != "*" and tag not in _strong(given):

@@ -12,7 +12,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from syncflow_pipelines.api.answers import answer, listed
 from syncflow_pipelines.api.dependencies import UsedDatabase
-from syncflow_pipelines.api.paging import CursorQuery, cursor_links, cursor_of, cut, numbered_position_of, position_of
+from syncflow_pipelines.api.paging import (
+    CursorQuery,
+    cursor_links,
+    cursor_of,
+    numbered_position_of,
+    part_document,
+    position_of,
+)
 from syncflow_pipelines.api.parameters import EntityUid, Moment, Text
 from syncflow_pipelines.api.problems import problems, refused
 from syncflow_pipelines.database import Connection
@@ -20,11 +27,7 @@ from syncflow_pipelines.errors import UnknownEntity
 from syncflow_pipelines.sync.entities import entity_by_uid
 from syncflow_pipelines.sync.history.changes import ChangeFilter, RecordChange, list_changes
 from syncflow_pipelines.sync.history.recording import Operation
-from syncflow_pipelines.sync.inspection.schema_change_list import (
-    SchemaChangeFilter,
-    SchemaChangeLine,
-    list_schema_change_lines,
-)
+from syncflow_pipelines.sync.inspection.schema_change_list import SchemaChangeFilter, list_schema_change_documents
 from syncflow_pipelines.sync.model import SchemaChangeKind
 
 router = APIRouter(tags=["changes"])
@@ -152,11 +155,8 @@ async def list_schema_changes(
 ) -> Response:
     """What discoveries changed, or refused to change, because a source now says something else."""
     wanted = query.filter()
-    found = await database.read(lambda connection: list_schema_change_lines(connection, wanted, limit=query.limit + 1))
-    lines, has_more = cut(found, query.limit)
-    following = cursor_of(lines[-1].happened_at, lines[-1].uid) if has_more else None
-    document = {"items": [_schema_change(line) for line in lines], "next_cursor": following}
-    return answer(request, document, headers=cursor_links(request, following))
+    part = await database.read(lambda connection: list_schema_change_documents(connection, wanted, limit=query.limit))
+    return answer(request, part_document(part), headers=cursor_links(request, part.next_place))
 
 
 @router.get(
@@ -172,10 +172,10 @@ async def list_record_changes(
     """What syncs changed in the rows of an entity with `history: true`; numbers as PostgreSQL keeps them."""
     wanted = query.filter()
     found = await database.read(lambda connection: _record_changes(connection, uid, wanted, query.limit + 1))
-    lines, has_more = cut(found, query.limit)
-    following = cursor_of(lines[-1].changed_at, lines[-1].id) if has_more else None
-    document = {"items": [_record_change(line) for line in lines], "next_cursor": following}
-    return answer(request, document, headers=cursor_links(request, following))
+    lines, has_more = found[: query.limit], len(found) > query.limit
+    place = f"{lines[-1].changed_at.isoformat()}|{lines[-1].id}" if has_more else None
+    document = {"items": [_record_change(line) for line in lines], "next_cursor": cursor_of(place)}
+    return answer(request, document, headers=cursor_links(request, place))
 
 
 def _record_changes(connection: Connection, uid: UUID, wanted: ChangeFilter, limit: int) -> tuple[RecordChange, ...]:
@@ -186,21 +186,6 @@ def _record_changes(connection: Connection, uid: UUID, wanted: ChangeFilter, lim
         mistake = {"loc": ["query", "key"], "msg": "This is no business key of the entity"}
         keys = ", ".join(entity.spec.business_keys)
         raise refused(422, f"mend query.key: the key of {entity.key} is {keys}", errors=[mistake]) from error
-
-
-def _schema_change(line: SchemaChangeLine) -> dict[str, Any]:
-    return {
-        "uid": line.uid,
-        "entity_uid": line.entity_uid,
-        "entity": line.entity,
-        "happened_at": line.happened_at,
-        "kind": line.kind,
-        "column_name": line.column_name,
-        "before_type": line.before_type,
-        "after_type": line.after_type,
-        "applied": line.applied,
-        "message": line.message,
-    }
 
 
 def _record_change(change: RecordChange) -> dict[str, Any]:

@@ -25,13 +25,13 @@ from syncflow_pipelines.api.connector_documents import (
 from syncflow_pipelines.api.database import ApiDatabase
 from syncflow_pipelines.api.dependencies import UsedDatabase
 from syncflow_pipelines.api.paging import OffsetQuery, offset_links
-from syncflow_pipelines.api.parameters import Text
+from syncflow_pipelines.api.parameters import IfMatch, Text
 from syncflow_pipelines.api.problems import problems, refused
 from syncflow_pipelines.api.yaml_connectors import YamlConnectors
 from syncflow_pipelines.config import ConnectorConfig
 from syncflow_pipelines.config.managed_connectors import ManagedConnector, mistakes_of
 from syncflow_pipelines.database import Connection, Database
-from syncflow_pipelines.errors import ConfigurationError, SyncflowError
+from syncflow_pipelines.errors import ConfigurationError, SourceError, SyncflowError
 from syncflow_pipelines.gateway.control.problems import Refused
 from syncflow_pipelines.sync.connectors import follow_connectors
 from syncflow_pipelines.sync.inspection.asking import ask_source
@@ -59,7 +59,6 @@ LONGEST_WAIT_S: Final = 20.0
 RELOAD_LIMIT_S: Final = 60.0
 
 _LOG = logging.getLogger(__name__)
-_STATUS: Final = {"in_yaml": 409, "name_taken": 409, "busy": 409, "renamed": 422, "secret_missing": 422}
 
 
 async def _at_hand(request: Request) -> YamlConnectors:
@@ -107,6 +106,10 @@ class ConnectorQuery(OffsetQuery):
 
 _LINKS: Final = {
     "connector": {"operationId": "getConnector", "parameters": {"uid": "$response.body#/uid"}},
+    "change": {
+        "operationId": "putConnector",
+        "parameters": {"uid": "$response.body#/uid", "If-Match": "$response.header.ETag"},
+    },
     "discover": {"operationId": "discoverConnector", "parameters": {"uid": "$response.body#/uid"}},
 }
 _ETAG: Final = {"ETag": {"description": "To be sent as If-Match with a PUT.", "schema": {"type": "string"}}}
@@ -176,7 +179,14 @@ async def get(request: Request, uid: ConnectorUid, database: UsedDatabase, at_ha
     summary="Change a connector",
     responses={**problems(404, 409, 412, 428), **_SHOWN},
 )
-async def put(request: Request, uid: ConnectorUid, order: Order, database: UsedDatabase, at_hand: AtHand) -> Response:
+async def put(
+    request: Request,
+    uid: ConnectorUid,
+    order: Order,
+    database: UsedDatabase,
+    at_hand: AtHand,
+    _if_match: IfMatch = None,
+) -> Response:
     """Makes the connector what is said; what is not said has its default again.
 
     But for the secret: `auth` without one keeps the one that is kept, as long as `base_url` leads to the same host.
@@ -186,7 +196,7 @@ async def put(request: Request, uid: ConnectorUid, order: Order, database: UsedD
 
     def put_in(connection: Connection) -> ConnectorLine:
         line = find_managed(connection, uid, hold=True)
-        must_match(request, connector_document(line, configured, database.settings))
+        must_match(request, written(connector_document(line, configured, database.settings)))
         _done(change_connector(connection, line, order, database.settings))
         return find_managed(connection, uid)
 
@@ -203,13 +213,16 @@ async def put(request: Request, uid: ConnectorUid, order: Order, database: UsedD
     responses={**problems(404, 409, 412), 204: {"description": "It is gone"}},
 )
 async def delete(request: Request, uid: ConnectorUid, database: UsedDatabase, at_hand: AtHand) -> Response:
-    """Forgets the connector, its entities and the history of their syncs. Their tables stay, with all rows."""
+    """Forgets the connector, its entities and the history of their syncs. Their tables stay, with all rows.
+
+    `If-Match` need not be sent; where it is, it has to be the state of now.
+    """
     configured = await at_hand.now()
 
     def remove(connection: Connection) -> ConnectorLine:
         line = find_managed(connection, uid, hold=True)
         if "if-match" in request.headers:
-            must_match(request, connector_document(line, configured, database.settings))
+            must_match(request, written(connector_document(line, configured, database.settings)))
         _done(remove_connector(connection, line))
         return line
 
@@ -238,7 +251,7 @@ async def test(uid: ConnectorUid, database: UsedDatabase, at_hand: AtHand) -> Re
     operation_id="discoverConnector",
     summary="Discover a connector",
     response_model=DiscoveryDocument,
-    responses=problems(404, 409, 502),
+    responses=problems(404, 409),
 )
 async def discover_now(
     uid: ConnectorUid,
@@ -256,6 +269,8 @@ async def discover_now(
             return discovery_document(discover(opened, connector, database.settings, accept_gone=accept_gone))
         except ConfigurationError as error:
             raise refused(409, str(error), kind="connector-unusable") from error
+        except SourceError as error:
+            raise refused(409, str(error), kind="source-failed") from error
 
     found = await database.work(work)
     response = Response(written(found), media_type="application/json", headers={"Cache-Control": "no-store"})
@@ -281,7 +296,8 @@ def _refuse_mistakes(order: ManagedConnector, database: ApiDatabase) -> None:
     found = mistakes_of(order, database.settings)
     if found:
         errors = [{"loc": ["body", *place.split(".")], "msg": mistake} for place, mistake in found.items()]
-        raise refused(422, f"mend {', '.join(found)}: `errors` says how", errors=errors)
+        told = f"this installation does not accept {', '.join(found)}: `errors` says why"
+        raise refused(409, told, kind="connector-not-accepted", errors=errors)
 
 
 async def _changed(database: ApiDatabase, change: Callable[[Connection], T]) -> T:
@@ -298,7 +314,7 @@ def _done(outcome: T | NotManaged) -> T:
 
 
 def _refusal(outcome: NotManaged) -> Refused:
-    return refused(_STATUS[outcome.kind], outcome.reason, kind=f"connector-{outcome.kind.replace('_', '-')}")
+    return refused(409, outcome.reason, kind=f"connector-{outcome.kind.replace('_', '-')}")
 
 
 def _followed(response: Response, database: ApiDatabase) -> Response:

@@ -3,19 +3,16 @@
 import asyncio
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeVar
 
 from syncflow_pipelines.config import Settings
 from syncflow_pipelines.database import Connection, Database, database_url, open_database
 from syncflow_pipelines.database.readers import Readers
-from syncflow_pipelines.errors import DatabaseError
 
 T = TypeVar("T")
 
 WORKERS: Final = 8
-ANSWER_LIMIT_S: Final = 20.0
-"""How long a request waits for a read; PostgreSQL itself ends a statement earlier, unless it hangs."""
 
 
 class ApiDatabase:
@@ -33,7 +30,7 @@ class ApiDatabase:
 
     async def read(self, read: Callable[[Connection], T]) -> T:
         """What `read` finds, on a connection that can change nothing. Each statement sees the state of its moment."""
-        return await _in_time(self._readers.submit(read))
+        return await self._readers.read(read)
 
     async def work(self, work: Callable[[Database], T]) -> T:
         """What `work` returns, which may write, and take its time; on another thread."""
@@ -68,10 +65,3 @@ class ApiDatabase:
             else:
                 database_url(self.settings)
             return self._database
-
-
-async def _in_time(future: Future[T]) -> T:
-    try:
-        return await asyncio.wait_for(asyncio.wrap_future(future), ANSWER_LIMIT_S)
-    except TimeoutError as error:
-        raise DatabaseError(f"PostgreSQL did not answer within {ANSWER_LIMIT_S:g} s") from error

@@ -1,21 +1,20 @@
 """`/api/v1/entities`: what was discovered, and how it is synced."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
+import orjson
 from fastapi import APIRouter, Request
 from fastapi import Query as QueryParameters
 from fastapi.responses import Response
 from pydantic import Field
 
-from syncflow_pipelines.api.answers import answer, linked, listed, must_match, tagged
+from syncflow_pipelines.api.answers import answer, answer_bytes, linked, listed, must_match, tagged
 from syncflow_pipelines.api.configured import connector_of
 from syncflow_pipelines.api.dependencies import UsedDatabase
 from syncflow_pipelines.api.entity_documents import (
     EntityChange,
     EntityDocument,
     EntityList,
-    detail_document,
-    line_document,
 )
 from syncflow_pipelines.api.paging import OffsetQuery, offset_links
 from syncflow_pipelines.api.parameters import EntityUid, IfMatch, Text
@@ -28,8 +27,8 @@ from syncflow_pipelines.sync.entities import entity_by_uid
 from syncflow_pipelines.sync.inspection.entity_list import (
     EntityFilter,
     EntitySort,
-    find_entity_detail,
-    list_entity_lines,
+    entity_document,
+    list_entity_documents,
 )
 from syncflow_pipelines.sync.model import Entity, Strategy
 
@@ -78,11 +77,11 @@ async def list_entities(
 ) -> Response:
     """Every entity that was discovered at some time, those that have gone from their source included."""
     part = await database.read(
-        lambda connection: list_entity_lines(
+        lambda connection: list_entity_documents(
             connection, query.filter(), sort=query.sort, limit=query.limit, offset=query.offset
         )
     )
-    document = {"items": [line_document(line) for line in part.lines], "total": part.total}
+    document = {"items": [orjson.Fragment(item) for item in part.items], "total": part.total}
     return answer(request, document, headers=offset_links(request, query, part.total))
 
 
@@ -95,8 +94,8 @@ async def list_entities(
 )
 async def get_entity(request: Request, uid: EntityUid, database: UsedDatabase) -> Response:
     """One entity, with its columns. Its `ETag` is what a PUT of it has to send as `If-Match`."""
-    detail = await database.read(lambda connection: find_entity_detail(connection, uid))
-    return answer(request, detail_document(detail))
+    document = await database.read(lambda connection: entity_document(connection, uid))
+    return answer_bytes(request, document.encode())
 
 
 @router.put(
@@ -114,17 +113,17 @@ async def update_entity(
     What an entity's own section of `connectors.yaml` says cannot be changed here: 409 names it.
     """
 
-    def changed(connection: Connection) -> tuple[str, dict[str, Any]]:
+    def changed(connection: Connection) -> tuple[str, str]:
         entity = entity_by_uid(connection, uid, lock=True)
-        must_match(request, detail_document(find_entity_detail(connection, uid)))
+        must_match(request, entity_document(connection, uid).encode())
         connector = connector_of(database.settings, entity.connector)
         _refuse_what_the_file_says(connector, entity, change)
         choose(connection, connector, entity, change.onto(entity.choices))
-        return entity.connector, detail_document(find_entity_detail(connection, uid))
+        return entity.connector, entity_document(connection, uid)
 
     name, document = await database.change(changed)
     await database.work(lambda opened: renew_catalogue_state(opened, database.settings, name))
-    return answer(request, document)
+    return answer_bytes(request, document.encode())
 
 
 def _refuse_what_the_file_says(connector: ConnectorConfig, entity: Entity, change: EntityChange) -> None:

@@ -4,13 +4,19 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from syncflow_pipelines.config.variables import LONGEST_INTERVAL_S
-from syncflow_pipelines.sync.inspection.entity_list import EntityDetail, EntityLine
 from syncflow_pipelines.sync.model import EntityChoices, Strategy
 
 RunStatus = Literal["queued", "running", "success", "failed"]
+
+Seconds = Annotated[
+    int,
+    Field(ge=1, le=LONGEST_INTERVAL_S),
+    BeforeValidator(lambda value: int(value) if _is_whole(value) else value),
+]
+"""A number that JSON may write as `60.0`, and never as text."""
 
 _EXAMPLE: dict[str, Any] = {
     "uid": "0198a6f2-7a51-7cc3-8d35-0f6b1f6a2f10",
@@ -148,9 +154,7 @@ class EntityChange(BaseModel):
     )
 
     sync_enabled: bool | None = Field(default=None, description="Whether it is synced by itself.")
-    sync_interval_seconds: Annotated[int, Field(ge=1, le=LONGEST_INTERVAL_S)] | None = Field(
-        default=None, description="How long after one sync the next is due."
-    )
+    sync_interval_seconds: Seconds | None = Field(default=None, description="How long after one sync the next is due.")
     strategy: Strategy | None = Field(default=None, description="`rowversion` needs row versions from the source.")
 
     def onto(self, choices: EntityChoices) -> EntityChoices:
@@ -168,50 +172,5 @@ class EntityChange(BaseModel):
         return {name for name in ("enabled", "interval_s", "strategy") if getattr(said, name) is not None}
 
 
-def detail_document(detail: EntityDetail) -> dict[str, Any]:
-    """The entity as `EntityDocument` describes it."""
-    choices = detail.choices
-    return {
-        **line_document(detail.line),
-        "columns": detail.columns,
-        "choices": {
-            "sync_enabled": choices.enabled,
-            "sync_interval_seconds": choices.interval_s,
-            "strategy": choices.strategy,
-        },
-        "open_rejects": detail.open_rejects,
-    }
-
-
-def line_document(line: EntityLine) -> dict[str, Any]:
-    """The entity as `EntitySummary` describes it."""
-    return {
-        "uid": line.uid,
-        "entity": line.entity,
-        "connector": line.connector,
-        "connector_uid": line.connector_uid,
-        "slug": line.slug,
-        "api_name": line.api_name,
-        "description": line.description,
-        "delta_strategy": line.delta_strategy,
-        "strategy": line.strategy,
-        "business_keys": line.business_keys,
-        "rowversion_column": line.rowversion_column,
-        "target_schema": line.target_schema,
-        "target_table": line.target_table,
-        "sync_enabled": line.sync_enabled,
-        "sync_interval_seconds": line.sync_interval_seconds,
-        "is_present": line.is_present,
-        "gone_at": line.gone_at,
-        "schema_error": line.schema_error,
-        "last_sync_at": line.last_sync_at,
-        "last_sync_status": line.last_sync_status,
-        "last_rowversion": line.last_rowversion,
-        "last_run_uid": line.last_run_uid,
-        "consecutive_failures": line.consecutive_failures,
-        "next_attempt_at": line.next_attempt_at,
-        "live_rows": line.live_rows,
-        "is_due": line.is_due,
-        "created_at": line.created_at,
-        "updated_at": line.updated_at,
-    }
+def _is_whole(value: object) -> bool:
+    return isinstance(value, float) and value.is_integer()

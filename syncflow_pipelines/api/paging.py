@@ -2,17 +2,19 @@
 
 import base64
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Annotated, Any, Final, TypeVar
 from urllib.parse import urlencode
 from uuid import UUID
 
+import orjson
 from fastapi import Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from syncflow_pipelines.api.problems import refused
 from syncflow_pipelines.gateway.control.problems import Refused
+from syncflow_pipelines.sync.inspection.listing import Part
 
 T = TypeVar("T")
 
@@ -68,15 +70,20 @@ def numbered_position_of(cursor: str | None) -> tuple[datetime, int] | None:
     return None if cursor is None else _parts(cursor, _number)
 
 
-def cursor_of(*parts: object) -> str:
-    """A cursor that means these parts; none of them may hold a blank."""
-    text = " ".join(part.isoformat() if isinstance(part, datetime) else str(part) for part in parts)
-    return base64.urlsafe_b64encode(text.encode()).rstrip(b"=").decode()
+def part_document(part: Part) -> dict[str, object]:
+    """A part of a list that grows, as every such list is answered."""
+    items = [orjson.Fragment(item) for item in part.items]
+    return {"items": items, "next_cursor": cursor_of(part.next_place)}
+
+
+def cursor_of(place: str | None) -> str | None:
+    """The cursor that means this place in a list: a time, a `|`, and what tells lines of one time apart."""
+    return None if place is None else base64.urlsafe_b64encode(place.encode()).rstrip(b"=").decode()
 
 
 def _parts(cursor: str, read: Callable[[str], T]) -> tuple[datetime, T]:
     try:
-        time, rest = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode().split(" ")
+        time, rest = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode().split("|")
         position = datetime.fromisoformat(time), read(rest)
     except ValueError as error:
         raise _unknown_cursor() from error
@@ -97,11 +104,6 @@ def _unknown_cursor() -> Refused:
     return refused(422, "mend query.cursor: take `next_cursor` of an answer as it is", errors=[mistake])
 
 
-def cut(found: Sequence[T], limit: int) -> tuple[Sequence[T], bool]:
-    """The part that was asked for, of which one more was read, and whether more follows."""
-    return found[:limit], len(found) > limit
-
-
 def offset_links(request: Request, query: OffsetQuery, total: int) -> dict[str, str]:
     """The header `Link` to the parts around this one: first, prev, next and last."""
     limit, offset = query.limit, query.offset
@@ -114,11 +116,11 @@ def offset_links(request: Request, query: OffsetQuery, total: int) -> dict[str, 
     return _links(request, {name: {"offset": value} for name, value in offsets.items()})
 
 
-def cursor_links(request: Request, next_cursor: str | None) -> dict[str, str]:
-    """The header `Link` to the first part and to the next one."""
+def cursor_links(request: Request, place: str | None) -> dict[str, str]:
+    """The header `Link` to the first part and to the next one, which begins after the place."""
     targets: dict[str, dict[str, Any]] = {"first": {"cursor": None}}
-    if next_cursor is not None:
-        targets["next"] = {"cursor": next_cursor}
+    if place is not None:
+        targets["next"] = {"cursor": cursor_of(place)}
     return _links(request, targets)
 
 

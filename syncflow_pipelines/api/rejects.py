@@ -9,20 +9,15 @@ from fastapi import Query as QueryParameters
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from syncflow_pipelines.api.answers import answer, linked, listed, tagged
+from syncflow_pipelines.api.answers import answer, answer_bytes, linked, listed, tagged
 from syncflow_pipelines.api.dependencies import UsedDatabase
-from syncflow_pipelines.api.paging import CursorQuery, cursor_links, cursor_of, cut, position_of
+from syncflow_pipelines.api.paging import CursorQuery, cursor_links, part_document, position_of
 from syncflow_pipelines.api.parameters import EntityUid, RejectUid, Text
 from syncflow_pipelines.api.problems import problems
 from syncflow_pipelines.database import Connection
 from syncflow_pipelines.sync.inspection.entity_list import require_entity
-from syncflow_pipelines.sync.inspection.reject_list import (
-    RejectDetail,
-    RejectFilter,
-    RejectLine,
-    find_reject_detail,
-    list_reject_lines,
-)
+from syncflow_pipelines.sync.inspection.listing import Part
+from syncflow_pipelines.sync.inspection.reject_list import RejectFilter, list_reject_documents, reject_document
 from syncflow_pipelines.sync.rejects.record import Status
 
 router = APIRouter(tags=["rejects"])
@@ -120,8 +115,8 @@ async def list_rejects(
 ) -> Response:
     """Rows that did not fit their tables, of all entities, those met last first."""
     wanted = query.filter(query.entity_uid, query.connector)
-    found = await database.read(lambda connection: list_reject_lines(connection, wanted, limit=query.limit + 1))
-    return _listed(request, query, found)
+    part = await database.read(lambda connection: list_reject_documents(connection, wanted, limit=query.limit))
+    return answer(request, part_document(part), headers=cursor_links(request, part.next_place))
 
 
 @router.get(
@@ -137,13 +132,14 @@ async def list_entity_rejects(
     """Rows of one entity that did not fit its table, those met last first."""
     wanted = query.filter(uid)
 
-    def read(connection: Connection) -> list[RejectLine]:
-        found = list_reject_lines(connection, wanted, limit=query.limit + 1)
-        if not found:
+    def read(connection: Connection) -> Part:
+        found = list_reject_documents(connection, wanted, limit=query.limit)
+        if not found.items:
             require_entity(connection, uid)
         return found
 
-    return _listed(request, query, await database.read(read))
+    part = await database.read(read)
+    return answer(request, part_document(part), headers=cursor_links(request, part.next_place))
 
 
 @router.get(
@@ -157,36 +153,5 @@ async def list_entity_rejects(
 )
 async def get_reject(request: Request, uid: RejectUid, database: UsedDatabase) -> Response:
     """One of them, with the row as the source sent it."""
-    detail = await database.read(lambda connection: find_reject_detail(connection, uid))
-    return answer(request, detail_document(detail))
-
-
-def detail_document(detail: RejectDetail) -> dict[str, Any]:
-    """The rejected row as `RejectDocument` describes it."""
-    return {**line_document(detail.line), "value": detail.value, "raw": detail.raw}
-
-
-def line_document(line: RejectLine) -> dict[str, Any]:
-    """The rejected row as `RejectSummary` describes it."""
-    return {
-        "uid": line.uid,
-        "entity_uid": line.entity_uid,
-        "entity": line.entity,
-        "run_uid": line.run_uid,
-        "first_seen_at": line.first_seen_at,
-        "last_seen_at": line.last_seen_at,
-        "column_name": line.column_name,
-        "reason": line.reason,
-        "page": line.page,
-        "status": line.status,
-        "closed_at": line.closed_at,
-        "closed_by": line.closed_by,
-        "note": line.note,
-    }
-
-
-def _listed(request: Request, query: CursorQuery, found: list[RejectLine]) -> Response:
-    lines, has_more = cut(found, query.limit)
-    following = cursor_of(lines[-1].last_seen_at, lines[-1].uid) if has_more else None
-    document = {"items": [line_document(line) for line in lines], "next_cursor": following}
-    return answer(request, document, headers=cursor_links(request, following))
+    document = await database.read(lambda connection: reject_document(connection, uid))
+    return answer_bytes(request, document.encode())

@@ -15,10 +15,10 @@ from syncflow_pipelines.api.problems import RETRY_AFTER_S, problems, refused
 from syncflow_pipelines.config import Settings
 from syncflow_pipelines.database import Connection, Database
 from syncflow_pipelines.gateway.control.problems import Refused
-from syncflow_pipelines.sync.entities import entity_by_uid
-from syncflow_pipelines.sync.inspection.reject_list import find_reject_detail
+from syncflow_pipelines.sync.entities import entity_by_uid, find_entity
 from syncflow_pipelines.sync.model import Entity
 from syncflow_pipelines.sync.rejects.dropping import DropRequest, drop_rejects
+from syncflow_pipelines.sync.rejects.record import find_reject
 from syncflow_pipelines.sync.rejects.retry import RetryRequest, retry_rejects
 
 router = APIRouter(tags=["rejects"])
@@ -132,10 +132,10 @@ async def drop_entity_rejects(uid: EntityUid, choice: DropChoice, database: Used
 
 def _entity_of(connection: Connection, uid: UUID) -> Entity:
     """The entity of an open rejected row."""
-    line = find_reject_detail(connection, uid).line
-    if line.status != "open":
-        raise refused(409, f"rejected row {uid} of {line.entity} was {line.status} already", kind="reject-closed")
-    return entity_by_uid(connection, line.entity_uid)
+    found = find_reject(connection, uid)
+    if found.status != "open":
+        raise refused(409, f"rejected row {uid} of {found.entity} was {found.status} already", kind="reject-closed")
+    return find_entity(connection, *found.entity.split("/", 1))
 
 
 def _retried(

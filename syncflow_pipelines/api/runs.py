@@ -9,16 +9,16 @@ from fastapi import Query as QueryParameters
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from syncflow_pipelines.api.answers import answer, linked, listed, tagged
-from syncflow_pipelines.api.database import ApiDatabase
+from syncflow_pipelines.api.answers import answer, answer_bytes, linked, listed, tagged
 from syncflow_pipelines.api.dependencies import UsedDatabase
 from syncflow_pipelines.api.entity_documents import RunStatus
-from syncflow_pipelines.api.paging import CursorQuery, cursor_links, cursor_of, cut, position_of
+from syncflow_pipelines.api.paging import CursorQuery, cursor_links, part_document, position_of
 from syncflow_pipelines.api.parameters import EntityUid, Moment, RunUid, Text
 from syncflow_pipelines.api.problems import problems
 from syncflow_pipelines.database import Connection
 from syncflow_pipelines.sync.inspection.entity_list import require_entity
-from syncflow_pipelines.sync.inspection.run_list import RunFilter, RunLine, find_run_line, list_run_lines
+from syncflow_pipelines.sync.inspection.listing import Part
+from syncflow_pipelines.sync.inspection.run_list import RunFilter, list_run_documents, run_document
 from syncflow_pipelines.sync.model import Strategy
 
 router = APIRouter(tags=["runs"])
@@ -116,9 +116,10 @@ class RunsQuery(CursorQuery):
     since: Moment | None = Field(default=None, description="Only those that began then or later.")
     until: Moment | None = Field(default=None, description="Only those that began before.")
 
-    def filter(self, entity_uid: UUID | None, connector: str | None = None) -> RunFilter:
+    def filter(self, dagster_url: str, entity_uid: UUID | None, connector: str | None = None) -> RunFilter:
         time, uid = position_of(self.cursor) or (None, None)
         return RunFilter(
+            dagster_url,
             entity_uid, connector, self.status, self.strategy, self.trigger, self.dagster_run_id, self.since,
             self.until, time, uid,
         )  # fmt: skip
@@ -136,9 +137,9 @@ async def list_runs(
     request: Request, query: Annotated[AllRunsQuery, QueryParameters()], database: UsedDatabase
 ) -> Response:
     """The history of all entities, the newest run first."""
-    wanted = query.filter(query.entity_uid, query.connector)
-    found = await database.read(lambda connection: list_run_lines(connection, wanted, limit=query.limit + 1))
-    return _listed(request, query, found, database)
+    wanted = query.filter(database.settings.dagster_url, query.entity_uid, query.connector)
+    part = await database.read(lambda connection: list_run_documents(connection, wanted, limit=query.limit))
+    return answer(request, part_document(part), headers=cursor_links(request, part.next_place))
 
 
 @router.get(
@@ -152,15 +153,16 @@ async def list_entity_runs(
     request: Request, uid: EntityUid, query: Annotated[RunsQuery, QueryParameters()], database: UsedDatabase
 ) -> Response:
     """The history of one entity, the newest run first."""
-    wanted = query.filter(uid)
+    wanted = query.filter(database.settings.dagster_url, uid)
 
-    def read(connection: Connection) -> list[RunLine]:
-        found = list_run_lines(connection, wanted, limit=query.limit + 1)
-        if not found:
+    def read(connection: Connection) -> Part:
+        found = list_run_documents(connection, wanted, limit=query.limit)
+        if not found.items:
             require_entity(connection, uid)
         return found
 
-    return _listed(request, query, await database.read(read), database)
+    part = await database.read(read)
+    return answer(request, part_document(part), headers=cursor_links(request, part.next_place))
 
 
 @router.get(
@@ -172,47 +174,6 @@ async def list_entity_runs(
 )
 async def get_run(request: Request, uid: RunUid, database: UsedDatabase) -> Response:
     """One sync: how it stands while it runs, what it came to afterwards."""
-    line = await database.read(lambda connection: find_run_line(connection, uid))
-    return answer(request, run_document(line, database.settings.dagster_url))
-
-
-def run_document(line: RunLine, dagster_url: str) -> dict[str, Any]:
-    """The run as `RunDocument` describes it."""
-    end = line.completed_at
-    return {
-        "uid": line.uid,
-        "entity_uid": line.entity_uid,
-        "entity": line.entity,
-        "status": line.status,
-        "strategy": line.strategy,
-        "is_full_refresh": line.is_full_refresh,
-        "trigger": line.trigger,
-        "dagster_run_id": line.dagster_run_id,
-        "dagster_url": f"{dagster_url}/runs/{line.dagster_run_id}" if line.dagster_run_id else None,
-        "started_at": line.started_at,
-        "completed_at": end,
-        "seconds": (end - line.started_at).total_seconds() if end else None,
-        "records_fetched": line.records_fetched,
-        "records_inserted": line.records_inserted,
-        "records_updated": line.records_updated,
-        "records_unchanged": line.records_unchanged,
-        "records_deleted": line.records_deleted,
-        "records_rejected": line.records_rejected,
-        "records_missing": line.records_missing,
-        "rowversion_start": line.rowversion_start,
-        "rowversion_end": line.rowversion_end,
-        "error_message": line.error_message,
-        "error_details": line.error_details,
-        "details": line.details,
-        "created_at": line.created_at,
-        "cancel_requested_at": line.cancel_requested_at,
-        "progress": line.progress,
-    }
-
-
-def _listed(request: Request, query: CursorQuery, found: list[RunLine], database: ApiDatabase) -> Response:
-    lines, has_more = cut(found, query.limit)
-    following = cursor_of(lines[-1].started_at, lines[-1].uid) if has_more else None
     url = database.settings.dagster_url
-    document = {"items": [run_document(line, url) for line in lines], "next_cursor": following}
-    return answer(request, document, headers=cursor_links(request, following))
+    document = await database.read(lambda connection: run_document(connection, uid, url))
+    return answer_bytes(request, document.encode())

@@ -6,20 +6,21 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Any, Final
 from uuid import UUID
 
+import orjson
 from fastapi import APIRouter, Body, Header, Request
 from fastapi.responses import Response, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.background import BackgroundTask
 
-from syncflow_pipelines.api.answers import answer, written
+from syncflow_pipelines.api.answers import answer_bytes
 from syncflow_pipelines.api.database import ApiDatabase
 from syncflow_pipelines.api.dependencies import UsedDatabase
 from syncflow_pipelines.api.parameters import EntityUid, RunUid
 from syncflow_pipelines.api.problems import problems, refused
-from syncflow_pipelines.api.runs import RunDocument, run_document
+from syncflow_pipelines.api.runs import RunDocument
 from syncflow_pipelines.database import Connection
 from syncflow_pipelines.errors import DatabaseError, SyncflowError
-from syncflow_pipelines.sync.inspection.run_list import RunLine, find_run_line
+from syncflow_pipelines.sync.inspection.run_list import run_document
 from syncflow_pipelines.sync.launching import begin_now
 from syncflow_pipelines.sync.model import Strategy
 from syncflow_pipelines.sync.requests import NotRequested, SyncWish, cancel_run, request_sync
@@ -36,7 +37,7 @@ MOST_STREAMS: Final = 64
 _LOG = logging.getLogger(__name__)
 _KINDS: Final = {
     "unknown": (404, None),
-    "key_reused": (422, "idempotency-key-reused"),
+    "key_reused": (409, "idempotency-key-reused"),
     "connector_inactive": (409, "connector-inactive"),
     "gone": (409, "entity-gone"),
     "schema_refused": (409, "schema-refused"),
@@ -123,18 +124,18 @@ async def refresh_entity(
 )
 async def cancel(request: Request, uid: RunUid, database: UsedDatabase) -> Response:
     """Ends a sync that is queued or running, whichever process runs it; nothing of it is kept."""
-    settings = database.settings
+    url = database.settings.dagster_url
 
-    def end(connection: Connection) -> tuple[str, RunLine]:
+    def end(connection: Connection) -> tuple[str, str]:
         close_dead_runs(connection)
-        return cancel_run(connection, uid), find_run_line(connection, uid)
+        return cancel_run(connection, uid), run_document(connection, uid, url)
 
     became, run = await database.change(end)
     if became == "ended":
-        raise refused(409, f"run {uid} has ended already; its status is {run.status}", kind="run-ended")
+        raise refused(409, f"run {uid} has ended already; GET it to see how", kind="run-ended")
     if became == "cannot":
         raise refused(409, f"run {uid} tries rejected rows again, which ends by itself soon", kind="run-cannot-end")
-    return answer(request, run_document(run, settings.dagster_url), status=200 if became == "closed" else 202)
+    return answer_bytes(request, run.encode(), status=200 if became == "closed" else 202)
 
 
 @router.get(
@@ -158,7 +159,7 @@ async def follow(uid: RunUid, database: UsedDatabase) -> StreamingResponse:
         raise refused(503, told, headers={"Retry-After": "5"})
     run = await _found(database, uid)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return StreamingResponse(_events(database, run), media_type="text/event-stream", headers=headers)
+    return StreamingResponse(_events(database, uid, run), media_type="text/event-stream", headers=headers)
 
 
 async def _requested(request: Request, database: ApiDatabase, wish: SyncWish) -> Response:
@@ -168,17 +169,16 @@ async def _requested(request: Request, database: ApiDatabase, wish: SyncWish) ->
         raise refused(status, found.reason, kind=kind)
     run = await _found(database, found.run_uid)
     headers = {"Location": f"/api/v1/runs/{found.run_uid}"}
-    response = answer(
-        request, run_document(run, database.settings.dagster_url), status=202 if found.is_new else 200, headers=headers
-    )
-    if run.status == "queued":
+    response = answer_bytes(request, run.encode(), status=202 if found.is_new else 200, headers=headers)
+    if orjson.loads(run)["status"] == "queued":
         # After the answer: it is queued whether Dagster is there or not.
         response.background = BackgroundTask(_begin, database, found.run_uid)
     return response
 
 
-async def _found(database: ApiDatabase, uid: UUID) -> RunLine:
-    return await database.read(lambda connection: find_run_line(connection, uid))
+async def _found(database: ApiDatabase, uid: UUID) -> str:
+    """The run's document."""
+    return await database.read(lambda connection: run_document(connection, uid, database.settings.dagster_url))
 
 
 async def _begin(database: ApiDatabase, uid: UUID) -> None:
@@ -199,32 +199,31 @@ class _Streams:
 _streams = _Streams()
 
 
-async def _events(database: ApiDatabase, run: RunLine) -> AsyncIterator[bytes]:
-    """The run's states until it has ended; ends with the client, too."""
+async def _events(database: ApiDatabase, uid: UUID, run: str) -> AsyncIterator[str]:
+    """The run's documents until it has ended; ends with the client, too."""
     clock = asyncio.get_running_loop().time
-    end, said, state = clock() + LONGEST_STREAM_S, clock(), b""
+    end, said, last = clock() + LONGEST_STREAM_S, clock(), ""
     _streams.count += 1
     try:
-        yield b"retry: 2000\n\n"
+        yield "retry: 2000\n\n"
         while clock() < end:
-            is_over = run.completed_at is not None
-            document = written(run_document(run, database.settings.dagster_url))
-            if document != state:
-                state, said = document, clock()
-                yield b"event: %s\ndata: %s\n\n" % (b"end" if is_over else b"progress", document)
+            is_over = orjson.loads(run)["completed_at"] is not None
+            if run != last:
+                last, said = run, clock()
+                yield f"event: {'end' if is_over else 'progress'}\ndata: {run}\n\n"
             elif clock() - said > KEEP_ALIVE_S:
                 said = clock()
-                yield b": nothing new\n\n"
+                yield ": nothing new\n\n"
             if is_over:
                 return
             await asyncio.sleep(POLL_S)
-            run = await _found_again(database, run)
+            run = await _found_again(database, uid, run)
     finally:
         _streams.count -= 1
 
 
-async def _found_again(database: ApiDatabase, run: RunLine) -> RunLine:
+async def _found_again(database: ApiDatabase, uid: UUID, before: str) -> str:
     try:
-        return await _found(database, run.uid)
+        return await _found(database, uid)
     except DatabaseError:
-        return run  # until it is back
+        return before  # until it is back

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, ValidationInfo
+from pydantic import Field, ValidationInfo
 
 from syncflow_pipelines.config.auth import Auth
 from syncflow_pipelines.config.auth_sections import (
@@ -21,6 +21,7 @@ from syncflow_pipelines.config.document import EACH, read_document, select
 from syncflow_pipelines.config.explanations import Explanation
 from syncflow_pipelines.config.mistakes import Location, path_text
 from syncflow_pipelines.config.section import (
+    Described,
     FilePath,
     HttpUrl,
     Identifier,
@@ -44,7 +45,7 @@ def _page_size(value: object, info: ValidationInfo) -> int:
 
 
 Interval = Annotated[int, whole(1, LONGEST_INTERVAL_S)]
-PageSize = Annotated[int, BeforeValidator(_page_size)]
+PageSize = Annotated[int, Described(_page_size, schema={"minimum": 1, "maximum": LARGEST_PAGE})]
 Concurrency = Annotated[int, whole(1, 64)]
 Ratio = Annotated[float, number(0, 1)]
 Overlap = Annotated[int, whole(0, 2**53)]

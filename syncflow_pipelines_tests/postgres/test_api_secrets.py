@@ -36,12 +36,15 @@ def kept(world: World) -> World:
     return world
 
 
-def bodies(world: World) -> Iterator[tuple[dict[str, Any], int]]:
-    """What is sent with the secret in it, and the status that it brings: good and bad ones."""
+REFUSED = (409, 422)
+
+
+def bodies(world: World) -> Iterator[tuple[dict[str, Any], tuple[int, ...]]]:
+    """What is sent with the secret in it, and the status that it may bring: good and bad ones."""
     url = world.connector.base_url
     token, value = {"type": "bearer", "token": SECRET}, {"type": "header", "name": "X-Key", "value": SECRET}
-    yield {"name": "crm", "base_url": url, "auth": token}, 201
-    yield {"name": "hr", "base_url": url, "auth": {**value, "prefix": "Key "}}, 201
+    yield {"name": "crm", "base_url": url, "auth": token}, (201,)
+    yield {"name": "hr", "base_url": url, "auth": {**value, "prefix": "Key "}}, (201,)
     for auth in (
         {**token, "token": f"{SECRET} \n"},
         {**token, "token": [SECRET]},
@@ -56,13 +59,13 @@ def bodies(world: World) -> Iterator[tuple[dict[str, Any], int]]:
         SECRET,
         {"type": "bearer", "reference": f"file:/{SECRET}"},
     ):
-        yield {"name": "bad", "base_url": url, "auth": auth}, 422
-    yield {"name": "bad", "base_url": f"http://user:{SECRET}@127.0.0.1", "auth": token}, 422
-    yield {"name": "bad", "base_url": f"http://127.0.0.1/?token={SECRET}", "auth": token}, 422
-    yield {"name": f"{SECRET}!", "base_url": url, "auth": token}, 422
-    yield {"name": "bad", "base_url": url, "auth": token, SECRET: SECRET}, 422
-    yield {"name": "bad", "base_url": url, "auth": token, "page_size": SECRET}, 422
-    yield {"name": "bad", "base_url": url, "auth": token, "entities": {"items": {"strategy": SECRET}}}, 422
+        yield {"name": "bad", "base_url": url, "auth": auth}, REFUSED
+    yield {"name": "bad", "base_url": f"http://user:{SECRET}@127.0.0.1", "auth": token}, REFUSED
+    yield {"name": "bad", "base_url": f"http://127.0.0.1/?token={SECRET}", "auth": token}, REFUSED
+    yield {"name": f"{SECRET}!", "base_url": url, "auth": token}, REFUSED
+    yield {"name": "bad", "base_url": url, "auth": token, SECRET: SECRET}, REFUSED
+    yield {"name": "bad", "base_url": url, "auth": token, "page_size": SECRET}, REFUSED
+    yield {"name": "bad", "base_url": url, "auth": token, "entities": {"items": {"strategy": SECRET}}}, REFUSED
 
 
 def everything_in(world: World) -> str:
@@ -84,16 +87,16 @@ def test_the_secret_is_nowhere_but_in_the_request_to_its_source(kept: World, hea
         client = stack.enter_context(serving_api(kept.settings, TOKENS))
         client.event_hooks["response"] = [lambda answer: said.append(_whole(answer))]
         for body, status in bodies(kept):
-            assert client.post("/connectors", json=body).status_code == status, body
+            assert client.post("/connectors", json=body).status_code in status, body
         raw = f'{{"name": "bad", "auth": {{"type": "bearer", "token": "{SECRET}"}}'
         assert client.post("/connectors", content=raw, headers={"Content-Type": "application/json"}).status_code == 422
         for one in client.get("/connectors").json()["items"]:
             path = f"/connectors/{one['uid']}"
             assert not client.post(f"{path}/test").json()["ok"]
-            assert client.post(f"{path}/discover").status_code == 502
+            assert client.post(f"{path}/discover").status_code == 409
             tag = client.get(path).headers["etag"]
             bad = {"name": "x", "base_url": "http://127.0.0.1:9", "auth": {"type": "bearer", "token": SECRET}}
-            assert client.put(path, json=bad, headers={"If-Match": tag}).status_code == 422
+            assert client.put(path, json=bad, headers={"If-Match": tag}).status_code == 409
             assert client.put(path, json=bad, headers={"If-Match": f'"{SECRET}"'}).status_code == 412
         client.get("/openapi.json")
     for connector in follow_connectors(kept.database, kept.settings):

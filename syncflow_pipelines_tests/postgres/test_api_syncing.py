@@ -94,7 +94,7 @@ def test_a_key_gives_the_same_run_for_ever(asking: ApiWorld) -> None:
     begin(asking, run).join()
     assert ask(asking, status=200, headers=key)["uid"] == run
     other = asking.client.post(f"/entities/{asking.uid('items')}/full-refresh", headers=key)
-    problem(other, 422, "idempotency-key-reused")
+    problem(other, 409, "idempotency-key-reused")
     for bad in ("", "x" * 256, "a b"):
         bad_key = asking.client.post(f"/entities/{asking.uid('items')}/sync", headers={"Idempotency-Key": bad})
         problem(bad_key, 422, "invalid-request")

@@ -1,17 +1,20 @@
-"""How tables and their sources came apart and together, the newest first, in parts."""
+"""How tables and their sources came apart and together as JSON, in the words of `bridge.schema_changes`."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import psycopg
 
-from syncflow_pipelines.sync.inspection.listing import Listing
+from syncflow_pipelines.sync.inspection.listing import Listing, Part
 
 _LISTING = Listing(
     """
-SELECT s.uid, e.uid, c.name || '/' || s.slug, s.happened_at, s.kind, s.column_name, s.before_type, s.after_type,
-  s.applied, s.message
+s.uid, e.uid AS entity_uid, c.name || '/' || s.slug AS entity, s.happened_at, s.kind, s.column_name, s.before_type,
+s.after_type, s.applied, s.message
+""",
+    """
 FROM schema_changes s JOIN connectors c ON c.uid = s.connector_uid
 LEFT JOIN entities e ON e.connector_uid = s.connector_uid AND e.slug = s.slug
 """,
@@ -23,27 +26,8 @@ LEFT JOIN entities e ON e.connector_uid = s.connector_uid AND e.slug = s.slug
         "since": "s.happened_at >= %(since)s",
         "before_uid": "(s.happened_at, s.uid) < (%(before_time)s, %(before_uid)s)",
     },
+    newest_first=("s.happened_at", "s.uid"),
 )
-_NEWEST_FIRST = "s.happened_at DESC, s.uid DESC"
-
-
-@dataclass(frozen=True, slots=True)
-class SchemaChangeLine:
-    """One change, in the words of `bridge.schema_changes`."""
-
-    uid: UUID
-    entity_uid: UUID | None
-    """None where the entity was removed since."""
-    entity: str
-    """`connector/slug`."""
-    happened_at: datetime
-    kind: str
-    column_name: str | None
-    before_type: str | None
-    after_type: str | None
-    applied: bool
-    """False where it was refused."""
-    message: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +43,10 @@ class SchemaChangeFilter:
     before_uid: UUID | None = None
     """Both: the change after which to go on."""
 
+    def values(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.__slots__}
 
-def list_schema_change_lines(
-    connection: psycopg.Connection, wanted: SchemaChangeFilter, *, limit: int
-) -> list[SchemaChangeLine]:
+
+def list_schema_change_documents(connection: psycopg.Connection, wanted: SchemaChangeFilter, *, limit: int) -> Part:
     """The newest changes first."""
-    return _LISTING.rows(connection, SchemaChangeLine, asdict(wanted), order=_NEWEST_FIRST, limit=limit)
+    return _LISTING.newest(connection, wanted.values(), limit)
