@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 
 from benchmarks.events import EVENTS
 from benchmarks.figures import FULL_ROWS, QUICK_ROWS, Benchmark, Options, Outcome
+from benchmarks.gateway import GATEWAY
 from benchmarks.history import HISTORY
 from benchmarks.latency import LATENCY
 from benchmarks.load import LOAD
@@ -28,7 +29,7 @@ from benchmarks.verification import RowsDiffer
 from benchmarks.watching import WATCH
 
 BENCHMARKS: tuple[Benchmark, ...] = (
-    SYNC, MEMORY, LATENCY, MANY, RICH, HISTORY, LOAD, SPECS, EVENTS, WATCH, SCHEMAS,
+    SYNC, MEMORY, LATENCY, MANY, RICH, HISTORY, LOAD, SPECS, EVENTS, WATCH, SCHEMAS, GATEWAY,
 )  # fmt: skip
 RESULTS = Path(__file__).parent / "results"
 _ROUNDS = 3
@@ -81,7 +82,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rows", type=_whole, help=f"rows of the entity (default {FULL_ROWS:,}); others scale with it")
     parser.add_argument("--rounds", type=_whole, help=f"how often each side takes its turn (default {_ROUNDS})")
     parser.add_argument("--quick", action="store_true", help=f"{QUICK_ROWS:,} rows, one round, no peers")
-    parser.add_argument("--no-peers", action="store_true", help="leave dlt out; else it is installed when first needed")
+    parser.add_argument(
+        "--no-peers", action="store_true", help="leave other tools out; else they are installed when first needed"
+    )
     parser.add_argument("--strict", action="store_true", help="end with 1 where a target is missed")
     parser.add_argument("--folder", type=Path, help="where data are kept while it runs (default: the system's /tmp)")
     parser.add_argument(

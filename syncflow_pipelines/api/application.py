@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
-from fastapi import APIRouter, Depends, FastAPI
+from fastapi import Depends, FastAPI
 
 from syncflow_pipelines import __version__
 from syncflow_pipelines.api import changes, connectors, entities, health, rejects, rejects_closing, runs, syncing
@@ -12,6 +12,7 @@ from syncflow_pipelines.api.body_limit import BodyLimit
 from syncflow_pipelines.api.database import ApiDatabase
 from syncflow_pipelines.api.dependencies import guarded
 from syncflow_pipelines.api.description import completed
+from syncflow_pipelines.api.metrics import Metrics, metrics_router
 from syncflow_pipelines.api.problems import add_own_problems
 from syncflow_pipelines.api.yaml_connectors import YamlConnectors
 from syncflow_pipelines.config import Settings
@@ -33,24 +34,25 @@ _ROUTERS: Final = (
 
 
 class AdminApi:
-    """The routes of `/api/v1`, and the database that they work on. Close it when the application ends."""
+    """The routes of `/api/v1` and `/metrics`, and the database behind them. Close it when the application ends."""
 
     def __init__(self, settings: Settings) -> None:
         self.database = ApiDatabase(settings)
+        self.metrics = Metrics(settings)
 
     def join(self, application: FastAPI) -> None:
         """Adds the routes, their problems and their description to an application that stands behind a guard."""
         application.state.database = self.database
         application.state.yaml_connectors = YamlConnectors(self.database)
         add_own_problems(application)
-        router = APIRouter(prefix=PREFIX, dependencies=[Depends(guarded)])
-        for part in _ROUTERS:
-            router.include_router(part)
-        application.include_router(router)
+        for router in _ROUTERS:
+            application.include_router(router, prefix=PREFIX)
+        application.include_router(metrics_router(self.metrics), dependencies=[Depends(guarded)])
         _complete_description(application)
 
     def close(self) -> None:
         """Waits for what runs, and lets go of the database."""
+        self.metrics.close()
         self.database.close()
 
 

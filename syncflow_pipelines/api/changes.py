@@ -6,7 +6,6 @@ from uuid import UUID
 
 import orjson
 from fastapi import APIRouter, Request
-from fastapi import Query as QueryParameters
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -138,6 +137,10 @@ class RecordChangesQuery(CursorQuery):
     since: Moment | None = Field(default=None, description="Only those since then.")
     operation: Operation | None = Field(default=None, description="Only those of this kind.")
 
+    @classmethod
+    def repeated(cls) -> frozenset[str]:
+        return frozenset({"key"})
+
     def filter(self) -> ChangeFilter:
         key = dict(part.split("=", 1) for part in self.key)
         return ChangeFilter(key, self.run_uid, self.since, self.operation, numbered_position_of(self.cursor))
@@ -149,11 +152,11 @@ class RecordChangesQuery(CursorQuery):
     summary="List changes of tables",
     response_model=SchemaChangeList,
     responses=listed(problems()),
+    openapi_extra=SchemaChangesQuery.described(),
 )
-async def list_schema_changes(
-    request: Request, query: Annotated[SchemaChangesQuery, QueryParameters()], database: UsedDatabase
-) -> Response:
+async def list_schema_changes(request: Request, database: UsedDatabase) -> Response:
     """What discoveries changed, or refused to change, because a source now says something else."""
+    query = SchemaChangesQuery.of(request)
     wanted = query.filter()
     part = await database.read(lambda connection: list_schema_change_documents(connection, wanted, limit=query.limit))
     return answer(request, part_document(part), headers=cursor_links(request, part.next_place))
@@ -165,11 +168,11 @@ async def list_schema_changes(
     summary="List changes of an entity's rows",
     response_model=RecordChangeList,
     responses=listed(problems(404)),
+    openapi_extra=RecordChangesQuery.described(),
 )
-async def list_record_changes(
-    request: Request, uid: EntityUid, query: Annotated[RecordChangesQuery, QueryParameters()], database: UsedDatabase
-) -> Response:
+async def list_record_changes(request: Request, uid: EntityUid, database: UsedDatabase) -> Response:
     """What syncs changed in the rows of an entity with `history: true`; numbers as PostgreSQL keeps them."""
+    query = RecordChangesQuery.of(request)
     wanted = query.filter()
     found = await database.read(lambda connection: _record_changes(connection, uid, wanted, query.limit + 1))
     lines, has_more = found[: query.limit], len(found) > query.limit

@@ -10,12 +10,13 @@ from syncflow_pipelines.gateway.control.access import Caller as Asking
 
 
 async def guarded(request: Request) -> None:
-    """Dependency of every router: a route that stands behind no guard answers nobody."""
+    """Holds a route back from an application that stands behind no guard."""
     if not isinstance(request.scope.get(CALLER), Asking):
         raise RuntimeError("the application does not stand behind a Guard")
 
 
 async def _database(request: Request) -> ApiDatabase:
+    await guarded(request)
     found: ApiDatabase = request.app.state.database
     return found
 
@@ -26,6 +27,6 @@ async def _caller(request: Request) -> str:
 
 
 UsedDatabase = Annotated[ApiDatabase, Depends(_database)]
-"""The database of the installation."""
+"""The database of the installation; a route that stands behind no guard gets none."""
 Caller = Annotated[str, Depends(_caller)]
 """Who asks, as it is kept on record: the token's name."""

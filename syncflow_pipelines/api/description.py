@@ -10,6 +10,8 @@ _SCHEME: Final = "token"
 """As the control plane names it."""
 _METHODS: Final = ("get", "put", "post", "delete", "patch")
 _OPEN: Final = ("/health",)
+_METRICS: Final = "/metrics"
+"""Where Prometheus looks for it: not below the prefix."""
 
 
 def completed(document: dict[str, Any], prefix: str) -> dict[str, Any]:
@@ -22,7 +24,7 @@ def completed(document: dict[str, Any], prefix: str) -> dict[str, Any]:
         "description": "A token of SYNCFLOW_API_TOKENS; `read` is enough for GET, everything else needs `admin`.",
     }
     for path, operations in document.get("paths", {}).items():
-        if path.startswith(prefix) and path.removeprefix(prefix) not in _OPEN:
+        if path == _METRICS or (path.startswith(prefix) and path.removeprefix(prefix) not in _OPEN):
             for method in _METHODS & operations.keys():
                 operations[method]["security"] = [{_SCHEME: []}]
                 _require_tags(operations[method])

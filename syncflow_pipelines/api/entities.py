@@ -1,10 +1,9 @@
 """`/api/v1/entities`: what was discovered, and how it is synced."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
 import orjson
 from fastapi import APIRouter, Request
-from fastapi import Query as QueryParameters
 from fastapi.responses import Response
 from pydantic import Field
 
@@ -71,11 +70,11 @@ class EntityQuery(OffsetQuery):
     summary="List entities",
     response_model=EntityList,
     responses=linked(listed(problems()), **_OF_FIRST),
+    openapi_extra=EntityQuery.described(),
 )
-async def list_entities(
-    request: Request, query: Annotated[EntityQuery, QueryParameters()], database: UsedDatabase
-) -> Response:
+async def list_entities(request: Request, database: UsedDatabase) -> Response:
     """Every entity that was discovered at some time, those that have gone from their source included."""
+    query = EntityQuery.of(request)
     part = await database.read(
         lambda connection: list_entity_documents(
             connection, query.filter(), sort=query.sort, limit=query.limit, offset=query.offset

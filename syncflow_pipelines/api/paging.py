@@ -10,9 +10,10 @@ from uuid import UUID
 
 import orjson
 from fastapi import Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from syncflow_pipelines.api.problems import refused
+from syncflow_pipelines.api.queries import Query
 from syncflow_pipelines.gateway.control.problems import Refused
 from syncflow_pipelines.sync.inspection.listing import Part
 
@@ -34,12 +35,6 @@ Cursor = Annotated[
         description="Where to go on: the `next_cursor` of the part before, as it is.",
     ),
 ]
-
-
-class Query(BaseModel):
-    """Parameters of a request; one that is not among them is refused."""
-
-    model_config = ConfigDict(extra="forbid")
 
 
 class OffsetQuery(Query):

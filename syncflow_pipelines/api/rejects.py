@@ -1,11 +1,10 @@
 """`/api/v1/rejects`: rows of a source that did not fit their table, and what is done about them."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter, Request
-from fastapi import Query as QueryParameters
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -109,11 +108,11 @@ class AllRejectsQuery(RejectsQuery):
     summary="List rejected rows",
     response_model=RejectList,
     responses=linked(listed(problems()), **_OF_FIRST),
+    openapi_extra=AllRejectsQuery.described(),
 )
-async def list_rejects(
-    request: Request, query: Annotated[AllRejectsQuery, QueryParameters()], database: UsedDatabase
-) -> Response:
+async def list_rejects(request: Request, database: UsedDatabase) -> Response:
     """Rows that did not fit their tables, of all entities, those met last first."""
+    query = AllRejectsQuery.of(request)
     wanted = query.filter(query.entity_uid, query.connector)
     part = await database.read(lambda connection: list_reject_documents(connection, wanted, limit=query.limit))
     return answer(request, part_document(part), headers=cursor_links(request, part.next_place))
@@ -125,11 +124,11 @@ async def list_rejects(
     summary="List the rejected rows of an entity",
     response_model=RejectList,
     responses=linked(listed(problems(404)), **_OF_FIRST),
+    openapi_extra=RejectsQuery.described(),
 )
-async def list_entity_rejects(
-    request: Request, uid: EntityUid, query: Annotated[RejectsQuery, QueryParameters()], database: UsedDatabase
-) -> Response:
+async def list_entity_rejects(request: Request, uid: EntityUid, database: UsedDatabase) -> Response:
     """Rows of one entity that did not fit its table, those met last first."""
+    query = RejectsQuery.of(request)
     wanted = query.filter(uid)
 
     def read(connection: Connection) -> Part:

@@ -1,11 +1,10 @@
 """`/api/v1/runs`: the history of syncs."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter, Request
-from fastapi import Query as QueryParameters
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -132,11 +131,17 @@ class AllRunsQuery(RunsQuery):
     entity_uid: UUID | None = Field(default=None, description="Only those of this entity.")
 
 
-@router.get("/runs", operation_id="listRuns", summary="List runs", response_model=RunList, responses=listed(problems()))
-async def list_runs(
-    request: Request, query: Annotated[AllRunsQuery, QueryParameters()], database: UsedDatabase
-) -> Response:
+@router.get(
+    "/runs",
+    operation_id="listRuns",
+    summary="List runs",
+    response_model=RunList,
+    responses=linked(listed(problems()), **_OF_FIRST),
+    openapi_extra=AllRunsQuery.described(),
+)
+async def list_runs(request: Request, database: UsedDatabase) -> Response:
     """The history of all entities, the newest run first."""
+    query = AllRunsQuery.of(request)
     wanted = query.filter(database.settings.dagster_url, query.entity_uid, query.connector)
     part = await database.read(lambda connection: list_run_documents(connection, wanted, limit=query.limit))
     return answer(request, part_document(part), headers=cursor_links(request, part.next_place))
@@ -148,11 +153,11 @@ async def list_runs(
     summary="List the runs of an entity",
     response_model=RunList,
     responses=linked(listed(problems(404)), **_OF_FIRST),
+    openapi_extra=RunsQuery.described(),
 )
-async def list_entity_runs(
-    request: Request, uid: EntityUid, query: Annotated[RunsQuery, QueryParameters()], database: UsedDatabase
-) -> Response:
+async def list_entity_runs(request: Request, uid: EntityUid, database: UsedDatabase) -> Response:
     """The history of one entity, the newest run first."""
+    query = RunsQuery.of(request)
     wanted = query.filter(database.settings.dagster_url, uid)
 
     def read(connection: Connection) -> Part:

@@ -31,11 +31,13 @@ SUMMARIES = {
     "runs": "List past syncs, or show one.",
     "changes": "List what syncs changed in the rows of an entity with `history: true`.",
     "rejects": "List rows that could not be stored; try them again, or drop them.",
+    "serve": "Serve the gateway to the APIs of gateway.yaml, and the admin API.",
     "mcp": "Serve the tables, and every generated MCP server, to MCP clients.",
     "specs": "Fetch the OpenAPI documents of services, and see what changed.",
     "generate": "Generate MCP servers and resolvers from the specs that were fetched.",
     "schemas": "Generate Pydantic schemas from models, entities and OpenAPI components.",
     "events": "List what happened, follow it, and see who was told of it.",
+    "alerts": "List what is wrong, and tell people of it.",
     "config": "Check the configuration, and show which parts are switched on.",
     "db": "Start, stop, migrate and find the database.",
 }

@@ -1,35 +1,28 @@
 """Where log lines go: to stderr and to LOG_FILE, never to stdout, which belongs to results."""
 
 import logging
-import sys
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from syncflow_pipelines.config import Settings
+from syncflow_pipelines.config import Settings
+from syncflow_pipelines.logs.handlers import log_handlers
 
 TOLD_BY_COMMANDS = ("syncflow_pipelines.sync.engine", "syncflow_pipelines.sync.schema.discovery")
-FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 
 
-def configure_logging(settings: "Settings", verbosity: int) -> None:
+def configure_logging(settings: Settings, verbosity: int) -> None:
     """Log to stderr by `verbosity` (-1 errors, 0 warnings, 1 what happens, 2 everything), to LOG_FILE by LOG_LEVEL.
 
     LOG_LEVEL=DEBUG asks for everything on stderr too; a higher one leaves out what is below it.
     """
     chosen = logging.getLevelName(settings.log_level.upper())
-    console = logging.StreamHandler(sys.stderr)
+    console, *others = handlers = log_handlers(settings)
     console.setLevel(_console_level(chosen, verbosity))
     if verbosity <= 0:
         console.addFilter(_is_news)
-    handlers: list[logging.Handler] = [console]
-    if settings.log_file is not None:
-        settings.log_file.parent.mkdir(parents=True, exist_ok=True)
-        file = logging.FileHandler(settings.log_file, encoding="utf-8")
-        file.setLevel(chosen)
-        handlers.append(file)
+    for other in others:
+        other.setLevel(chosen)
     for handler in handlers:
         handler.addFilter(_is_no_interruption)
-    logging.basicConfig(level=min(handler.level for handler in handlers), format=FORMAT, handlers=handlers, force=True)
+    logging.basicConfig(level=min(handler.level for handler in handlers), handlers=handlers, force=True)
 
 
 def _is_news(record: logging.LogRecord) -> bool:

@@ -3,12 +3,15 @@
 `load_settings()` says what holds for all of SyncFlow, `load_connectors(settings)` which sources it reads from,
 `load_services(settings)` whose OpenAPI specs it follows, `load_schema_sync(settings)` what schemas are generated from,
 `load_flags(settings)` which of its parts are switched off, `load_events(settings)` who is told of events,
-`load_gateway(settings)` which APIs stand behind the gateway, and `check_configuration(settings)` what a person wants to
-know before any of it is used.
+`load_gateway(settings)` which APIs stand behind the gateway, `load_alerts(settings)` who is told when something is
+wrong, and `check_configuration(settings)` what a person wants to know before any of it is used.
 """
 
+from syncflow_pipelines.config.alerts import AlertsConfig, ChannelConfig, Rule, Severity
+from syncflow_pipelines.config.alerts_file import FILE_NAME as ALERTS_FILE
+from syncflow_pipelines.config.alerts_file import load_alerts
 from syncflow_pipelines.config.auth import Auth, BearerAuth, HeaderAuth, NoAuth
-from syncflow_pipelines.config.check import ConfigurationFact, check_configuration, load_configuration
+from syncflow_pipelines.config.check import check_configuration, load_configuration
 from syncflow_pipelines.config.choice import choose_connectors, choose_services, choose_sources, undiscovered
 from syncflow_pipelines.config.connectors import ConnectorConfig, EntityOverride, EntitySettings
 from syncflow_pipelines.config.connectors_file import load_connectors
@@ -17,6 +20,7 @@ from syncflow_pipelines.config.environment import Environment
 from syncflow_pipelines.config.events import EventsConfig, WebhookConfig
 from syncflow_pipelines.config.events_file import FILE_NAME as EVENTS_FILE
 from syncflow_pipelines.config.events_file import load_events
+from syncflow_pipelines.config.facts import ConfigurationFact
 from syncflow_pipelines.config.flag_variables import SaidFlag, flag_variable
 from syncflow_pipelines.config.flags import Flag, FlagRule, Flags
 from syncflow_pipelines.config.flags_file import FILE_NAME as FLAGS_FILE
@@ -48,12 +52,15 @@ from syncflow_pipelines.config.services_file import ServicesOrigin, load_service
 from syncflow_pipelines.config.settings import Settings, load_settings
 
 __all__ = [
+    "ALERTS_FILE",
     "EVENTS_FILE",
     "FLAGS_FILE",
     "SCHEMA_SYNC_FILE",
     "SERVICES_FILE",
+    "AlertsConfig",
     "Auth",
     "BearerAuth",
+    "ChannelConfig",
     "Component",
     "ConfigurationFact",
     "ConnectorConfig",
@@ -73,6 +80,7 @@ __all__ = [
     "NoAuth",
     "OperationRule",
     "RestOptions",
+    "Rule",
     "SaidFlag",
     "SchemaSourceConfig",
     "SchemaSync",
@@ -82,6 +90,7 @@ __all__ = [
     "Services",
     "ServicesOrigin",
     "Settings",
+    "Severity",
     "StartCommand",
     "WebhookConfig",
     "check_configuration",
@@ -91,6 +100,7 @@ __all__ = [
     "examine_gateway",
     "flag_variable",
     "gateway_path",
+    "load_alerts",
     "load_configuration",
     "load_connectors",
     "load_events",

@@ -1,11 +1,12 @@
 """What a person wants to know of the configuration before it is used. Nothing is contacted."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import fields
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 from syncflow_pipelines.config import (
+    alerts_file,
     connectors_file,
     events_file,
     flags_file,
@@ -13,15 +14,18 @@ from syncflow_pipelines.config import (
     schema_sync_file,
     services_file,
 )
-from syncflow_pipelines.config.auth import Auth, BearerAuth, HeaderAuth, NoAuth, SecretSource
+from syncflow_pipelines.config.alerts import AlertsConfig, ChannelConfig
+from syncflow_pipelines.config.alerts_file import load_alerts
+from syncflow_pipelines.config.auth import Auth, BearerAuth, HeaderAuth, NoAuth
 from syncflow_pipelines.config.connectors import ConnectorConfig, EntityOverride
 from syncflow_pipelines.config.connectors_file import load_connectors
 from syncflow_pipelines.config.events import EventsConfig, WebhookConfig
 from syncflow_pipelines.config.events_file import load_events
 from syncflow_pipelines.config.explanations import one_of
+from syncflow_pipelines.config.facts import ConfigurationFact, certificate_facts, secret_facts, state_of
 from syncflow_pipelines.config.flags import Flags
 from syncflow_pipelines.config.flags_file import load_flags
-from syncflow_pipelines.config.gateway import EndpointConfig, GatewayConfig
+from syncflow_pipelines.config.gateway_check import gateway_facts, lost_endpoints, lost_ways
 from syncflow_pipelines.config.gateway_file import gateway_path, load_gateway
 from syncflow_pipelines.config.mistakes import Mistake, path_text, shown
 from syncflow_pipelines.config.oats import oats_file
@@ -42,19 +46,8 @@ _FILES: Mapping[Callable[[Settings], object], str] = {
     load_flags: flags_file.FILE_NAME,
     load_events: events_file.FILE_NAME,
     load_gateway: gateway_file.FILE_NAME,
+    load_alerts: alerts_file.FILE_NAME,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class ConfigurationFact:
-    """One thing that the configuration says, or that is wrong with it; it holds no secret."""
-
-    subject: str
-    """What it is about: a file, `settings`, `connector erp`, `service crm`, `secret of erp`, …"""
-    status: Literal["ok", "warning", "mistake"]
-    """A warning need not be mended here: the machine that checks may not be the one that syncs."""
-    text: str
-    details: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 def check_configuration(settings: Settings) -> tuple[ConfigurationFact, ...]:
@@ -68,6 +61,7 @@ def check_configuration(settings: Settings) -> tuple[ConfigurationFact, ...]:
     schemas, most = _loaded(load_schema_sync, settings)
     events, wrong_events = _loaded(load_events, settings)
     gateway, wrong_gateway = _loaded(load_gateway, settings)
+    alerts, wrong_alerts = _loaded(load_alerts, settings)
     return (
         *_environment(settings),
         *(mistakes or _connectors_file(settings, connectors or ())),
@@ -75,10 +69,12 @@ def check_configuration(settings: Settings) -> tuple[ConfigurationFact, ...]:
         *(wrong_flags or _flags_file(settings, flags)),
         *(most or _schemas_file(settings, schemas)),
         *(wrong_events or _events_file(settings, events)),
-        *(wrong_gateway or _gateway_file(settings, gateway)),
+        *(wrong_gateway or gateway_facts(settings, gateway)),
+        *(wrong_alerts or _alerts_file(settings, alerts)),
         *_lost_services(settings, connectors or (), services),
         *_lost_sources(settings, connectors, services, schemas),
-        *_lost_endpoints(settings, gateway, services),
+        *lost_endpoints(settings, gateway, services),
+        *lost_ways(settings, connectors or (), services, gateway),
     )
 
 
@@ -90,6 +86,7 @@ def load_configuration(settings: Settings) -> tuple[tuple[ConnectorConfig, ...],
     _, wrong_flags = _loaded(load_flags, settings)
     _, wrong_events = _loaded(load_events, settings)
     gateway, wrong_gateway = _loaded(load_gateway, settings)
+    _, wrong_alerts = _loaded(load_alerts, settings)
     facts = (
         *wrong_connectors,
         *wrong_services,
@@ -97,9 +94,11 @@ def load_configuration(settings: Settings) -> tuple[tuple[ConnectorConfig, ...],
         *wrong_flags,
         *wrong_events,
         *wrong_gateway,
+        *wrong_alerts,
         *_lost_services(settings, connectors or (), services),
         *_lost_sources(settings, connectors, services, schemas),
-        *_lost_endpoints(settings, gateway, services),
+        *lost_endpoints(settings, gateway, services),
+        *lost_ways(settings, connectors or (), services, gateway),
     )
     if connectors is None or services is None or schemas is None or facts:
         count = "1 mistake" if len(facts) == 1 else f"{len(facts):,} mistakes"
@@ -143,9 +142,9 @@ def _connectors_file(settings: Settings, connectors: Sequence[ConnectorConfig]) 
     else:
         yield ConfigurationFact(str(path), "warning", "not there, so there are no connectors")
     for connector in connectors:
-        yield ConfigurationFact(f"connector {connector.name}", "ok", _state(connector.enabled), _details(connector))
-        yield from _secret(connector.name, connector.auth.secret(), connector.auth.headers)
-        yield from _certificates(connector.name, connector.ca_file)
+        yield ConfigurationFact(f"connector {connector.name}", "ok", state_of(connector.enabled), _details(connector))
+        yield from secret_facts(connector.name, connector.auth.secret(), connector.auth.headers)
+        yield from certificate_facts(connector.name, connector.ca_file)
 
 
 def _services_file(settings: Settings, services: Services | None) -> Iterator[ConfigurationFact]:
@@ -157,9 +156,9 @@ def _services_file(settings: Settings, services: Services | None) -> Iterator[Co
     yield ConfigurationFact(str(path), "ok", found, details)
     yield from (ConfigurationFact(str(path), "warning", note) for note in notes)
     for service in services.services:
-        yield ConfigurationFact(f"service {service.name}", "ok", _state(service.enabled), _service_details(service))
-        yield from _secret(service.name, service.auth.secret(), service.auth.headers)
-        yield from _certificates(service.name, service.ca_file)
+        yield ConfigurationFact(f"service {service.name}", "ok", state_of(service.enabled), _service_details(service))
+        yield from secret_facts(service.name, service.auth.secret(), service.auth.headers)
+        yield from certificate_facts(service.name, service.ca_file)
 
 
 def _flags_file(settings: Settings, flags: Flags | None) -> Iterator[ConfigurationFact]:
@@ -175,50 +174,30 @@ def _events_file(settings: Settings, events: EventsConfig | None) -> Iterator[Co
     details = {name: str(getattr(events, name)) for name in ("retention_days", "undelivered_retention_days")}
     yield ConfigurationFact(str(path), "ok", f"read, {len(events.webhooks)} webhooks", details)
     for webhook in events.webhooks:
-        yield ConfigurationFact(webhook.subscriber, "ok", _state(webhook.enabled), _webhook_details(webhook))
-        yield from _secret(webhook.subscriber, webhook.secret, webhook.secret.read)
-        yield from _certificates(webhook.subscriber, webhook.ca_file)
+        yield ConfigurationFact(webhook.subscriber, "ok", state_of(webhook.enabled), _webhook_details(webhook))
+        yield from secret_facts(webhook.subscriber, webhook.secret, webhook.secret.read)
+        yield from certificate_facts(webhook.subscriber, webhook.ca_file)
 
 
-def _gateway_file(settings: Settings, gateway: GatewayConfig | None) -> Iterator[ConfigurationFact]:
-    path = gateway_path(settings)
-    if gateway is None or not is_file(path):
-        return  # `syncflow serve` writes one
-    details = {
-        "targets.allow_networks": " ".join(map(str, gateway.targets.allowed_networks)) or "none",
-        "targets.allow_hosts": " ".join(gateway.targets.allowed_hosts) or "none",
-        "register_services": str(gateway.register_services),
-    }
-    yield ConfigurationFact(str(path), "ok", f"read, {len(gateway.endpoints)} endpoints", details)
-    for endpoint in gateway.endpoints:
-        subject = f"endpoint {endpoint.key}"
-        yield ConfigurationFact(subject, "ok", _state(not endpoint.disabled), _endpoint_details(endpoint))
-        yield from _certificates(subject, endpoint.ca_file)
+def _alerts_file(settings: Settings, alerts: AlertsConfig | None) -> Iterator[ConfigurationFact]:
+    path = settings.config_dir / alerts_file.FILE_NAME
+    if alerts is None or not is_file(path):
+        return  # nobody needs one
+    details = {name: f"{getattr(alerts, name):g}" for name in ("remind_after_s", "recover_after_s", "retention_days")}
+    yield ConfigurationFact(str(path), "ok", f"read, {len(alerts.channels)} channels", details)
+    for channel in alerts.channels:
+        subject = f"alerts to {channel.name}"
+        yield ConfigurationFact(subject, "ok", state_of(channel.enabled), _channel_details(channel))
+        yield from secret_facts(subject, channel.url, channel.url.read)
 
 
-def _endpoint_details(endpoint: EndpointConfig) -> dict[str, str]:
+def _channel_details(channel: ChannelConfig) -> dict[str, str]:
     return {
-        "url": endpoint.url,
-        "methods": " ".join(endpoint.methods),
-        "health_check_path": endpoint.health_check_path or "none",
-        "fallback": endpoint.breaker.fallback.strategy,
+        "url": f"in {channel.url}",
+        "rules": ", ".join(channel.rules) or "all",
+        "subjects": ", ".join(channel.subjects) or "all",
+        "min_severity": channel.min_severity,
     }
-
-
-def _lost_endpoints(
-    settings: Settings, gateway: GatewayConfig | None, services: Services | None
-) -> Iterator[ConfigurationFact]:
-    """A mistake for each endpoint of the gateway that names a service which is not there."""
-    known = [service.name for service in services.services] if services else []
-    path = gateway_path(settings)
-    for index, endpoint in enumerate(gateway.endpoints if gateway and services else ()):
-        if endpoint.service is not None and endpoint.service not in known:
-            expected = one_of(known) if known else "none, since there are none"
-            where = path_text(("endpoints", index, "service"))
-            mistake = Mistake(
-                path.name, 0, where, shown(endpoint.service), f"{expected} (the services of {services_file.FILE_NAME})"
-            )
-            yield ConfigurationFact(str(path), "mistake", str(mistake))
 
 
 def _lost_services(
@@ -248,7 +227,7 @@ def _schemas_file(settings: Settings, schemas: SchemaSync | None) -> Iterator[Co
     details = {setting.name: str(getattr(schemas.settings, setting.name)) for setting in fields(schemas.settings)}
     yield ConfigurationFact(str(path), "ok", found, details)
     for source in schemas.sources:
-        yield ConfigurationFact(f"schemas {source.name}", "ok", _state(source.enabled), _source_details(source))
+        yield ConfigurationFact(f"schemas {source.name}", "ok", state_of(source.enabled), _source_details(source))
         if source.models_path and not source.models_path.exists():
             text = f"{source.models_path} is not there; put the models there, or mend models_path"
             yield ConfigurationFact(f"models of {source.name}", "warning", text)
@@ -282,28 +261,6 @@ def _lost_sources(
                 yield ConfigurationFact(str(path), "mistake", str(mistake))
 
 
-def _state(enabled: bool) -> str:
-    return "enabled" if enabled else "disabled"
-
-
-def _secret(name: str, source: SecretSource | None, read: Callable[[], object]) -> Iterator[ConfigurationFact]:
-    if source is None:
-        return
-    subject = f"secret of {name}"
-    try:
-        read()
-    except ConfigurationError as error:
-        yield ConfigurationFact(subject, "warning", str(error))
-    else:
-        yield ConfigurationFact(subject, "ok", f"the {source} is set")
-
-
-def _certificates(name: str, ca_file: Path | None) -> Iterator[ConfigurationFact]:
-    if ca_file and not is_file(ca_file):
-        text = f"the file {ca_file} is not there; put the certificates there, or mend ca_file"
-        yield ConfigurationFact(f"certificates of {name}", "warning", text)
-
-
 def _details(connector: ConnectorConfig) -> dict[str, str]:
     values = {setting.name: getattr(connector, setting.name) for setting in fields(connector)}
     del values["name"], values["enabled"], values["auth"], values["entities"]
@@ -327,6 +284,7 @@ def _service_details(service: ServiceConfig) -> dict[str, str]:
         "ref_hosts": ", ".join(service.ref_hosts),
         "timeout_s": f"{service.timeout_s:g}",
         "ca_file": str(service.ca_file) if service.ca_file else None,
+        "via": service.via,
         "start_command": service.start_command.command if service.start_command else None,
     }
     return {name: text for name, text in details.items() if text}

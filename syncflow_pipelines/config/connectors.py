@@ -80,6 +80,8 @@ class ConnectorConfig:
     """Certificates to trust instead of the system's."""
     service: str | None = None
     """The OpenAPI service of the same system."""
+    via: str | None = None
+    """The endpoint of the gateway, or one version of it, that requests go through; None: the source itself is asked."""
     enabled: bool = True
     entities: Mapping[str, EntityOverride] = field(default_factory=dict, hash=False)
     """Overrides by slug, exactly as the source spells it."""

@@ -84,6 +84,7 @@ class ConnectorFields(Section):
     max_retry_after_s: Annotated[float, number(0, 86_400)] = 120.0
     ca_file: FilePath | None = None
     service: Text | None = None
+    via: Text | None = None
     enabled: Switch = True
     entities: dict[str, EntitySection] = Field(default_factory=dict)
 
@@ -148,6 +149,7 @@ def connector_of(
         max_retry_after_s=said.max_retry_after_s,
         ca_file=ca_file,
         service=said.service,
+        via=said.via,
         enabled=said.enabled,
         entities=entities,
         managed_by=managed_by,

@@ -133,13 +133,13 @@ def examine_gateway(path: str | Path, settings: Settings) -> GatewayExamination:
 
 
 def write_gateway_sample(settings: Settings) -> Path | None:
-    """Writes the sample as `gateway.yaml` where no file is named and none is there; the file, or None where one is.
+    """Writes the sample where `load_gateway` would read, if nothing is there; the file, or None where none was made.
 
-    Whoever reads it sees all of it, and a file that somebody else writes meanwhile stands. Raises `ConfigurationError`
-    where it cannot be written.
+    None is made outside the folder of the configuration, whatever `CONFIG_PATH` says. Whoever reads it sees all of it,
+    and a file that somebody else writes meanwhile stands. Raises `ConfigurationError` where it cannot be written.
     """
     path = gateway_path(settings)
-    if path != settings.config_dir / FILE_NAME or os.path.lexists(path):
+    if path.parent != settings.config_dir or not _is_yaml(path) or os.path.lexists(path):
         return None
     try:
         return path if _put(path, sample_text().encode()) else None
@@ -177,10 +177,14 @@ def _named_by_environment(settings: Settings) -> Path | None:
 def _refuse_outside(path: Path, settings: Settings) -> None:
     real = Path(os.path.realpath(path))
     folders = [Path(os.path.realpath(folder)) for folder in (settings.project_dir, settings.config_dir)]
-    if real.suffix.lower() not in (".yaml", ".yml") or not any(real.is_relative_to(folder) for folder in folders):
+    if not _is_yaml(real) or not any(real.is_relative_to(folder) for folder in folders):
         raise ConfigurationError(
             f"{shown(str(path))} is not looked at: only YAML files below {settings.project_dir} are; put a copy there"
         )
+
+
+def _is_yaml(path: Path) -> bool:
+    return path.suffix.lower() in (".yaml", ".yml")
 
 
 def _config(said: GatewaySection, settings: Settings, digest: str) -> GatewayConfig:

@@ -103,6 +103,9 @@ class ServiceConfig:
     timeout_s: float = 30.0
     """For one request of the spec."""
     ca_file: Path | None = None
+    via: str | None = None
+    """The endpoint of the gateway, or one version of it, that the spec is asked for through; None: the service itself
+    is asked."""
     start_command: StartCommand | None = None
     enabled: bool = True
 

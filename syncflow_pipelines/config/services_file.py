@@ -155,6 +155,7 @@ class ServiceSection(Section):
     rest: RestSection = RestSection()
     timeout_s: Timeout = 30.0
     ca_file: FilePath | None = None
+    via: Text | None = None
     start_command: Text | None = None
     enabled: Switch = True
 
@@ -262,6 +263,7 @@ def _service(said: ServiceSection, settings: Settings) -> ServiceConfig:
         rest=RestOptions(**{**dict(said.rest), "allowed_hosts": tuple(map(str.lower, said.rest.allowed_hosts))}),
         timeout_s=said.timeout_s,
         ca_file=from_project(said.ca_file, settings),
+        via=said.via,
         start_command=StartCommand(said.start_command, path) if said.start_command else None,
         enabled=said.enabled,
     )

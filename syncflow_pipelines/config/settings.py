@@ -9,7 +9,7 @@ from syncflow_pipelines.config.environment import Environment, Variable
 from syncflow_pipelines.config.flag_variables import flag_mistakes
 from syncflow_pipelines.config.mistakes import Mistake, refusal
 from syncflow_pipelines.config.paths import absolute, is_file, is_folder
-from syncflow_pipelines.config.variables import LogLevel, read_variables, variable_mistake
+from syncflow_pipelines.config.variables import LogFormat, LogLevel, read_variables, variable_mistake
 from syncflow_pipelines.errors import ConfigurationError
 
 
@@ -29,9 +29,13 @@ class Settings:
     sync_worker_threads: int = 4
     """Entities that one run syncs at the same time."""
     log_level: LogLevel = "INFO"
+    log_format: LogFormat = "console"
+    """`json`: one object a line, for programs."""
     log_file: Path | None = None
     dagster_url: str = "http://127.0.0.1:3000"
     """Of the webserver, without a trailing slash."""
+    gateway_url: str = "http://127.0.0.1:8000"
+    """Of the gateway, without a trailing slash, for those who are asked through it."""
     run_retention_days: int = 30
     history_retention_days: int = 365
     """Of `record_changes`."""
@@ -91,8 +95,10 @@ def load_settings(environ: Mapping[str, str] | None = None, cwd: Path | None = N
         max_page_size=said.max_page_size,
         sync_worker_threads=said.sync_worker_threads,
         log_level=said.log_level,
+        log_format=said.log_format,
         log_file=folders.path("LOG_FILE", said.log_file) if said.log_file else None,
         dagster_url=said.dagster_url,
+        gateway_url=said.gateway_url,
         run_retention_days=said.run_retention_days,
         history_retention_days=said.history_retention_days,
         http_proxy=said.http_proxy,

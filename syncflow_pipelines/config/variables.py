@@ -25,6 +25,7 @@ from syncflow_pipelines.config.section import (
 
 Said = TypeVar("Said", bound=Section)
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
+LogFormat = Literal["console", "json"]
 
 LONGEST_INTERVAL_S = 31_536_000
 """A year."""
@@ -45,6 +46,7 @@ def _libpq_url(value: object) -> str:
 
 
 AnyCaseLogLevel = Annotated[LogLevel, BeforeValidator(_log_level)]
+AnyCaseLogFormat = Annotated[LogFormat, BeforeValidator(lambda value: str(value).lower())]
 Host = Annotated[str, matching(r"/.*|[\w.-]+|[0-9A-Fa-f:.]+", "a host's name or address, without the port", hide=True)]
 Password = Annotated[str, matching(r"(?s:[^\x00\ud800-\udfff]*)", "text without NUL, in UTF-8", hide=True)]
 
@@ -67,8 +69,10 @@ class Variables(Section):
     max_page_size: Annotated[int, whole(1, LARGEST_PAGE)] = Field(1000, alias="MAX_PAGE_SIZE")
     sync_worker_threads: Annotated[int, whole(1, 64)] = Field(4, alias="SYNC_WORKER_THREADS")
     log_level: AnyCaseLogLevel = Field("INFO", alias="LOG_LEVEL")
+    log_format: AnyCaseLogFormat = Field("console", alias="LOG_FORMAT")
     log_file: FilePath | None = Field(None, alias="LOG_FILE")
     dagster_url: HttpUrl = Field("http://127.0.0.1:3000", alias="SYNCFLOW_DAGSTER_URL")
+    gateway_url: HttpUrl = Field("http://127.0.0.1:8000", alias="SYNCFLOW_GATEWAY_URL")
     run_retention_days: Annotated[int, whole(1, 36_500)] = Field(30, alias="SYNCFLOW_RUN_RETENTION_DAYS")
     history_retention_days: Annotated[int, whole(1, 36_500)] = Field(365, alias="SYNCFLOW_HISTORY_RETENTION_DAYS")
     http_proxy: ProxyUrl | None = Field(None, alias="HTTP_PROXY")

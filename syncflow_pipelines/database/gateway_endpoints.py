@@ -21,7 +21,11 @@ from syncflow_pipelines.errors import DatabaseError
 CHANNEL: Final = "'syncflow_gateway_' || md5(current_schema())"
 """Of NOTIFY, as SQL."""
 
-_PATIENCE = "SELECT set_config('lock_timeout', '10s', true), set_config('statement_timeout', '20s', true)"
+# Whoever is stopped while it holds the lock must not hold up everybody else.
+_PATIENCE = """
+SELECT set_config('lock_timeout', %s, true), set_config('statement_timeout', '20s', true),
+  set_config('idle_in_transaction_session_timeout', '20s', true)
+"""
 _REVISION = "SELECT revision FROM gateway_registry"
 _STANDING = "SELECT revision, file_digest, synced_at, has_services FROM gateway_registry"
 _TAKE_TURN = f"{_STANDING} FOR UPDATE"
@@ -101,24 +105,28 @@ def read_registry(connection: psycopg.Connection) -> RegistryState:
 
 
 @contextmanager
-def changing_registry(database: Database) -> Iterator[tuple[psycopg.Connection, RegistryState]]:
+def changing_registry(
+    database: Database, patience_s: float = 10.0
+) -> Iterator[tuple[psycopg.Connection, RegistryState]]:
     """The registry as it is, in a transaction in which nobody else changes it; see `write_registry`.
 
-    Raises `DatabaseError` where somebody else has been changing it for too long, or PostgreSQL refuses it.
+    Raises `DatabaseError` where somebody else has been changing it for longer than that, or PostgreSQL refuses it.
     """
     with database.dedicated("syncflow gateway") as connection:
         try:
             with connection.transaction():
-                connection.execute(_PATIENCE)
+                connection.execute(_PATIENCE, (f"{patience_s * 1000:.0f}ms",))
                 yield connection, _state(connection, _TAKE_TURN)
         except psycopg.errors.LockNotAvailable as error:
             raise DatabaseError(
-                "The registry of the gateway is held by another process for too long; try again, or end that process."
+                f"Another process has been changing the registry of the gateway for {patience_s:g} s; try again, or "
+                "end that process."
             ) from error
         except psycopg.Error as error:
             if connection.closed:
                 raise  # told by the connection
-            raise DatabaseError(f"The registry of the gateway cannot be changed: {one_line(error)}") from error
+            told = error.diag.message_primary or one_line(error)
+            raise DatabaseError(f"The registry of the gateway cannot be changed: {told}") from error
 
 
 def write_registry(connection: psycopg.Connection, before: RegistryState, after: RegistryState) -> None:

@@ -3,7 +3,7 @@
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from types import TracebackType
 from typing import Any, Self, TypeAlias
 
@@ -14,6 +14,7 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 from syncflow_pipelines.config import Settings
 from syncflow_pipelines.database import migrate as migrations
 from syncflow_pipelines.database.embedded import lease
+from syncflow_pipelines.database.pool_usage import note_exhaustion, watched
 from syncflow_pipelines.database.url import connect_error, describe, one_line, url_parts
 from syncflow_pipelines.errors import DatabaseError
 
@@ -153,7 +154,7 @@ class Database:
             self._guard, self._pool, self._pid = threading.Lock(), None, os.getpid()
 
     def _make_pool(self) -> ConnectionPool:
-        return ConnectionPool(
+        pool = ConnectionPool(
             self.url,
             kwargs=self._arguments("syncflow"),
             min_size=0,
@@ -165,13 +166,15 @@ class Database:
             name="syncflow",
             open=True,
         )
+        return watched(pool)
 
     def _borrow(self, pool: ConnectionPool) -> psycopg.Connection:
         try:
             return pool.getconn()
         except PoolTimeout as error:
             # says so itself where the server cannot be reached
-            self._connect("syncflow").close()
+            with closing(self._connect("syncflow")) as connection:
+                note_exhaustion(connection, self.max_connections)
             raise DatabaseError(
                 f"No connection to {describe(self.url)} came free within {self.timeout_s:g} s: all "
                 f"{self.max_connections} that one process may have are in use."

@@ -1,12 +1,13 @@
 """The assets of the catalogues: what each source offers, and what follows when that changes."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
 
 from syncflow_pipelines.config import ConnectorConfig, Settings
 from syncflow_pipelines.database import open_database
+from syncflow_pipelines.defs.gateway import keys_before
 from syncflow_pipelines.defs.names import catalogue_key, spec_key
 from syncflow_pipelines.defs.partitions import follow_discovery
 from syncflow_pipelines.defs.results import give_up
@@ -18,43 +19,51 @@ from syncflow_pipelines.sync.schema.discovery import discover
 from syncflow_pipelines.transport.dagster_webserver import LOCATION, ask_reload
 
 USABLE = "usable"
+_OUTPUT = "catalogue"
 
 
 def catalogue_assets(world: World) -> list[dg.AssetsDefinition]:
     """One asset for each connector of the configuration, discovered or not."""
     groups, loaded = world.identifiers(), world.fingerprint()
     followed = {service.name for service in world.followed}
+    # Of the same system: where its contract changed, what it offers may be next.
+    specs = {one.name: [spec_key(one.service)] for one in world.connectors if one.service in followed and one.service}
     return [
-        _catalogue(world.settings, one, groups[one.name], loaded, one.service in followed) for one in world.connectors
+        _catalogue(world.settings, one, groups[one.name], loaded, [*keys_before(world, one), *specs.get(one.name, ())])
+        for one in world.connectors
     ]
 
 
 def _catalogue(
-    settings: Settings, config: ConnectorConfig, group: str, loaded: str, has_spec: bool
+    settings: Settings, config: ConnectorConfig, group: str, loaded: str, deps: Sequence[dg.AssetKey]
 ) -> dg.AssetsDefinition:
+    """Not by `@multi_asset`, which makes names of keys: those of some connectors hold characters that no name may."""
     connector, key = config.name, catalogue_key(config.name)
-    # Of the same system: where its contract changed, what it offers may be next.
-    deps = [spec_key(config.service)] if config.service is not None and has_spec else []
+    inputs = {f"dep_{number}": dep for number, dep in enumerate(deps)}
+    spec = dg.AssetSpec(
+        key,
+        deps=deps,
+        description=f"What the source {connector} offers: its entities, their columns, keys and strategies.",
+        group_name=group,
+        kinds={"json"},
+    )
+    usable = dg.AssetCheckSpec(USABLE, asset=key, description="Every entity of the catalogue can be used as it is.")
 
-    @dg.multi_asset(
+    @dg.op(
         name=f"{group}__catalogue",
-        specs=[
-            dg.AssetSpec(
-                key,
-                deps=deps,
-                description=f"What the source {connector} offers: its entities, their columns, keys and strategies.",
-                group_name=group,
-                kinds={"json"},
-            )
-        ],
-        check_specs=[
-            dg.AssetCheckSpec(USABLE, asset=key, description="Every entity of the catalogue can be used as it is.")
-        ],
+        ins={name: dg.In(dg.Nothing) for name in inputs},
+        out={_OUTPUT: dg.Out(dg.Nothing), USABLE: dg.Out(None)},
     )
     def catalogue(context: dg.AssetExecutionContext) -> Iterator[Any]:
         yield _discovered(context, settings, connector, loaded)
 
-    return catalogue
+    return dg.AssetsDefinition(
+        keys_by_input_name=inputs,
+        keys_by_output_name={_OUTPUT: key},
+        check_specs_by_output_name={USABLE: usable},
+        node_def=catalogue,
+        specs=[spec],
+    )
 
 
 def _discovered(

@@ -42,6 +42,8 @@ def run_dev(
     """
     host, port = _address(settings, host, port)
     command = [sys.executable, "-m", "dagster", "dev", "--host", host, "--port", str(port)]
+    if settings.log_format == "json":
+        command += ["--log-format", "json"]
     if not Path("workspace.yaml").is_file():
         command += ["--module-name", "syncflow_pipelines.definitions"]
     environment = _environment(settings, _url(host, port), extra_env or {})

@@ -13,8 +13,10 @@ from syncflow_pipelines.sync.model import Strategy
 
 SPEC, MCP_SERVER, RESOLVER = "openapi", "mcp_server", "resolver"
 SCHEMAS = "schemas"
-SERVICE_KINDS = RESERVED - {SCHEMAS}
-"""First halves of the asset keys of services; no connector's key begins so, nor as those of sources of schemas do."""
+ENDPOINT = "gateway"
+SERVICE_KINDS = RESERVED - {SCHEMAS, ENDPOINT}
+"""First halves of the asset keys of services; no connector's key begins so, nor as those of sources of schemas and of
+endpoints of the gateway do."""
 
 STRATEGY_TAG = "syncflow/strategy"
 CONNECTOR_TAG = "syncflow/connector"
@@ -53,6 +55,11 @@ def resolver_key(service: str) -> dg.AssetKey:
 def schemas_key(source: str) -> dg.AssetKey:
     """The asset of the schemas of a source of `schema_sync.yaml`."""
     return dg.AssetKey([SCHEMAS, source])
+
+
+def endpoint_key(name: str) -> dg.AssetKey:
+    """The asset of an endpoint of the gateway, whatever its version."""
+    return dg.AssetKey([ENDPOINT, encoded(name)])
 
 
 def service_of(key: dg.AssetKey) -> str | None:

@@ -1,6 +1,6 @@
 """The assets of the services: each OpenAPI document, and what is generated from it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import dagster as dg
@@ -10,6 +10,7 @@ from syncflow_pipelines.codegen.reports import ServiceReport
 from syncflow_pipelines.config import Component, ServiceConfig, Settings, choose_services, load_services
 from syncflow_pipelines.database import Database, open_database
 from syncflow_pipelines.database.specs import recorded_specs
+from syncflow_pipelines.defs.gateway import keys_before
 from syncflow_pipelines.defs.names import mcp_server_key, resolver_key, spec_key
 from syncflow_pipelines.defs.results import give_up
 from syncflow_pipelines.defs.spec_results import component_result, data_version_of, spec_result
@@ -33,7 +34,7 @@ def spec_assets(world: World) -> list[dg.AssetsDefinition]:
     """Of each enabled service the document, and one step that generates what is made from it."""
     assets: list[dg.AssetsDefinition] = []
     for service in world.followed:
-        assets.append(_document(world.settings, service))
+        assets.append(_document(world.settings, service, keys_before(world, service)))
         if components := components_of_service(world, service):
             assets.append(_generated(world.settings, service, components))
     return assets
@@ -54,7 +55,7 @@ def component_key(service: str, component: Component) -> dg.AssetKey:
     return mcp_server_key(service) if component == "mcp" else resolver_key(service)
 
 
-def _document(settings: Settings, service: ServiceConfig) -> dg.AssetsDefinition:
+def _document(settings: Settings, service: ServiceConfig, deps: Sequence[dg.AssetKey]) -> dg.AssetsDefinition:
     name = service.name
     told = f"The OpenAPI document of {name}"
 
@@ -63,6 +64,7 @@ def _document(settings: Settings, service: ServiceConfig) -> dg.AssetsDefinition
         specs=[
             dg.AssetSpec(
                 spec_key(name),
+                deps=deps,
                 description=f"{told}: {service.description}" if service.description else f"{told}, as it was fetched.",
                 group_name=GROUP,
                 kinds={"openapi"},

@@ -79,7 +79,10 @@ def sync_finished(entity: str, run: Mapping[str, Any]) -> Event:
 
 
 def endpoint_health_changed(endpoint: str, before: str | None, after: str, error: str | None = None) -> Event:
-    """An endpoint of the gateway is in another state of health; `before` is None for the first."""
+    """An endpoint of the gateway (`name@version`) is in another state of health.
+
+    `before`: None where nothing was known.
+    """
     at = datetime.now(UTC)
     data = {"endpoint": endpoint, "before": before, "after": after, "error": error, "timestamp": at.isoformat()}
     return Event(ENDPOINT_HEALTH_CHANGED, endpoint, data, time=at)

@@ -26,6 +26,7 @@ _CREDENTIALS: Final = (b"auth", b"cookie", b"token", b"key", b"secret", b"sessio
 _UNKEPT: Final = frozenset({b"no-store", b"private", b"no-cache", b"must-revalidate", b"proxy-revalidate"})
 """RFC 9111, 4.2.4: an answer with one of these is not given without asking the endpoint."""
 _OF_ONE_EXCHANGE: Final = frozenset({b"age", b"content-length", b"set-cookie", b"x-request-id", FALLBACK_HEADER})
+_BODILESS: Final = frozenset({204, 205, 304})
 _STALE: Final = (b"warning", b'110 - "Response is Stale"')
 
 
@@ -35,7 +36,7 @@ class Answer:
 
     status: int
     headers: tuple[Header, ...]
-    """`Content-Length` among them; none of a hop."""
+    """`Content-Length` among them where there is a body; none of a hop."""
     body: bytes
 
 
@@ -187,13 +188,12 @@ class Fallback:
 
 
 def _static(config: FallbackConfig) -> Answer:
+    mark = (FALLBACK_HEADER, b"static")
+    if config.status in _BODILESS:
+        return Answer(config.status, (mark,), b"")
     body = config.body.encode()
-    headers = (
-        (b"content-type", config.content_type.encode("latin-1")),
-        (b"content-length", str(len(body)).encode()),
-        (FALLBACK_HEADER, b"static"),
-    )
-    return Answer(config.status, headers, body)
+    kind, length = config.content_type.encode("latin-1"), str(len(body)).encode()
+    return Answer(config.status, ((b"content-type", kind), (b"content-length", length), mark), body)
 
 
 def _may_be_shared(request: tuple[Header, ...], headers: tuple[Header, ...]) -> bool:

@@ -47,7 +47,7 @@ class Latencies:
 class ErrorSeen:
     at: datetime
     status: int
-    """What the client was told; 0 where it was told nothing."""
+    """What the client was told."""
     error: str
 
 
@@ -59,7 +59,7 @@ class StatisticsSnapshot:
     """That have begun."""
     in_flight: int
     by_status: Mapping[int, int]
-    """Of those that have ended; 0: the client went away before it was told anything."""
+    """Of those that have ended; 499: the client went away before it was told anything."""
     errors: int
     latencies: Latencies
     recent: Latencies

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from syncflow_pipelines.config import ServiceConfig, Settings
+from syncflow_pipelines.config.via import via_of
 from syncflow_pipelines.errors import (
     SourceProtocolError,
     SourceRefused,
@@ -98,7 +99,8 @@ def open_client(
 ) -> DocumentClient:
     """A client with the service's credentials as they are now, which it sends to `base_url` alone.
 
-    Close it, or use it as a context manager. Raises `ConfigurationError` where the credentials cannot be read.
+    Close it, or use it as a context manager. Raises `ConfigurationError` where the credentials cannot be read, or
+    the gateway has no endpoint that leads to the service.
     """
     headers = service.auth.headers()
     return DocumentClient(
@@ -113,6 +115,7 @@ def open_client(
         accept=ACCEPT,
         ca_file=service.ca_file,
         proxies=Proxies(settings.http_proxy, settings.https_proxy, settings.no_proxy),
+        via=via_of(service, settings),
         max_retry_after_s=MAX_RETRY_AFTER_S,
         tls=tls,
         slots=slots,

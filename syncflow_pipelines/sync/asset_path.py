@@ -10,7 +10,7 @@ from typing import Final
 from urllib.parse import quote
 
 CATALOGUE: Final = "catalogue"
-RESERVED: Final = frozenset({"openapi", "mcp_server", "resolver", "schemas"})
+RESERVED: Final = frozenset({"openapi", "mcp_server", "resolver", "schemas", "gateway"})
 """First parts of the keys of other assets; no connector's key begins so."""
 
 _UNSAFE = re.compile(r"[^\w.~-]")

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Literal
 from uuid import UUID
 
@@ -22,15 +22,10 @@ import psycopg
 from syncflow_pipelines.config import ConnectorConfig, Settings
 from syncflow_pipelines.database import Database, Lane
 from syncflow_pipelines.errors import DatabaseError, SchemaRefused, SyncCancelled, SyncError, SyncflowError
+from syncflow_pipelines.logs.fields import bound
 from syncflow_pipelines.sync.cancellation import cancellable
 from syncflow_pipelines.sync.entities import find_entity
-from syncflow_pipelines.sync.failures import (
-    CANCELLED_RECORD_LIMIT_S,
-    RECORD_LIMIT_S,
-    FailedRun,
-    record_failure,
-    unexpected,
-)
+from syncflow_pipelines.sync.failures import FailedRun, record_failure, unexpected
 from syncflow_pipelines.sync.ingest import Ingest, Reading
 from syncflow_pipelines.sync.locking import locked
 from syncflow_pipelines.sync.model import Claimed, Counts, Entity, Strategy, SyncOutcome
@@ -39,7 +34,7 @@ from syncflow_pipelines.sync.runs import close_run, open_run, refuse_claimed
 from syncflow_pipelines.sync.schema.repair import repaired
 from syncflow_pipelines.sync.schema.schema_changes import refill_reason
 from syncflow_pipelines.sync.watching import RunWatch
-from syncflow_pipelines.transport import SourceClient, open_source
+from syncflow_pipelines.transport import LatencyCounts, SourceClient, open_source
 
 _LOG = logging.getLogger(__name__)
 
@@ -121,6 +116,12 @@ def sync_entity(
 
 
 def _sync(sync: "_Sync", client: Callable[[], SourceClient]) -> SyncOutcome:
+    request = sync.request
+    with bound(entity=request.key, connector=request.connector.name, dagster_run=request.dagster_run_id):
+        return _timed(sync, client)
+
+
+def _timed(sync: "_Sync", client: Callable[[], SourceClient]) -> SyncOutcome:
     started, request = time.monotonic(), sync.request
     try:
         outcome = sync.run(client)
@@ -129,11 +130,21 @@ def _sync(sync: "_Sync", client: Callable[[], SourceClient]) -> SyncOutcome:
     except psycopg.Error as error:
         outcome = sync.failure(translated(error))
     except Exception as error:  # noqa: BLE001 - the other entities of the run must not fall with this one
-        _LOG.exception("%s", request.key)
+        _LOG.exception("%s", request.key, extra={"event": "sync_broken"})
         outcome = sync.failure(unexpected(request.key, error))
     finally:
         sync.leave()
-    return replace(outcome, seconds=time.monotonic() - started)
+    outcome = replace(outcome, seconds=time.monotonic() - started)
+    if outcome.status == "success":
+        _LOG.info("%s: synced", request.key, extra=_told(outcome))
+    return outcome
+
+
+def _told(outcome: SyncOutcome) -> dict[str, object]:
+    """The fields of the log line of a sync that ended well."""
+    counts = {name: count for name, count in asdict(outcome.counts).items() if count}
+    fields = {"strategy": outcome.strategy, "seconds": round(outcome.seconds, 3), **counts}
+    return {"event": "sync_finished", "run": str(outcome.run_uid), **fields}
 
 
 def sync_entities(
@@ -218,6 +229,8 @@ class _Sync:
     entity: Entity | None = None
     run_uid: UUID | None = None
     counts: Counts = field(default_factory=Counts)
+    source: SourceClient | None = None
+    latencies: LatencyCounts = field(default_factory=LatencyCounts)
 
     @property
     def strategy(self) -> Strategy:
@@ -254,7 +267,8 @@ class _Sync:
 
     def failure(self, error: SyncflowError) -> SyncOutcome:
         """The outcome of a sync that did not end well."""
-        _LOG.warning("%s: %s", self.request.key, error)
+        fields = {"event": "sync_failed", "run": str(self.run_uid), "error_type": type(error).__name__}
+        _LOG.warning("%s: %s", self.request.key, error, extra=fields)
         if self.request.queued and self.run_uid is None:
             self._refuse_queued(self.request.queued, error)
         return SyncOutcome(
@@ -301,10 +315,11 @@ class _Sync:
                 entity = self.entity = repaired(connection, entity)
                 return self._transfer(connection, client(), entity, self.run_uid)
         except BaseException as error:
-            self._record_failure(connection, FailedRun(self.run_uid, entity, self.counts), error)
+            run = FailedRun(self.run_uid, entity, self.counts, self._latencies())
+            record_failure(self.db, connection, run, error, application=_APPLICATION, is_cancelled=self.cancelled())
             raise
 
-    def _told(self, phase: Literal["reading", "writing"], rows: int, total: int | None) -> None:
+    def _report(self, phase: Literal["reading", "writing"], rows: int, total: int | None) -> None:
         if self.run_uid:
             self.watch.tell(self.run_uid, phase, rows, total)
         self.progress(Progress(self.request.key, phase, rows, total))
@@ -317,9 +332,10 @@ class _Sync:
     ) -> SyncOutcome:
         """The one transaction. A read that is refused as a whole still commits its rejects and its record."""
         refusal: SyncError | None = None
+        self.source = source
         with connection.transaction():
             ingest = Ingest(connection, self.request.connector, entity, run_uid, source)
-            ingest.follow(self.cancelled, self._told)
+            ingest.follow(self.cancelled, self._report)
             reading = ingest.read(self.strategy)
             if reason := refill_reason(connection, entity):
                 reading.notes.insert(0, reason)
@@ -331,7 +347,14 @@ class _Sync:
                 refusal, self.counts = error, reading.counts
             else:
                 connection.execute(_SUCCEEDED, (result.cursor, run_uid, result.live_rows, entity.uid))
-                close_run(connection, run_uid, result.counts, rowversion_end=result.cursor, details=_details(reading))
+                close_run(
+                    connection,
+                    run_uid,
+                    result.counts,
+                    rowversion_end=result.cursor,
+                    details=_details(reading),
+                    latencies=self._latencies(),
+                )
         if refusal is not None:
             raise refusal
         return SyncOutcome(
@@ -352,9 +375,11 @@ class _Sync:
             notes=tuple(reading.notes),
         )
 
-    def _record_failure(self, connection: psycopg.Connection, run: FailedRun, error: BaseException) -> None:
-        limit_s = CANCELLED_RECORD_LIMIT_S if self.cancelled() else RECORD_LIMIT_S
-        record_failure(self.db, connection, run, error, application=_APPLICATION, limit_s=limit_s)
+    def _latencies(self) -> LatencyCounts:
+        """Of the requests so far that no other sync has told of; they are told once, with the record that is closed."""
+        if self.source is not None:
+            self.latencies += self.source.take_latencies()
+        return self.latencies
 
 
 def _refuse_unsyncable(entity: Entity, strategy: Strategy) -> None:

@@ -15,6 +15,7 @@ from syncflow_pipelines.errors import DatabaseError, SyncCancelled, SyncError, S
 from syncflow_pipelines.sync.model import Counts, Entity
 from syncflow_pipelines.sync.refusals import as_ours
 from syncflow_pipelines.sync.runs import back_off, close_run
+from syncflow_pipelines.transport import LatencyCounts
 
 RECORD_LIMIT_S: Final = 10.0
 """How long a run that failed waits for a PostgreSQL that is being started again, to say so there."""
@@ -33,6 +34,8 @@ class FailedRun:
     uid: UUID
     entity: Entity
     counts: Counts
+    latencies: LatencyCounts
+    """Of the requests to its source."""
 
 
 def record_failure(
@@ -42,14 +45,14 @@ def record_failure(
     error: BaseException,
     *,
     application: str,
-    limit_s: float,
+    is_cancelled: bool,
 ) -> None:
-    """Closes the run's record; where PostgreSQL stays away for longer than `limit_s`, the next sync does it.
+    """Closes the run's record; where PostgreSQL stays away for long, the next sync does it.
 
     `application` is the name of another connection, where the sync's own cannot be used any more.
     """
     shown = shown_error(run.entity.key, error)
-    deadline = time.monotonic() + limit_s
+    deadline = time.monotonic() + (CANCELLED_RECORD_LIMIT_S if is_cancelled else RECORD_LIMIT_S)
     while True:
         try:
             return _close(database, connection, run, shown, application)
@@ -84,7 +87,7 @@ def _close(
             connection = stack.enter_context(database.dedicated(application))
         stack.enter_context(connection.transaction())
         end = run.entity.last_rowversion
-        if not close_run(connection, run.uid, run.counts, rowversion_end=end, error=shown):
+        if not close_run(connection, run.uid, run.counts, rowversion_end=end, error=shown, latencies=run.latencies):
             return  # the sync was committed, and only PostgreSQL's answer was lost
         if isinstance(shown, SyncCancelled):
             connection.execute(_CANCELLED, (run.uid, run.entity.uid))

@@ -14,6 +14,8 @@ from syncflow_pipelines.errors import SyncCancelled, UnknownEntity
 from syncflow_pipelines.events.happenings import sync_finished
 from syncflow_pipelines.events.publishing import publish
 from syncflow_pipelines.sync.model import Claimed, Counts, Strategy
+from syncflow_pipelines.sync.totals import count_run
+from syncflow_pipelines.transport import LatencyCounts
 
 _TRY_LOCK = "SELECT pg_try_advisory_lock(hashtextextended('syncflow entity ' || %s, 0))"
 _UNLOCK = "SELECT pg_advisory_unlock(hashtextextended('syncflow entity ' || %s, 0))"
@@ -177,10 +179,11 @@ def close_run(
     rowversion_end: str | None = None,
     error: Exception | None = None,
     details: dict[str, Any] | None = None,
+    latencies: LatencyCounts | None = None,
 ) -> bool:
-    """Records how a sync ended, well or with the error, and publishes that, in the caller's transaction.
+    """Records how a sync ended, well or with the error, counts and publishes that, in the caller's transaction.
 
-    False where the record was closed before.
+    `latencies`: of the requests that the source was sent. False where the record was closed before.
     """
     closed = connection.execute(
         _CLOSE,
@@ -203,6 +206,7 @@ def close_run(
     if closed is None:
         return False
     _, _, entity, told = closed
+    count_run(connection, uid, latencies)
     publish(connection, [sync_finished(entity, told)])
     return True
 
@@ -250,6 +254,7 @@ def _bury(connection: psycopg.Connection, entity_uid: UUID) -> int:
         closed = connection.execute(_DEAD, (PROCESS_ENDED, entity_uid)).fetchall()
         publish(connection, [sync_finished(entity, told) for _, _, entity, told in closed])
         for run_uid, trigger, _, _ in closed:
+            count_run(connection, run_uid)
             if trigger != RETRY:  # which says nothing of the source
                 back_off(connection, entity_uid, run_uid)
     return len(closed)

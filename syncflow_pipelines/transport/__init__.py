@@ -6,6 +6,7 @@ from syncflow_pipelines.transport.client import Reply, SourceClient
 from syncflow_pipelines.transport.clock import Clock
 from syncflow_pipelines.transport.documents import NO_BOUND, Document, DocumentClient, Visit
 from syncflow_pipelines.transport.exchange import ReplyTooLarge
+from syncflow_pipelines.transport.latencies import LatencyCounts
 from syncflow_pipelines.transport.posting import Posted, Poster
 from syncflow_pipelines.transport.source import in_words, open_source
 from syncflow_pipelines.transport.tls import tls_context
@@ -16,6 +17,7 @@ __all__ = [
     "Clock",
     "Document",
     "DocumentClient",
+    "LatencyCounts",
     "NotFound",
     "Posted",
     "Poster",

@@ -71,7 +71,7 @@ class Attempts:
             try:
                 return attempt()
             except Trouble as caught:
-                trouble = caught
+                trouble = self._bounded(caught)
             delay_s = patience.delay_s(trouble)
             if delay_s is None:
                 # Out here, so that nothing is chained to the error but what shows no secret.
@@ -99,11 +99,18 @@ class Attempts:
     def _throttled(self, status: int, asked_s: float) -> Trouble:
         said = f"it answered {status} and asks to wait"
         if asked_s > self._max_retry_after_s:
-            limit = f"max_retry_after_s allows {self._max_retry_after_s:g} s"
-            return Trouble(f"{said} {asked_s:g} s; {limit}", hopeless=True)
+            return self._bounded(Trouble(f"{said} {asked_s:g} s", throttled=True, retry_after_s=asked_s))
         if status == HTTPStatus.TOO_MANY_REQUESTS:
             self._hold(asked_s)
         return Trouble(said, throttled=True, retry_after_s=asked_s)
+
+    def _bounded(self, trouble: Trouble) -> Trouble:
+        """The same, or that it cannot be helped, where it asks for a longer wait than is allowed."""
+        if not trouble.throttled or (trouble.retry_after_s or 0.0) <= self._max_retry_after_s:
+            return trouble
+        bounded = Trouble(f"{trouble}; max_retry_after_s allows {self._max_retry_after_s:g} s", hopeless=True)
+        bounded.__cause__ = trouble.__cause__
+        return bounded
 
     def _hold(self, seconds: float) -> None:
         """Lets no thread send a request for a while: the source counts all of them together."""

@@ -1,5 +1,6 @@
 """GET requests to one source, made as patiently as its contract asks."""
 
+import ssl
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,11 +9,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
+from syncflow_pipelines.config.via import Via
 from syncflow_pipelines.errors import SourceProtocolError
-from syncflow_pipelines.transport.address import parse_proxy, request_target, shown, split_base_url
+from syncflow_pipelines.transport.address import Origin, parse_proxy, request_target, shown, split_base_url
 from syncflow_pipelines.transport.attempts import Attempts
 from syncflow_pipelines.transport.clock import SYSTEM, Clock
+from syncflow_pipelines.transport.detour import detour_of
 from syncflow_pipelines.transport.exchange import Exchanger, RawReply, wire_limit
+from syncflow_pipelines.transport.latencies import LatencyCounts
 from syncflow_pipelines.transport.redaction import Redaction
 from syncflow_pipelines.transport.retry import Trouble
 from syncflow_pipelines.transport.tls import tls_context
@@ -63,7 +67,8 @@ class SourceClient:
     `timeout_s` bounds the time to connect, to the first byte, and between two bytes; a whole attempt may
     take `deadline_s` (default: five times as long). `headers` are the credentials; they are sent to
     `base_url`'s origin only, and appear in no error. `credentials` says in words what they are.
-    `proxy` is an `http://` URL. `cancelled` is asked several times a second during any wait.
+    `proxy` is an `http://` URL. `via`: the gateway is asked in place of the source. `cancelled` is asked
+    several times a second during any wait.
 
     Raises `ConfigurationError` where an argument cannot be used.
     """
@@ -80,6 +85,7 @@ class SourceClient:
         max_body_bytes: int = MAX_BODY_BYTES,
         deadline_s: float | None = None,
         proxy: str | None = None,
+        via: Via | None = None,
         credentials: str = "the credentials",
         cancelled: Callable[[], bool] = never,
         clock: Clock = SYSTEM,
@@ -92,6 +98,7 @@ class SourceClient:
             return cancelled() or asks()
 
         through = parse_proxy(proxy) if proxy else None
+        detour = detour_of(via)
         self._attempts = Attempts(
             refused=f"{credentials}; replace it"
             if headers
@@ -105,7 +112,8 @@ class SourceClient:
             Route(
                 self._origin,
                 proxy=through,
-                tls=tls_context(ca_file) if self._origin.scheme == "https" else None,
+                tls=_tls(self._origin, ca_file) if detour is None else _tls(detour.gateway, None),
+                detour=detour,
             ),
             headers,
             limits=Limits(
@@ -128,6 +136,10 @@ class SourceClient:
     def received_bytes(self) -> int:
         """Bytes received so far, as they came over the wire."""
         return self._exchanger.received_bytes
+
+    def take_latencies(self) -> LatencyCounts:
+        """How long the requests took that ended since this was last asked."""
+        return self._exchanger.latencies.take()
 
     def get(
         self,
@@ -179,6 +191,10 @@ class SourceClient:
             kind = _media_type(reply)
             instead = f" ({kind} instead of JSON)" if kind and "json" not in kind else ""
             raise Trouble(f"its reply cannot be read{instead}: {cause}", error=SourceProtocolError) from cause
+
+
+def _tls(server: Origin, ca_file: Path | None) -> ssl.SSLContext | None:
+    return tls_context(ca_file) if server.scheme == "https" else None
 
 
 def _media_type(reply: RawReply) -> str:

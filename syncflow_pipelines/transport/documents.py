@@ -10,11 +10,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from syncflow_pipelines.config.via import Via
 from syncflow_pipelines.errors import SourceProtocolError, SourceUnreachable, SyncflowError
 from syncflow_pipelines.transport.address import Origin, Proxies, locate, parse_proxy, redirected, shown
 from syncflow_pipelines.transport.attempts import Attempts, ServerFailed
 from syncflow_pipelines.transport.client import never
 from syncflow_pipelines.transport.clock import SYSTEM, Clock
+from syncflow_pipelines.transport.detour import detour_of
 from syncflow_pipelines.transport.exchange import (
     MAX_REDIRECTS,
     REDIRECTS,
@@ -72,7 +74,7 @@ class DocumentClient:
     `home` is a URL of the server; `headers` are the credentials, sent to its origin alone, and no more once a redirect
     has led away from it. They appear in no error; `refused` says what to do where they are refused. `ca_file` holds for
     the home only. The limits are those of `SourceClient`; `max_body_bytes` is of one document, decompressed. `slots` is
-    held during each request: a semaphore that several clients share.
+    held during each request: a semaphore that several clients share. `via`: in place of the home the gateway is asked.
     """
 
     def __init__(
@@ -87,6 +89,7 @@ class DocumentClient:
         accept: str = "*/*",
         ca_file: Path | None = None,
         proxies: Proxies = Proxies(),  # noqa: B008 - it is frozen
+        via: Via | None = None,
         max_retry_after_s: float = 30.0,
         tls: Callable[[Path | None], ssl.SSLContext] = tls_context,
         slots: AbstractContextManager[object] = NO_BOUND,
@@ -98,6 +101,7 @@ class DocumentClient:
         self._headers = dict(headers)
         self._plain = {"Accept": accept}
         self._ca_file = ca_file
+        self._detour = detour_of(via)
         self._proxies = proxies
         self._tls = tls
         self._slots = slots
@@ -212,12 +216,15 @@ class DocumentClient:
             return exchanger
 
     def _make(self, origin: Origin, headers: Mapping[str, str], limits: Limits, max_body_bytes: int) -> Exchanger:
-        proxy = self._proxies.pick(str(origin))
-        ca_file = self._ca_file if origin == self._home else None
+        detour = self._detour if origin == self._home else None
+        server = origin if detour is None else detour.gateway
+        proxy = self._proxies.pick(str(server))
+        ca_file = self._ca_file if server == self._home else None
         route = Route(
             origin,
             proxy=parse_proxy(proxy) if proxy else None,
-            tls=self._tls(ca_file) if origin.scheme == "https" else None,
+            tls=self._tls(ca_file) if server.scheme == "https" else None,
+            detour=detour,
         )
         return Exchanger(
             route,

@@ -3,6 +3,7 @@
 import http.client
 import ssl
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from http import HTTPStatus
@@ -11,6 +12,7 @@ from typing import TypeVar
 from syncflow_pipelines.errors import SourceProtocolError
 from syncflow_pipelines.transport.address import redirected
 from syncflow_pipelines.transport.encoding import ACCEPT_ENCODING, TooLarge, TornEncoding, UnknownEncoding, decoded
+from syncflow_pipelines.transport.latencies import Latencies
 from syncflow_pipelines.transport.pool import Pool
 from syncflow_pipelines.transport.retry import Trouble
 from syncflow_pipelines.transport.wire import (
@@ -81,6 +83,7 @@ class Exchanger:
         self._lock = threading.Lock()
         self.requests = 0
         self.received_bytes = 0
+        self.latencies = Latencies()
 
     def fetch(self, target: str, conditions: Mapping[str, str]) -> RawReply:
         """The reply to a GET of `target`, redirects within the origin followed. Raises `Trouble`.
@@ -96,11 +99,21 @@ class Exchanger:
 
     def visit(self, target: str, conditions: Mapping[str, str]) -> RawReply:
         """The reply to a GET of `target`, be it a redirect. Raises `Trouble`."""
-        return self._decoded(self._translated(lambda: self._exchange(target, conditions)))
+        detour = self._route.detour
+        sent = target if detour is None else detour.target(target)
+        reply = self._decoded(self._translated(lambda: self._exchange(sent, conditions)))
+        if detour is not None:
+            detour.examine(reply.status, reply.headers, reply.body)
+        return reply
 
     def status(self, target: str) -> int:
         """The status of the reply to a GET of `target`; its body is not read. Raises `Trouble`."""
-        return self._translated(lambda: self._status(target))
+        detour = self._route.detour
+        sent = target if detour is None else detour.target(target)
+        reply = self._translated(lambda: self._head(sent))
+        if detour is not None:
+            detour.examine(reply.status, reply.headers, reply.body)
+        return reply.status
 
     def close(self) -> None:
         self._pool.close()
@@ -132,29 +145,39 @@ class Exchanger:
         except (http.client.HTTPException, ValueError) as cause:
             raise Trouble(f"the reply is not HTTP ({type(cause).__name__})") from cause
 
-    def _status(self, target: str) -> int:
+    def _head(self, target: str) -> RawReply:
         self._count(requests=1)
         with self._pool.slot():
             connection = self._connect()
             try:
                 connection.request("GET", self._request_line(target), headers=self._request_headers({}))
                 with connection.getresponse() as response:
-                    return response.status
+                    return RawReply(response.status, _lower_case(response), b"")
             finally:
                 connection.close()
 
     def _exchange(self, target: str, conditions: Mapping[str, str]) -> RawReply:
         self._count(requests=1)
         with self._pool.slot():
-            idle = self._pool.take()
-            if idle is not None:
-                try:
-                    return self._converse(idle, target, conditions)
-                except _STALE:
-                    if idle.received:
-                        raise
-                    # The server closed it just when it was used again: no failure, and no attempt.
-            return self._converse(self._connect(), target, conditions)
+            began = time.monotonic()
+            try:
+                reply = self._exchange_now(target, conditions)
+            except BaseException:
+                self.latencies.failed()
+                raise
+            self.latencies.answered(time.monotonic() - began)
+            return reply
+
+    def _exchange_now(self, target: str, conditions: Mapping[str, str]) -> RawReply:
+        idle = self._pool.take()
+        if idle is not None:
+            try:
+                return self._converse(idle, target, conditions)
+            except _STALE:
+                if idle.received:
+                    raise
+                # The server closed it just when it was used again: no failure, and no attempt.
+        return self._converse(self._connect(), target, conditions)
 
     def _connect(self) -> Connection:
         connection = Connection(self._route, self._limits)
@@ -188,7 +211,7 @@ class Exchanger:
         return reply
 
     def _request_line(self, target: str) -> str:
-        return f"{self._route.origin}{target}" if self._is_forwarded() else target
+        return f"{self._route.server}{target}" if self._is_forwarded() else target
 
     def _is_forwarded(self) -> bool:
         """Whether a proxy reads the request, rather than passing on what is encrypted."""

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from syncflow_pipelines.config import BearerAuth, ConnectorConfig, HeaderAuth, Settings
 from syncflow_pipelines.config.auth import Auth
+from syncflow_pipelines.config.via import via_of
 from syncflow_pipelines.transport.address import pick_proxy
 from syncflow_pipelines.transport.client import SourceClient, never
 
@@ -18,8 +19,10 @@ def open_source(
     """A client that speaks to the connector's source with its credentials as they are now.
 
     `max_connections` is the connector's concurrency unless it is given. Close the client, or use it as
-    a context manager. Raises `ConfigurationError` where the credentials or the CA file cannot be read.
+    a context manager. Raises `ConfigurationError` where the credentials or the CA file cannot be read, or the
+    gateway has no endpoint that leads there.
     """
+    via = via_of(connector, settings)
     return SourceClient(
         connector.base_url,
         connector.auth.headers(),
@@ -28,11 +31,12 @@ def open_source(
         ca_file=connector.ca_file,
         max_retry_after_s=connector.max_retry_after_s,
         proxy=pick_proxy(
-            connector.base_url,
+            connector.base_url if via is None else via.gateway_url,
             http_proxy=settings.http_proxy,
             https_proxy=settings.https_proxy,
             no_proxy=settings.no_proxy,
         ),
+        via=via,
         credentials=in_words(connector.auth),
         cancelled=cancelled,
     )

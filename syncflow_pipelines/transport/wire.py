@@ -11,6 +11,7 @@ from typing import Any
 
 from syncflow_pipelines.errors import SyncCancelled
 from syncflow_pipelines.transport.address import Origin, Proxy
+from syncflow_pipelines.transport.detour import Detour
 
 POLL_S = 0.25
 """How long a wait goes on without a look at whether it was cancelled."""
@@ -51,13 +52,21 @@ class Route:
     origin: Origin
     proxy: Proxy | None = None
     tls: ssl.SSLContext | None = None
+    """To the server that is connected to."""
+    detour: Detour | None = None
+    """Through the gateway, which is connected to in place of the source."""
+
+    @property
+    def server(self) -> Origin:
+        """Whom requests are sent to, be it through a proxy."""
+        return self.origin if self.detour is None else self.detour.gateway
 
     @property
     def first_hop(self) -> tuple[str, int]:
-        """Whom to call: the proxy, or the source itself."""
+        """Whom to call: the proxy, or the server itself."""
         if self.proxy is not None:
             return self.proxy.host, self.proxy.port
-        return self.origin.host, self.origin.port
+        return self.server.host, self.server.port
 
 
 class Wire:
@@ -177,7 +186,7 @@ class Connection(http.client.HTTPConnection):
     response_class = _Response
 
     def __init__(self, route: Route, limits: Limits) -> None:
-        super().__init__(route.origin.host, route.origin.port)
+        super().__init__(route.server.host, route.server.port)
         self._route = route
         self._limits = limits
         self.wire: Wire | None = None
@@ -212,10 +221,10 @@ class Connection(http.client.HTTPConnection):
     def _secure(self, wire: Wire, context: ssl.SSLContext, timeout_s: float) -> None:
         if self._route.proxy is not None:
             self._open_tunnel(wire, self._route.proxy)
-        wire.secure(context, self._route.origin.host, timeout_s)
+        wire.secure(context, self._route.server.host, timeout_s)
 
     def _open_tunnel(self, wire: Wire, proxy: Proxy) -> None:
-        origin = self._route.origin
+        origin = self._route.server
         host = f"[{origin.host}]" if ":" in origin.host else origin.host
         lines = [f"CONNECT {host}:{origin.port} HTTP/1.1", f"Host: {host}:{origin.port}"]
         lines += [f"{name}: {value}" for name, value in proxy_headers(proxy).items()]

@@ -230,6 +230,8 @@ def test_jobs_sensors_and_schedule() -> None:
         "catalogue_changes": dg.DefaultSensorStatus.RUNNING,
         "openapi_spec_changes": dg.DefaultSensorStatus.RUNNING,
         "schema_model_changes": dg.DefaultSensorStatus.RUNNING,
+        "endpoint_health": dg.DefaultSensorStatus.RUNNING,
+        "alerts": dg.DefaultSensorStatus.RUNNING,
     }
     (schedule,) = repository.schedule_defs
     assert schedule.default_status == dg.DefaultScheduleStatus.RUNNING

@@ -1,6 +1,7 @@
 """Benchmarks end to end, with few rows and without peers; they leave nothing behind, however they end."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -97,6 +98,28 @@ def test_watching_specs_is_measured_from_the_rename_to_the_module(folder: Path, 
     assert (len(figures["event_s"]), len(figures["poll_s"])) == (3, 1)
     assert figures["idle_percent"] >= 0
     assert figures["targets"] == []
+
+
+def test_the_gateway_is_measured_and_answers_everything_once(folder: Path, tmp_path: Path) -> None:
+    command = [*_command(folder, "gateway", "--quick"), "--results", str(tmp_path)]
+    ended = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=LIMIT_S)
+    assert ended.returncode == 0, ended.stderr
+    figures = _figures(tmp_path)["gateway"]
+    assert set(figures["loads"]) == _measured_doors()
+    assert all(load["requests"] > 0 for loads in figures["loads"].values() for load in loads)
+    assert {way: one["bytes"] for way, one in figures["streamed"].items()} == {"down": 10_000_000, "up": 10_000_000}
+    assert figures["listened"]["reached"] == figures["listened"]["streams"] == 50
+    died = figures["died"]
+    assert (died["failures"], died["probes"], died["is_closed"]) == (5, 3, True)
+    assert (died["unanswered"], died["doubled"]) == (0, 0)
+    assert figures["targets"] == []
+
+
+def _measured_doors() -> set[str]:
+    """wrk and nginx are no part of SyncFlow: what is missing is not measured."""
+    if shutil.which("wrk") is None:
+        return set()
+    return {"syncflow, uvicorn", "syncflow, granian"} | ({"nginx proxy_pass"} if shutil.which("nginx") else set())
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

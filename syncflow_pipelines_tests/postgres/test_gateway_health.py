@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from syncflow_pipelines.config import Settings
-from syncflow_pipelines.config.gateway import BreakerConfig
+from syncflow_pipelines.config.gateway import BreakerConfig, GatewayConfig
 from syncflow_pipelines.database import Database
 from syncflow_pipelines.database.gateway_health import breaker_rows, health_rows
 from syncflow_pipelines.events.happenings import ENDPOINT_HEALTH_CHANGED
@@ -66,6 +66,7 @@ def test_one_of_two_processes_checks_and_both_know(settings: Settings, database:
                 answers.statuses["/health"] = 500
                 await eventually(lambda: health_of(first) == health_of(second) == "unhealthy")
                 await first.stop()
+                assert first.checked_by == "nobody"
                 answers.statuses["/health"] = 200
                 await eventually(lambda: health_of(second) == "healthy")
                 assert second.checked_by == "this process"
@@ -102,12 +103,13 @@ def health_rows_of(database: Database) -> list[Any]:
 
 def test_the_tables_hold_what_is_registered_and_nothing_else(settings: Settings, database: Database) -> None:
     async def test() -> None:
+        config = GatewayConfig(health=OFTEN)
         one, two = registered(backend.url), registered(backend.url, "parcels", Status.INACTIVE)
         async with checking(settings, one, two) as checks:
             await eventually(lambda: recorded(database) == {"orders@v1": "healthy", "parcels@v1": "disabled"})
-            checks.follow([switched(two, Status.ACTIVE)], OFTEN)
+            checks.follow([switched(two, Status.ACTIVE)], config)
             await eventually(lambda: recorded(database) == {"parcels@v1": "healthy"})
-            checks.follow([two], OFTEN)
+            checks.follow([two], config)
             await eventually(lambda: recorded(database) == {"parcels@v1": "disabled"})
         assert told(database)[1:] == [("parcels@v1", None, "healthy"), ("parcels@v1", "healthy", "disabled")]
 
@@ -143,7 +145,7 @@ def test_a_restarted_process_tells_nothing_anew(settings: Settings, database: Da
             asked = sum(answers.asked.values())
             async with checking(settings, registered(backend.url)) as checks:
                 await eventually(lambda: health_of(checks) == "healthy")
-                await eventually(lambda asked=asked: sum(answers.asked.values()) > asked + 3)
+                await eventually(lambda: sum(answers.asked.values()) > asked + 3)  # noqa: B023 - asked within the loop
         assert told(database) == [("orders@v1", None, "healthy")]
 
     with RecordingBackend(answers := Answers()) as backend:
@@ -190,19 +192,22 @@ def test_without_its_database_a_process_checks_for_itself_until_it_is_back(embed
         run(test())
 
 
-def test_where_no_database_can_be_reached_a_process_checks_for_itself(tmp_path: Path) -> None:
+def test_where_no_database_can_be_reached_a_process_checks_for_itself(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     async def test() -> None:
         nowhere = "postgresql://nobody@127.0.0.1:9/nothing"
         settings = Settings(config_dir=tmp_path, home=tmp_path, database_url=nowhere)
         async with checking(settings, registered(backend.url)) as checks:
             await eventually(lambda: health_of(checks) == "healthy")
             answers.statuses["/health"] = 500
-            for _ in range(3):
-                await checks.check_now("orders@v1")
+            await asyncio.gather(*(checks.check_now("orders@v1") for _ in range(3)))
             assert health_of(checks) == Health.UNHEALTHY
             standing = checks.standing("orders@v1")
             assert standing is not None
             assert standing.since < datetime.now(UTC)
+            tries = [one for one in caplog.records if "checks the gateway's endpoints for itself" in one.message]
+            assert 0 < len(tries) < 8, "it does not try without a pause"
 
     with RecordingBackend(answers := Answers()) as backend:
         run(test())

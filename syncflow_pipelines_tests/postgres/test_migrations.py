@@ -20,7 +20,13 @@ from psycopg import sql
 from sqlalchemy import Connection, create_engine, text
 
 from syncflow_pipelines.config import Settings
-from syncflow_pipelines.database import Database, migrate, open_database, sqlalchemy_url
+from syncflow_pipelines.database import (
+    Database,
+    measured_models,  # noqa: F401 - they join the others
+    migrate,
+    open_database,
+    sqlalchemy_url,
+)
 from syncflow_pipelines.database.models import Model
 from syncflow_pipelines.errors import DatabaseError
 

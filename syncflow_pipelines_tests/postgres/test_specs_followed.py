@@ -1,18 +1,14 @@
 """Specs that are followed beside a database which goes away and comes back."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-import psycopg
 import pytest
-from psycopg import sql
 
 from syncflow_pipelines.config import Settings
 from syncflow_pipelines.database import Database
 from syncflow_pipelines.database.specs import recorded_specs
-from syncflow_pipelines.database.url import url_parts
 from syncflow_pipelines_tests.postgres.event_world import published
+from syncflow_pipelines_tests.postgres.unreachable import away
 from syncflow_pipelines_tests.unit.followed_specs import configure, following, wait_for
 from syncflow_pipelines_tests.unit.spec_files import document, save
 
@@ -43,19 +39,6 @@ def test_a_change_while_the_database_is_away_is_in_the_code_at_once_and_recorded
     assert [report.status for report in told.reports[:3]] == ["generated"] * 3
     assert checksums == [changed[0], changed[2]]
     assert "failed" not in told.statuses()
-
-
-@contextmanager
-def away(database: Database, server_url: str) -> Iterator[None]:
-    """For the block nobody reaches the database."""
-    name = url_parts(database.url)["dbname"]
-    with psycopg.connect(server_url, autocommit=True) as connection:
-        connection.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(sql.Identifier(name)))
-        connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,))
-        try:
-            yield
-        finally:
-            connection.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS true").format(sql.Identifier(name)))
 
 
 def recorded(database: Database) -> str | None:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from syncflow_pipelines.config import Settings
-from syncflow_pipelines.config.gateway import EndpointConfig, HealthConfig
+from syncflow_pipelines.config.gateway import EndpointConfig, GatewayConfig, HealthConfig
 from syncflow_pipelines.gateway.health import HealthChecks
 from syncflow_pipelines.gateway.model import Origin, Registered, Status
 from syncflow_pipelines_tests.server.recording_backend import Arrival
@@ -40,11 +40,15 @@ class Answers:
 
 
 def registered(
-    url: str, name: str = "orders", status: Status = Status.ACTIVE, path: str | None = "/health", **more: Any
+    url: str,
+    name: str = "orders",
+    status: Status = Status.ACTIVE,
+    path: str | None = "/health",
+    origin: Origin = Origin.FILE,
 ) -> Registered:
     now = datetime.now(UTC)
-    config = EndpointConfig(name=name, url=url, health_check_path=path, **more)
-    return Registered(config, Origin.FILE, status, True, 1, now, now)
+    config = EndpointConfig(name=name, url=url, health_check_path=path)
+    return Registered(config, origin, status, True, 1, now, now)
 
 
 def switched(endpoint: Registered, status: Status) -> Registered:
@@ -56,7 +60,7 @@ async def checking(
     settings: Settings | None, *endpoints: Registered, config: HealthConfig = OFTEN, **more: Any
 ) -> AsyncIterator[HealthChecks]:
     checks = HealthChecks(settings, **more)
-    checks.follow(endpoints, config)
+    checks.follow(endpoints, GatewayConfig(health=config))
     await checks.start()
     try:
         yield checks

@@ -24,6 +24,8 @@ class Arrival:
         """What has been read of it."""
         self.pieces: list[bytes] = []
         """The chunks of a body that came in chunks."""
+        self.trailers: list[tuple[str, str]] = []
+        """What came after them."""
         lines = head.decode("latin-1").split("\r\n")
         self.method, self.target, _ = lines[0].split(" ", 2)
         self.headers = [
@@ -54,11 +56,21 @@ class Arrival:
         if not size:
             raise ConnectionError("the body broke off")
         chunk = self.reader.read(int(size, 16))
+        if not chunk:
+            self._read_trailers()
+            return b""
         if self.reader.readline() != b"\r\n":
             raise ConnectionError("the body broke off")
         self.body += chunk
-        self.pieces += [chunk] if chunk else []
+        self.pieces.append(chunk)
         return chunk
+
+    def _read_trailers(self) -> None:
+        while (line := self.reader.readline().decode("latin-1")) != "\r\n":
+            if not line:
+                raise ConnectionError("the body broke off")
+            name, _, value = line.rstrip("\r\n").partition(": ")
+            self.trailers.append((name.lower(), value))
 
     def send(self, data: bytes) -> None:
         self.socket.sendall(data)

@@ -5,13 +5,12 @@ from collections.abc import Coroutine
 from dataclasses import replace
 from typing import Any
 
-import aiohttp
 import pytest
 
-from syncflow_pipelines.config.gateway import EndpointConfig, HealthConfig
+from syncflow_pipelines.config.gateway import GatewayConfig
 from syncflow_pipelines.gateway.health import HealthChecks
 from syncflow_pipelines.gateway.health.rounds import AT_ONCE
-from syncflow_pipelines.gateway.model import Health, Status
+from syncflow_pipelines.gateway.model import Health, Origin, Status
 from syncflow_pipelines_tests.server.health_world import (
     OFTEN,
     Answers,
@@ -66,10 +65,13 @@ def test_what_is_switched_off_or_has_no_path_is_not_asked() -> None:
             assert answers.asked.keys() == {"/on/health"}
             states = [health_of(checks, f"{name}@v1") for name in ("off", "disabled", "pathless")]
             assert states == [Health.DISABLED, Health.DISABLED, Health.UNKNOWN]
-            checks.follow([switched(endpoints[3], Status.INACTIVE), switched(endpoints[0], Status.ACTIVE)], OFTEN)
+            checks.follow(
+                [switched(endpoints[3], Status.INACTIVE), switched(endpoints[0], Status.ACTIVE)],
+                GatewayConfig(health=OFTEN),
+            )
             await eventually(lambda: health_of(checks, "off@v1") is Health.HEALTHY)
             assert health_of(checks, "on@v1") is Health.DISABLED
-            checks.follow(endpoints, replace(OFTEN, enabled=False))
+            checks.follow(endpoints, GatewayConfig(health=replace(OFTEN, enabled=False)))
             assert health_of(checks, "on@v1") is Health.UNKNOWN
 
     with RecordingBackend(answers := Answers()) as backend:
@@ -113,7 +115,7 @@ def test_endpoints_that_do_not_answer_do_not_delay_the_others() -> None:
             # each of them is known to be broken by then
             await eventually(lambda: all(checks.standings()[one.config.key].is_good is False for one in broken))
             answers.statuses["/good/health"] = 200
-            checks.follow([*broken, good], replace(OFTEN, timeout_s=30.0))
+            checks.follow([*broken, good], GatewayConfig(health=replace(OFTEN, timeout_s=30.0)))
             await eventually(lambda: answers.asked["/good/health"] > 5)
             standing = checks.standing("broken0@v1")
             assert standing is not None
@@ -147,21 +149,14 @@ def test_why_a_check_failed_is_said_in_words(url: str, error: str) -> None:
 
 
 def test_addresses_that_the_gateway_must_not_connect_to_are_not_asked() -> None:
-    class Refusing(aiohttp.abc.AbstractResolver):
-        async def resolve(self, host: str, port: int = 0, family: int = 0) -> list[aiohttp.abc.ResolveResult]:
-            raise OSError(None, f"{host} leads to an address that is not allowed")
-
-        async def close(self) -> None:
-            pass
-
-    def connector(_endpoint: EndpointConfig) -> aiohttp.BaseConnector:
-        return aiohttp.TCPConnector(resolver=Refusing())
-
     async def test() -> None:
         url = backend.url.replace("127.0.0.1", "localhost")
-        async with checking(None, registered(url), connector=connector, config=HealthConfig(interval_s=0.05)) as checks:
+        async with checking(None, registered(url, origin=Origin.API)) as checks:
             await eventually(lambda: health_of(checks) is Health.UNHEALTHY)
             assert not backend.arrivals
+            standing = checks.standing("orders@v1")
+            assert standing is not None
+            assert "localhost" in (standing.last_error or "")
 
     with RecordingBackend(Answers()) as backend:
         run(test())

@@ -10,6 +10,7 @@ import pytest
 from syncflow_pipelines.config import (
     ConnectorConfig,
     EventsConfig,
+    GatewayConfig,
     SchemaSourceConfig,
     SchemaSync,
     ServiceConfig,
@@ -17,6 +18,7 @@ from syncflow_pipelines.config import (
     Settings,
     load_connectors,
     load_events,
+    load_gateway,
     load_schema_sync,
     load_services,
     load_settings,
@@ -86,6 +88,21 @@ class Project:
         """The mistakes for which `events.yaml` with that text is refused."""
         with pytest.raises(ConfigurationError) as refused:
             self.events(text)
+        return list(refused.value.mistakes)
+
+    @property
+    def gateway_file(self) -> Path:
+        return self.folder / "config" / "gateway.yaml"
+
+    def gateway(self, text: str) -> GatewayConfig:
+        """What comes of `gateway.yaml` with that text."""
+        self.gateway_file.write_text(dedent(text))
+        return load_gateway(self.settings())
+
+    def gateway_mistakes(self, text: str) -> list[str]:
+        """The mistakes for which `gateway.yaml` with that text is refused."""
+        with pytest.raises(ConfigurationError) as refused:
+            self.gateway(text)
         return list(refused.value.mistakes)
 
     @property

@@ -165,3 +165,44 @@ def test_mistakes_of_all_files_are_told_at_once(project: Project) -> None:
         "auto_sync_services.yaml:2",
         "events.yaml:1",
     ]
+
+
+def test_every_endpoint_of_the_gateway_is_told(project: Project) -> None:
+    project.gateway_file.write_text(
+        "endpoints:\n- {name: crm, url: 'https://crm.example.com', methods: [GET], ca_file: crm.pem, disabled: true}\n"
+        "targets: {allow_networks: [10.0.0.0/8], allow_hosts: [erp.internal]}\n"
+    )
+    found = facts(project)
+    told = found[str(project.gateway_file)]
+    assert (told.status, told.text) == ("ok", "read, 1 endpoints")
+    assert told.details == {
+        "targets.allow_networks": "10.0.0.0/8",
+        "targets.allow_hosts": "erp.internal",
+        "register_services": "False",
+    }
+    assert found["endpoint crm@v1"].text == "disabled"
+    assert found["endpoint crm@v1"].details == {
+        "url": "https://crm.example.com",
+        "methods": "GET",
+        "health_check_path": "none",
+        "fallback": "error_response",
+    }
+    assert found["certificates of endpoint crm@v1"].status == "warning"
+
+
+def test_an_endpoint_of_the_gateway_names_a_service_that_is_there(project: Project) -> None:
+    project.gateway_file.write_text("endpoints:\n- {name: a, url: 'http://a', service: crm}\n")
+    project.services_file.write_text(SERVICES.replace("name: crm", "name: hub"))
+    expected = "endpoints[0].service: found 'crm', expected hub (the services of auto_sync_services.yaml)"
+    told = [fact.text for fact in check_configuration(project.settings()) if fact.status == "mistake"]
+    assert told == [f"gateway.yaml: {expected}"]
+    project.services_file.write_text(SERVICES)
+    load_configuration(project.settings())
+
+
+def test_a_mistake_in_the_gateways_file_is_one_of_the_configuration(project: Project) -> None:
+    project.gateway_file.write_text("endpoints: 5\n")
+    with pytest.raises(ConfigurationError, match=r"gateway\.yaml:1: endpoints: found 5, expected a list"):
+        load_configuration(project.settings())
+    told = [fact.text for fact in check_configuration(project.settings()) if fact.status == "mistake"]
+    assert told == ["gateway.yaml:1: endpoints: found 5, expected a list"]

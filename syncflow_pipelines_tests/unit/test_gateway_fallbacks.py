@@ -155,6 +155,8 @@ def test_each_strategy_has_its_own_to_say() -> None:
         (JSON, (b"content-length", b"12"), (b"x-syncflow-fallback", b"static")),
         '{"ok": "ä"}'.encode(),
     )
+    empty = Fallback(FallbackConfig("static", status=204, body="nobody reads it"))
+    assert empty.answer("GET", b"/a", ()) == Answer(204, ((b"x-syncflow-fallback", b"static"),), b"")
     assert Fallback(FallbackConfig()).answer("GET", b"/a", ()) is None
     alternate = Fallback(FallbackConfig("alternate", alternate="other"))
     assert alternate.alternate == "other"

@@ -116,7 +116,7 @@ def test_the_shipped_connectors_are_the_demo_source_alone(tmp_path: Path) -> Non
 
 def test_the_longest_commented_connector_shows_the_defaults_of_the_shortest(tmp_path: Path) -> None:
     shortest, longest = (load(tmp_path / str(i), text) for i, text in enumerate(commented_connectors()))
-    said = replace(longest, auth=shortest.auth, ca_file=None, service=None, entities={})
+    said = replace(longest, auth=shortest.auth, ca_file=None, service=None, via=None, entities={})
     assert said == shortest
     assert replace(longest.entity("customers"), strategy=None, target_table=None) == shortest.entity("customers")
 
@@ -160,7 +160,9 @@ def test_the_longest_commented_service_shows_the_defaults_of_the_shortest(tmp_pa
         services_of(tmp_path / str(i), text).services[0] for i, text in enumerate(commented_services())
     )
     assert (shortest.path, longest.path) == (tmp_path / "0", tmp_path / "1")
-    said = replace(longest, path=shortest.path, fallback=None, include=(), exclude=(), ref_hosts=(), ca_file=None)
+    said = replace(
+        longest, path=shortest.path, fallback=None, include=(), exclude=(), ref_hosts=(), ca_file=None, via=None
+    )
     assert said == shortest
     assert None not in (longest.fallback, longest.ca_file)
     assert longest.include

@@ -8,16 +8,19 @@ import click
 from syncflow_pipelines.cli.invocation import Invocation, pass_invocation
 from syncflow_pipelines.cli.output import Cell, print_facts, print_json, print_table
 from syncflow_pipelines.config import (
+    ALERTS_FILE,
     EVENTS_FILE,
     FLAGS_FILE,
     SCHEMA_SYNC_FILE,
     SERVICES_FILE,
+    ChannelConfig,
     ConnectorConfig,
     ServiceConfig,
     ServicesOrigin,
     Settings,
     WebhookConfig,
     gateway_path,
+    load_alerts,
     load_configuration,
     load_events,
     load_flags,
@@ -58,10 +61,11 @@ def check(invocation: Invocation, as_json: bool) -> int:
     """
     settings = invocation.settings
     connectors, services, schemas = load_configuration(settings)
-    events, gateway = load_events(settings), load_gateway(settings)
+    events, gateway, alerts = load_events(settings), load_gateway(settings), load_alerts(settings)
     named: list[ConnectorConfig | ServiceConfig] = [*connectors, *services.services]
     warnings = [told for told in map(_missing_secret, named) if told]
     warnings += [told for told in map(_missing_webhook_secret, events.webhooks) if told]
+    warnings += [told for told in map(_missing_channel_url, alerts.channels) if told]
     warnings += overrides_not_servable(settings.home, connectors)
     warnings += overrides_of_nobody(settings.home, connectors)
     warnings += load_flags(settings).names_of_nobody([one.name for one in named])
@@ -70,7 +74,7 @@ def check(invocation: Invocation, as_json: bool) -> int:
     if not any(path.exists() for path in (origin.path, *(settings.config_dir / name for name in FILES))):
         warnings.append(f"there is none of {', '.join(FILES)} in {settings.config_dir}; see --config-dir")
     facts: dict[str, Cell] = {
-        **{name: str(settings.config_dir / name) for name in (*FILES, FLAGS_FILE, EVENTS_FILE)},
+        **{name: str(settings.config_dir / name) for name in (*FILES, FLAGS_FILE, EVENTS_FILE, ALERTS_FILE)},
         SERVICES_FILE: _in_force(settings, origin),
         "gateway.yaml": str(gateway_path(settings)),
         "connectors": ", ".join(connector.name for connector in connectors) or "none yet",
@@ -78,6 +82,7 @@ def check(invocation: Invocation, as_json: bool) -> int:
         "schemas": ", ".join(source.name for source in schemas.sources) or "none yet",
         "webhooks": ", ".join(webhook.name for webhook in events.webhooks) or "none",
         "endpoints": ", ".join(endpoint.key for endpoint in gateway.endpoints) or "none",
+        "alerts to": ", ".join(channel.name for channel in alerts.channels) or "nobody",
         "state": str(settings.home),
         "database": "given by the environment" if settings.database_url else "embedded",
         "log": f"{settings.log_level} to {settings.log_file or 'stderr'}",
@@ -89,6 +94,7 @@ def check(invocation: Invocation, as_json: bool) -> int:
             "schemas": [one.name for one in schemas.sources],
             "webhooks": [one.name for one in events.webhooks],
             "endpoints": [endpoint.key for endpoint in gateway.endpoints],
+            "alerts to": [one.name for one in alerts.channels],
         }
         print_json({**facts, **names, "warnings": warnings})
     else:
@@ -149,4 +155,13 @@ def _missing_webhook_secret(webhook: WebhookConfig) -> str | None:
             webhook.secret.read()
     except ConfigurationError as error:
         return f"{webhook.subscriber}: {error}"
+    return None
+
+
+def _missing_channel_url(channel: ChannelConfig) -> str | None:
+    try:
+        if channel.enabled:
+            channel.url.read()
+    except ConfigurationError as error:
+        return f"alerts to {channel.name}: {error}"
     return None

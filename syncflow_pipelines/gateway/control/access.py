@@ -85,12 +85,9 @@ class Guard:
         self._access = access
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        judged = self._access.judge(scope)
+        judged = _NO_SOCKETS if scope["type"] == "websocket" else self._access.judge(scope)
         if isinstance(judged, Problem):
-            await send_problem(send, judged)
+            await send_problem(scope, send, judged)
             return
         scope[CALLER] = judged
         await self._app(scope, receive, send)
@@ -212,6 +209,7 @@ _FORBIDDEN: Final = Problem(
     "This request changes something, and needs a token of the role admin.",
     ((b"www-authenticate", b'Bearer realm="syncflow", error="insufficient_scope"'),),
 )
+_NO_SOCKETS: Final = Problem(404, "not-found", "Not found", "Only /orchestrator/… has WebSockets.")
 _TOKEN_IN_URL: Final = Problem(
     400,
     "token-in-url",

@@ -9,9 +9,17 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
-from starlette.types import Send
+from starlette.types import Scope, Send
 
-from syncflow_pipelines.errors import ConfigurationError, DatabaseError, SyncflowError
+from syncflow_pipelines.errors import (
+    ConfigurationError,
+    DatabaseError,
+    EndpointChanged,
+    EndpointRefused,
+    EndpointTaken,
+    SyncflowError,
+    UnknownEndpoint,
+)
 from syncflow_pipelines.gateway.model import PROBLEM_MARK, Problem
 
 MEDIA_TYPE: Final = "application/problem+json"
@@ -55,12 +63,12 @@ def refused(status: int, kind: str, title: str, detail: str, **more: Any) -> Ref
     return Refused(Problem(status, kind, title, detail, more=more))
 
 
-def documented(**problems: str) -> dict[int | str, dict[str, Any]]:
-    """`responses=` of a route: `documented(_404="no such endpoint")`."""
+def documented(problems: Mapping[int, str]) -> dict[int | str, dict[str, Any]]:
+    """`responses=` of a route: by status, when that is answered."""
     schema = {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}
     return {
-        int(name.removeprefix("_")): {"description": text, "content": {MEDIA_TYPE: schema}, "model": ProblemDocument}
-        for name, text in problems.items()
+        status: {"description": description, "content": {MEDIA_TYPE: schema}}
+        for status, description in problems.items()
     }
 
 
@@ -71,11 +79,18 @@ def problem_response(problem: Problem) -> Response:
     return response
 
 
-async def send_problem(send: Send, problem: Problem) -> None:
-    """The same, for an ASGI application that is no route."""
+async def send_problem(scope: Scope, send: Send, problem: Problem) -> None:
+    """The same, for an ASGI application that is no route: to a request, or in the place of a WebSocket."""
+    if scope["type"] == "http":
+        kind = "http.response"
+    elif "websocket.http.response" in scope.get("extensions", {}):
+        kind = "websocket.http.response"
+    else:
+        await send({"type": "websocket.close", "code": 1013 if problem.status == 503 else 1008})
+        return
     response = problem_response(problem)
-    await send({"type": "http.response.start", "status": problem.status, "headers": response.raw_headers})
-    await send({"type": "http.response.body", "body": response.body})
+    await send({"type": f"{kind}.start", "status": problem.status, "headers": response.raw_headers})
+    await send({"type": f"{kind}.body", "body": response.body})
 
 
 def add_problem_handlers(app: FastAPI) -> None:
@@ -111,8 +126,19 @@ def problem_of(error: SyncflowError) -> Problem:
     if isinstance(error, ConfigurationError):
         more = {"mistakes": list(error.mistakes)} if error.mistakes else {}
         return Problem(422, "unusable-configuration", "Unusable configuration", error.message, more=more)
+    for kind, (status, name) in _ERRORS.items():
+        if isinstance(error, kind):
+            return Problem(status, name, name.replace("-", " ").capitalize(), str(error))
     _LOG.warning("A request failed: %s", error)
     return Problem(500, "failed", "Failed", str(error))
+
+
+_ERRORS: Final[Mapping[type[SyncflowError], tuple[int, str]]] = {
+    UnknownEndpoint: (404, "unknown-endpoint"),
+    EndpointTaken: (409, "endpoint-taken"),
+    EndpointChanged: (412, "endpoint-changed"),
+    EndpointRefused: (422, "endpoint-refused"),
+}
 
 
 def _invalid(error: RequestValidationError) -> Problem:

@@ -9,11 +9,11 @@ from contextlib import suppress
 from datetime import UTC, datetime
 
 from syncflow_pipelines.config import Settings
-from syncflow_pipelines.config.gateway import EndpointConfig, HealthConfig
+from syncflow_pipelines.config.gateway import GatewayConfig, HealthConfig, TargetRules
 from syncflow_pipelines.errors import DatabaseError
 from syncflow_pipelines.gateway.breaker import BreakerSnapshot
 from syncflow_pipelines.gateway.health.ledger import TURN_S, Ledger
-from syncflow_pipelines.gateway.health.probe import ConnectorFactory, look, plain_connector
+from syncflow_pipelines.gateway.health.probe import look
 from syncflow_pipelines.gateway.health.rounds import Rounds
 from syncflow_pipelines.gateway.health.session import Recording, Turn
 from syncflow_pipelines.gateway.health.standing import (
@@ -48,31 +48,31 @@ class HealthChecks:
     Of the processes on one database one checks, and another takes over within seconds of its end. Where there is no
     database (`settings` None) or it cannot be reached, every process checks for itself, and tells nobody.
 
-    Lives in one event loop, from `start` to `stop`. `connector` makes what connects to an endpoint, and so decides
-    which addresses are refused. `breakers`: those that had requests, by key, for other processes to see.
+    Lives in one event loop, from `start` to `stop`. `breakers`: those that had requests, by key, for other processes
+    to see.
     """
 
     def __init__(
         self,
         settings: Settings | None,
         *,
-        connector: ConnectorFactory = plain_connector,
         breakers: Callable[[], Mapping[str, BreakerSnapshot]] = no_breakers,
         process: str | None = None,
     ) -> None:
-        self._settings, self._connector, self._breakers = settings, connector, breakers
+        self._settings, self._breakers = settings, breakers
         self._process = process or process_name()
-        self._config = HealthConfig()
+        self._config, self._targets = HealthConfig(), TargetRules()
         self._endpoints: dict[str, Registered] = {}
         self._standings: dict[str, EndpointStanding] = {}
         self._checked_by: CheckedBy = "nobody"
         self._ledger: Ledger | None = None
-        self._is_following = self._is_recorded = False
+        self._is_running = self._is_following = self._is_recorded = False
         self._telling: asyncio.Task[None] | None = None
         self._rounds = Rounds(self._look, self._noted, self._is_failing)
 
     async def start(self) -> None:
         """Begins to check, or to follow who does; returns at once."""
+        self._is_running = True
         if self._settings is None:
             self._heard(None)
             return
@@ -90,6 +90,7 @@ class HealthChecks:
 
     async def stop(self) -> None:
         """Ends the checks; another process may take them over at once."""
+        self._is_running = False
         await self._rounds.stop()
         self._checked_by = "nobody"
         if self._telling is not None:
@@ -99,14 +100,15 @@ class HealthChecks:
             ledger, self._ledger = self._ledger, None
             await asyncio.to_thread(ledger.stop)
 
-    def follow(self, endpoints: Iterable[Registered], config: HealthConfig) -> None:
+    def follow(self, endpoints: Iterable[Registered], config: GatewayConfig) -> None:
         """Takes these endpoints and settings from now on; to be called in the event loop."""
         now = datetime.now(UTC)
         self._is_following = True
-        self._config, self._endpoints = config, {one.config.key: one for one in endpoints}
+        self._config, self._targets = config.health, config.targets
+        self._endpoints = {one.config.key: one for one in endpoints}
         self._standings = {key: self._renewed(key, self._standings.get(key), now) for key in self._endpoints}
         if self._ledger is not None:
-            self._ledger.declare(self._endpoints.values(), config)
+            self._ledger.declare(self._endpoints.values(), self._config)
         self._set_rounds()
 
     def standing(self, key: str) -> EndpointStanding | None:
@@ -134,15 +136,15 @@ class HealthChecks:
         endpoint = self._endpoints.get(key)
         if endpoint is None:
             return None
-        outcome = await self._look(endpoint.config, self._config.timeout_s)
+        outcome = await self._look(endpoint, self._config.timeout_s)
         await self._noted(endpoint, outcome)
         standing = self._standings.get(key)
         if standing is not None and endpoint.status is not Status.ACTIVE:
             return observed(standing, outcome)
         return standing
 
-    async def _look(self, endpoint: EndpointConfig, timeout_s: float) -> CheckOutcome:
-        return await look(endpoint, self._connector, timeout_s)
+    async def _look(self, endpoint: Registered, timeout_s: float) -> CheckOutcome:
+        return await look(endpoint, self._targets, timeout_s)
 
     async def _noted(self, endpoint: Registered, outcome: CheckOutcome) -> None:
         if self._ledger is not None and self._is_recorded:
@@ -160,6 +162,8 @@ class HealthChecks:
 
     def _heard(self, turn: Turn | None) -> None:
         """Takes in what the tables say."""
+        if not self._is_running:
+            return  # it was said while the checks were ended
         now = datetime.now(UTC)
         self._is_recorded = turn is not None
         self._checked_by = "this process" if turn is None or turn.is_leading else "another process"

@@ -37,7 +37,7 @@ class Ledger:
         self._settings, self._process, self._told = settings, process, told
         self._guard = threading.Lock()
         self._has_work = threading.Event()
-        self._is_ended = False
+        self._ended = threading.Event()
         self._waiting: list[_Waiting] = []
         self._declared: Declared | None = None
         self._breakers: Mapping[str, BreakerSnapshot] = {}
@@ -65,13 +65,14 @@ class Ledger:
 
     def stop(self) -> None:
         """Records what was handed over, and ends; another process may check from then on."""
-        self._is_ended = True
+        self._ended.set()
         self._has_work.set()
         self._thread.join(timeout=2 * _LONGEST_RECONNECT_S)
+        self._refuse_waiting()
 
     def _run(self) -> None:
         failures = 0
-        while not self._is_ended:
+        while not self._ended.is_set():
             try:
                 with (
                     open_database(self._settings, max_connections=1) as database,
@@ -83,30 +84,44 @@ class Ledger:
                 _LOG.warning("this process checks the gateway's endpoints for itself: %s", error)
             except Exception:  # noqa: BLE001 - the thread's entry point; the gateway goes on without the tables
                 _LOG.exception("the health of the gateway's endpoints is not recorded")
-            if not self._is_ended:
+            if not self._ended.is_set():
                 self._told(None)
+                self._refuse_waiting()
                 failures += 1
-                self._has_work.wait(min(0.2 * 2.0 ** min(failures, 5), _LONGEST_RECONNECT_S))
+                self._ended.wait(min(0.2 * 2.0 ** min(failures, 5), _LONGEST_RECONNECT_S))
 
     def _keep(self, connection: Connection) -> None:
         session = Session(connection, self._process)
         is_last = False
         while not is_last:
-            is_last = self._is_ended
+            is_last = self._ended.is_set()
             self._has_work.clear()
             self._turn(session)
             if not is_last and self._has_work.wait(TURN_S):
                 time.sleep(GATHERED_S)
 
     def _turn(self, session: Session) -> None:
-        with self._guard:
-            waiting, self._waiting = self._waiting, []
+        waiting = self._take_waiting()
         try:
             turn = session.turn(self._declared, [recording for recording, _ in waiting], self._breakers)
         except BaseException:
-            for _, done in waiting:
-                done.set_exception(DatabaseError("the check was not recorded, because PostgreSQL cannot be reached"))
+            _refuse(waiting)
             raise
         self._told(turn)
         for _, done in waiting:
             done.set_result(None)
+
+    def _take_waiting(self) -> list[_Waiting]:
+        """What nobody has given up."""
+        with self._guard:
+            waiting, self._waiting = self._waiting, []
+        return [(recording, done) for recording, done in waiting if done.set_running_or_notify_cancel()]
+
+    def _refuse_waiting(self) -> None:
+        """What came after the connection was lost waits for none."""
+        _refuse(self._take_waiting())
+
+
+def _refuse(waiting: Iterable[_Waiting]) -> None:
+    for _, done in waiting:
+        done.set_exception(DatabaseError("the check was not recorded, because PostgreSQL cannot be reached"))

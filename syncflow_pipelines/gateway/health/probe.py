@@ -2,7 +2,6 @@
 
 import ssl
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Final
@@ -11,14 +10,13 @@ from urllib.parse import urlsplit
 import aiohttp
 from yarl import URL
 
-from syncflow_pipelines.config.gateway import EndpointConfig
+from syncflow_pipelines.config.gateway import EndpointConfig, TargetRules
 from syncflow_pipelines.errors import SyncflowError
 from syncflow_pipelines.gateway.health.standing import CheckOutcome
+from syncflow_pipelines.gateway.model import Registered
+from syncflow_pipelines.gateway.registry.targets import TargetRefused, checked_connector, rules_of
 
 _HEADERS: Final = {"User-Agent": "syncflow-health", "Accept": "*/*"}
-
-ConnectorFactory = Callable[[EndpointConfig], aiohttp.BaseConnector]
-"""Makes what connects to an endpoint, and refuses the addresses that must not be connected to."""
 
 
 def health_url(endpoint: EndpointConfig) -> str:
@@ -29,16 +27,16 @@ def health_url(endpoint: EndpointConfig) -> str:
     return f"{endpoint.url}{path}" if path.startswith("/") else f"{endpoint.url}/{path}"
 
 
-async def look(endpoint: EndpointConfig, connector: ConnectorFactory, timeout_s: float) -> CheckOutcome:
-    """Asks the endpoint once, over a connection of its own, and follows no redirect.
+async def look(endpoint: Registered, rules: TargetRules, timeout_s: float) -> CheckOutcome:
+    """Asks the endpoint once, over a connection of its own to where it may lead, and follows no redirect.
 
     With a `health_check_path`, a GET that is answered with 2xx or 3xx is good; without one, a HEAD that is answered
     with anything below 500: whoever says 404 is there.
     """
-    begun, error = time.perf_counter(), None
+    begun, error, path = time.perf_counter(), None, endpoint.config.health_check_path
     try:
-        status = await _status(endpoint, connector, timeout_s)
-        limit = HTTPStatus.BAD_REQUEST if endpoint.health_check_path is not None else HTTPStatus.INTERNAL_SERVER_ERROR
+        status = await _status(endpoint, rules, timeout_s)
+        limit = HTTPStatus.INTERNAL_SERVER_ERROR if path is None else HTTPStatus.BAD_REQUEST
         error = None if status < limit else f"it answered {status}"
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError, SyncflowError) as failed:
         error = _reason(failed, timeout_s)
@@ -46,13 +44,12 @@ async def look(endpoint: EndpointConfig, connector: ConnectorFactory, timeout_s:
     return CheckOutcome(error is None, datetime.now(UTC), latency_ms, error)
 
 
-async def _status(endpoint: EndpointConfig, connector: ConnectorFactory, timeout_s: float) -> int:
-    method = "HEAD" if endpoint.health_check_path is None else "GET"
+async def _status(endpoint: Registered, rules: TargetRules, timeout_s: float) -> int:
     async with (
-        aiohttp.ClientSession(connector=connector(endpoint), cookie_jar=aiohttp.DummyCookieJar()) as session,
+        aiohttp.ClientSession(connector=_connector(endpoint, rules), cookie_jar=aiohttp.DummyCookieJar()) as session,
         session.request(
-            method,
-            URL(health_url(endpoint), encoded=True),
+            "HEAD" if endpoint.config.health_check_path is None else "GET",
+            URL(health_url(endpoint.config), encoded=True),
             headers=_HEADERS,
             allow_redirects=False,
             timeout=aiohttp.ClientTimeout(total=timeout_s),
@@ -64,6 +61,8 @@ async def _status(endpoint: EndpointConfig, connector: ConnectorFactory, timeout
 def _reason(error: Exception, timeout_s: float) -> str:
     if isinstance(error, SyncflowError):
         return str(error)
+    if isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, TargetRefused):
+        return str(error.os_error)
     if isinstance(error, TimeoutError):
         return f"no answer within {timeout_s:g} s"
     if isinstance(error, aiohttp.ClientConnectorCertificateError | ssl.SSLError):
@@ -77,9 +76,10 @@ def _reason(error: Exception, timeout_s: float) -> str:
     return f"no answer that can be read ({type(error).__name__})"
 
 
-def plain_connector(endpoint: EndpointConfig) -> aiohttp.BaseConnector:
-    """Connects to wherever the endpoint's URL leads."""
+def _connector(endpoint: Registered, rules: TargetRules) -> aiohttp.BaseConnector:
+    """Raises `OSError` where the certificates to trust cannot be read."""
+    config = endpoint.config
     context: ssl.SSLContext | bool = True
-    if endpoint.ca_file is not None:
-        context = ssl.create_default_context(cafile=str(endpoint.ca_file))
-    return aiohttp.TCPConnector(ssl=context, force_close=True)
+    if config.ca_file is not None:
+        context = ssl.create_default_context(cafile=str(config.ca_file))
+    return checked_connector(config.url, rules_of(endpoint, rules), ssl=context, force_close=True)

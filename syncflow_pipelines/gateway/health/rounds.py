@@ -6,7 +6,7 @@ import random
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 
-from syncflow_pipelines.config.gateway import EndpointConfig, HealthConfig
+from syncflow_pipelines.config.gateway import HealthConfig
 from syncflow_pipelines.gateway.health.standing import CheckOutcome, is_watched
 from syncflow_pipelines.gateway.model import Registered
 
@@ -26,7 +26,7 @@ class Rounds:
 
     def __init__(
         self,
-        look: Callable[[EndpointConfig, float], Awaitable[CheckOutcome]],
+        look: Callable[[Registered, float], Awaitable[CheckOutcome]],
         noted: Callable[[Registered, CheckOutcome], Awaitable[None]],
         is_failing: Callable[[str], bool],
     ) -> None:
@@ -65,7 +65,7 @@ class Rounds:
 
     async def _once(self, endpoint: Registered, config: HealthConfig) -> None:
         async with self._bad if self._is_failing(endpoint.config.key) else self._good:
-            outcome = await self._look(endpoint.config, config.timeout_s)
+            outcome = await self._look(endpoint, config.timeout_s)
         try:
             await self._noted(endpoint, outcome)
         except Exception:  # noqa: BLE001 - the task's entry point: the next check may do better

@@ -27,7 +27,11 @@ class Declared:
     services: tuple[Mapping[str, Any], ...] | None = None
     """The services that are endpoints by themselves; None: none are."""
     digest: str = ""
-    """Of the file."""
+    """Of the file; empty where there is none."""
+
+    def __bool__(self) -> bool:
+        """Whether anything is said: a file that is not there does not say that there are no endpoints."""
+        return bool(self.digest or self.endpoints)
 
 
 def effective(state: RegistryState) -> dict[str, EndpointRow]:
@@ -136,7 +140,10 @@ def declare(state: RegistryState, declared: Declared, now: datetime) -> Registry
     """With exactly the endpoints of the file, and exactly the services where the file says that they are endpoints.
 
     What was registered over the API stays, and so do the status of each endpoint and the current version of each name.
+    Where there is no file, everything stays: it may be another process that has one.
     """
+    if not declared:
+        return state
     for said in declared.services or ():
         state = declare_service(state, said, now)
     for said in declared.endpoints:

@@ -97,21 +97,29 @@ class Follower:
         """Tells of changes until the alarm rings. Raises `DatabaseError` where the connection is lost."""
         listener = Listener(connection, CHANNEL)
         known: int | None = None
+        problem: str | None = ""  # as long as nothing was told
         while not self._alarm.has_rung:
             listener.clear()
-            self._change_what_waits(database)
+            before, problem = problem, self._change_what_waits(database)
             if registry_revision(connection) != known:
                 state = read_registry(connection)
                 self._take(state, known is None)
-                self._tell(None)
                 known = state.revision
+            if problem != before:
+                self._tell(problem)
             listener.wait(self._alarm, POLL_S)
 
-    def _change_what_waits(self, database: Database) -> None:
+    def _change_what_waits(self, database: Database) -> str | None:
+        """Makes the change; why it could not be made, which keeps nobody from reading the registry."""
         change = self._waiting()
-        if change is not None:
+        if change is None:
+            return None
+        try:
             _, after = change_registry(database, change)
-            self._settled(change, after)
+        except DatabaseError as error:
+            return str(error)
+        self._settled(change, after)
+        return None
 
     def _note(self, failures: int, reason: str) -> None:
         if not failures:

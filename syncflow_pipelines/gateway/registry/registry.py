@@ -16,13 +16,13 @@ from syncflow_pipelines.config.gateway import EndpointConfig, GatewayConfig
 from syncflow_pipelines.config.gateway_endpoint import RegistrationSection, read_endpoint, said_of
 from syncflow_pipelines.database import open_database
 from syncflow_pipelines.database.gateway_endpoints import RegistryState
-from syncflow_pipelines.errors import DatabaseError, EndpointRefused, UnknownEndpoint
+from syncflow_pipelines.errors import ConfigurationError, DatabaseError, EndpointRefused, UnknownEndpoint
 from syncflow_pipelines.events.threads import beside
 from syncflow_pipelines.gateway.model import Origin, Registered, Status
 from syncflow_pipelines.gateway.registry import changes
 from syncflow_pipelines.gateway.registry.changes import Declared
 from syncflow_pipelines.gateway.registry.following import Change, Follower, change_registry
-from syncflow_pipelines.gateway.registry.report import RegistryStats, SyncReport, compared, counted, registered
+from syncflow_pipelines.gateway.registry.report import Reader, RegistryStats, SyncReport, compared, counted
 from syncflow_pipelines.gateway.registry.targets import refusal_of
 
 PATIENCE_S: Final = 30.0
@@ -56,7 +56,7 @@ class Registry:
     """
 
     def __init__(self, settings: Settings, config: GatewayConfig) -> None:
-        self._settings, self._config = settings, config
+        self._settings, self._config, self._reader = settings, config, Reader(config)
         self._state = RegistryState()
         self._sync: _Sync | None = None
         self._endpoints: Endpoints = ()
@@ -148,7 +148,7 @@ class Registry:
             is_connected=self._error is None,
             error=self._error,
             synced_at=self._state.synced_at,
-            is_file_in_force=self._state.file_digest == self._config.digest,
+            is_file_in_force=(self._state.file_digest or "") == self._config.digest,
         )
 
     async def register(self, said: RegistrationSection) -> Registered:
@@ -223,11 +223,15 @@ class Registry:
         """Puts another configuration in force, and syncs with it.
 
         Where PostgreSQL is away, this process goes by it all the same, and the report says so. Raises
-        `ConfigurationError` where the services cannot be read; nothing is changed then.
+        `ConfigurationError` where the services cannot be read, or the file is gone; nothing is changed then.
         """
-        declared = await self._declared(config)
-        self._config, self._sync = config, _Sync(declared, datetime.now(UTC))
-        sync, shown = self._sync, self._shown()
+        if self._config.digest and not config.digest:
+            raise ConfigurationError(
+                "the gateway's file is not there any more, so what it said stays; put it back, or leave an empty one "
+                "where no endpoint is to be left"
+            )
+        sync, shown = _Sync(await self._declared(config), datetime.now(UTC)), self._shown()
+        self._config, self._reader, self._sync = config, Reader(config), sync
         self._show()
         try:
             before, after = await self._write(sync)
@@ -285,7 +289,7 @@ class Registry:
         return self._sync(self._state) if self._sync else self._state
 
     def _show(self) -> None:
-        endpoints = registered(self._shown(), self._config)
+        endpoints = self._reader.endpoints(self._shown())
         if endpoints == self._endpoints:
             return
         self._endpoints = endpoints

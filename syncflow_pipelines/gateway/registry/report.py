@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from syncflow_pipelines.config.gateway import GatewayConfig
+from syncflow_pipelines.config.gateway import EndpointConfig, GatewayConfig
 from syncflow_pipelines.config.gateway_endpoint import read_endpoint
 from syncflow_pipelines.database.gateway_endpoints import EndpointRow, RegistryState
 from syncflow_pipelines.errors import ConfigurationError
@@ -51,12 +51,29 @@ class RegistryStats:
     """Whether the registry was synced last with what this process has read of its file."""
 
 
-def registered(state: RegistryState, config: GatewayConfig) -> tuple[Registered, ...]:
-    """The endpoints by name and version. One that this version of SyncFlow cannot read is left out, and logged."""
-    rows = effective(state)
-    current = current_keys(rows.values())
-    found = (_registered(rows[key], config, is_current=key in current) for key in sorted(rows))
-    return tuple(endpoint for endpoint in found if endpoint is not None)
+class Reader:
+    """Makes endpoints of rows, with what the configuration says for all; what was read once is kept."""
+
+    def __init__(self, config: GatewayConfig) -> None:
+        self._config = config
+        self._known: dict[str, EndpointConfig | None] = {}
+
+    def endpoints(self, state: RegistryState) -> tuple[Registered, ...]:
+        """All of them, by name and version. One that this version of SyncFlow cannot read is left out, and logged."""
+        rows = effective(state)
+        current = current_keys(rows.values())
+        self._known = {row.digest: self._read(row) for row in rows.values()}
+        read = ((rows[key], self._known[rows[key].digest]) for key in sorted(rows))
+        return tuple(_registered(row, config, row.key in current) for row, config in read if config is not None)
+
+    def _read(self, row: EndpointRow) -> EndpointConfig | None:
+        if row.digest in self._known:
+            return self._known[row.digest]
+        try:
+            return read_endpoint(row.said, self._config)
+        except ConfigurationError as error:
+            _LOG.warning("the endpoint %s is left out: %s", row.key, error)
+            return None
 
 
 def compared(before: RegistryState, after: RegistryState) -> SyncReport:
@@ -85,16 +102,11 @@ def counted(endpoints: tuple[Registered, ...]) -> tuple[Mapping[str, int], Mappi
     )
 
 
-def _registered(row: EndpointRow, config: GatewayConfig, *, is_current: bool) -> Registered | None:
-    try:
-        endpoint = read_endpoint(row.said, config)
-    except ConfigurationError as error:
-        _LOG.warning("the endpoint %s is left out: %s", row.key, error)
-        return None
+def _registered(row: EndpointRow, config: EndpointConfig, is_current: bool) -> Registered:
     return Registered(
-        config=endpoint,
+        config=config,
         origin=Origin(row.origin),
-        status=Status.DISABLED if endpoint.disabled else Status(row.status),
+        status=Status.DISABLED if config.disabled else Status(row.status),
         is_current=is_current,
         revision=row.revision,
         registered_at=row.registered_at,
