@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
+from benchmarks.api import API
 from benchmarks.events import EVENTS
 from benchmarks.figures import FULL_ROWS, QUICK_ROWS, Benchmark, Options, Outcome
 from benchmarks.gateway import GATEWAY
@@ -29,7 +30,7 @@ from benchmarks.verification import RowsDiffer
 from benchmarks.watching import WATCH
 
 BENCHMARKS: tuple[Benchmark, ...] = (
-    SYNC, MEMORY, LATENCY, MANY, RICH, HISTORY, LOAD, SPECS, EVENTS, WATCH, SCHEMAS, GATEWAY,
+    SYNC, MEMORY, LATENCY, MANY, RICH, HISTORY, LOAD, SPECS, EVENTS, WATCH, SCHEMAS, GATEWAY, API,
 )  # fmt: skip
 RESULTS = Path(__file__).parent / "results"
 _ROUNDS = 3

@@ -2,7 +2,7 @@
 
 import json
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,13 @@ done = function(summary, latency, requests)
     '{"requests": %d, "seconds": %f, "p50_ms": %f, "p99_ms": %f, "bad": %d, "broken": %d}\\n',
     summary.requests, summary.duration / 1e6, latency:percentile(50) / 1e3, latency:percentile(99) / 1e3,
     errors.status, errors.connect + errors.read + errors.write + errors.timeout))
+end
+"""
+_IN_TURN = """\
+local paths, next_one = {%s}, 0
+request = function()
+  next_one = next_one %% #paths + 1
+  return wrk.format("GET", paths[next_one])
 end
 """
 
@@ -41,9 +48,12 @@ class Load:
         return self.requests / self.seconds
 
 
-def load(url: str, seconds: int, folder: Path, *, connections: int = CONNECTIONS) -> Load:
-    """One thread of wrk for so long. Raises `ChildFailed` where an answer is missing or none of success."""
-    with _wrk(url, seconds, folder, connections) as process:
+def load(url: str, seconds: int, folder: Path, *, connections: int = CONNECTIONS, paths: Sequence[str] = ()) -> Load:
+    """One thread of wrk for so long, which asks for the paths in turn where some are given.
+
+    Raises `ChildFailed` where an answer is missing or none of success.
+    """
+    with _wrk(url, seconds, folder, connections, paths) as process:
         found = _told(process, seconds)
     if found.bad or found.broken:
         raise ChildFailed(f"{url}: of {found.requests} requests {found.bad} were refused and {found.broken} broke off")
@@ -58,9 +68,12 @@ def pressing(url: str, folder: Path, *, connections: int = CONNECTIONS) -> Itera
 
 
 @contextmanager
-def _wrk(url: str, seconds: int, folder: Path, connections: int) -> Iterator["subprocess.Popen[str]"]:
+def _wrk(
+    url: str, seconds: int, folder: Path, connections: int, paths: Sequence[str] = ()
+) -> Iterator["subprocess.Popen[str]"]:
     script = folder / "told.lua"
-    script.write_text(_SCRIPT)
+    listed = ", ".join(map(json.dumps, paths))
+    script.write_text(_SCRIPT + (_IN_TURN % listed if paths else ""))
     command = ["wrk", "--threads", "1", "--connections", str(connections), "--duration", f"{seconds}s"]
     process = subprocess.Popen(
         [*command, "--timeout", "60s", "--script", str(script), url],

@@ -5,31 +5,41 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 
 from fastapi import Depends, FastAPI
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from syncflow_pipelines import __version__
-from syncflow_pipelines.api import changes, connectors, entities, health, rejects, rejects_closing, runs, syncing
+from syncflow_pipelines.api import (
+    changes,
+    connectors,
+    description,
+    entities,
+    health,
+    rejects,
+    rejects_closing,
+    runs,
+    syncing,
+)  # fmt: skip
 from syncflow_pipelines.api.body_limit import BodyLimit
 from syncflow_pipelines.api.database import ApiDatabase
 from syncflow_pipelines.api.dependencies import guarded
-from syncflow_pipelines.api.description import completed
+from syncflow_pipelines.api.description import PREFIX, completed
 from syncflow_pipelines.api.metrics import Metrics, metrics_router
 from syncflow_pipelines.api.problems import add_own_problems
 from syncflow_pipelines.api.yaml_connectors import YamlConnectors
-from syncflow_pipelines.config import Settings
+from syncflow_pipelines.config import Settings, load_settings
 from syncflow_pipelines.config.api_tokens import ApiTokens, load_api_tokens
+from syncflow_pipelines.gateway.application import build_application
 from syncflow_pipelines.gateway.control.access import OPEN_PATHS, Access, Guard
 from syncflow_pipelines.gateway.control.problems import add_problem_handlers
+from syncflow_pipelines.gateway.gateway import Gateway
+from syncflow_pipelines.gateway.root import Root
 
-PREFIX: Final = "/api/v1"
 OPEN: Final = frozenset({*OPEN_PATHS, f"{PREFIX}/health"})
 """What may be asked without a token; for the guard of the application that the API is a part of."""
 
-_DESCRIPTION: Final = """Steers and watches SyncFlow: connectors, the entities that were discovered, their syncs, and
-what did not fit. Lists come in parts, everything that is read has an `ETag`, and every error is a problem document
-(RFC 9457)."""
 _ROUTERS: Final = (
-    health.router, connectors.router, entities.router, syncing.router, runs.router, rejects.router,
-    rejects_closing.router, changes.router,
+    description.router, health.router, connectors.router, entities.router, syncing.router, runs.router,
+    rejects.router, rejects_closing.router, changes.router,
 )  # fmt: skip
 
 
@@ -56,6 +66,19 @@ class AdminApi:
         self.database.close()
 
 
+def application() -> Root:
+    """The gateway with the admin API beside it, as the environment says. Raises `ConfigurationError`."""
+    return build_application(load_settings(), join_gateway)
+
+
+def join_gateway(application: FastAPI, gateway: Gateway) -> None:
+    """Adds the admin API to the control plane of a gateway, which closes it."""
+    api = AdminApi(gateway.settings)
+    api.join(application)
+    gateway.access.open_paths |= OPEN
+    gateway.at_close(api.close)
+
+
 def create_application(settings: Settings, tokens: ApiTokens | None = None) -> FastAPI:
     """The admin API alone. Raises `ConfigurationError` where the variable of the tokens cannot be read."""
     api = AdminApi(settings)
@@ -67,18 +90,11 @@ def create_application(settings: Settings, tokens: ApiTokens | None = None) -> F
         api.close()
 
     application = FastAPI(
-        title="SyncFlow",
-        version=__version__,
-        description=_DESCRIPTION,
-        lifespan=lifespan,
-        openapi_url=f"{PREFIX}/openapi.json",
-        docs_url=None,
-        redoc_url=None,
-        redirect_slashes=False,
+        title="SyncFlow", version=__version__, lifespan=lifespan, openapi_url=None, redirect_slashes=False
     )
     add_problem_handlers(application)
     application.add_middleware(BodyLimit)
-    application.add_middleware(Guard, access=Access(accepted, OPEN))
+    application.add_middleware(_GuardOfRequests, access=Access(accepted, OPEN))
     api.join(application)
     return application
 
@@ -87,6 +103,16 @@ def _complete_description(application: FastAPI) -> None:
     plain = application.openapi
 
     def openapi() -> dict[str, Any]:
-        return completed(plain(), PREFIX)
+        return completed(plain())
 
     application.openapi = openapi  # type: ignore[method-assign] # as FastAPI's own guide extends it
+
+
+class _GuardOfRequests:
+    """The guard before what an application is asked; its beginning and end are the server's matter."""
+
+    def __init__(self, app: ASGIApp, access: Access) -> None:
+        self._app, self._guarded = app, Guard(app, access)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await (self._app if scope["type"] == "lifespan" else self._guarded)(scope, receive, send)

@@ -10,7 +10,7 @@ from syncflow_pipelines.gateway.control.access import Caller as Asking
 
 
 async def guarded(request: Request) -> None:
-    """Holds a route back from an application that stands behind no guard."""
+    """Dependency of routers that use no database: one that stands behind no guard answers nobody."""
     if not isinstance(request.scope.get(CALLER), Asking):
         raise RuntimeError("the application does not stand behind a Guard")
 

@@ -56,7 +56,7 @@ _COLUMN_EXAMPLE: dict[str, Any] = {
     "pg_type": "character varying(50)",
     "is_nullable": False,
     "is_business_key": True,
-    "description": None,
+    "description": "Number of the item",
 }
 
 

@@ -14,7 +14,7 @@ import uvicorn
 from syncflow_pipelines.config.gateway import EndpointConfig, GatewayConfig, TimeoutConfig
 from syncflow_pipelines.gateway.model import Origin, Registered, Status
 from syncflow_pipelines.gateway.proxy.data_plane import DataPlane
-from syncflow_pipelines.gateway.proxy.http_protocol import http_protocol
+from syncflow_pipelines.gateway.proxy.http_protocol import StrictHttpProtocol, http_protocol
 from syncflow_pipelines.gateway.routing import Routes
 from syncflow_pipelines_tests.server.recording_backend import PATIENCE_S
 
@@ -33,6 +33,7 @@ class ServedGateway:
     config: GatewayConfig = field(default_factory=GatewayConfig)
     endpoints: tuple[Registered, ...] = ()
     head_timeout_s: float = 30.0
+    body_timeout_s: float = 60.0
     http: str | None = None
     """One of uvicorn's own protocols instead of ours."""
     wrap: Callable[[App], App] = lambda app: app
@@ -65,7 +66,7 @@ class ServedGateway:
         self.server = uvicorn.Server(
             uvicorn.Config(
                 self.wrap(self.plane),
-                http=self.http or http_protocol(self.config.max_header_bytes, head_timeout_s=self.head_timeout_s),
+                http=self.http or self._protocol(),
                 lifespan="off",
                 proxy_headers=False,
                 log_level="error",
@@ -77,6 +78,11 @@ class ServedGateway:
         self._ready.set()
         await serving
         await self.plane.close()
+
+    def _protocol(self) -> type[StrictHttpProtocol]:
+        return http_protocol(
+            self.config.max_header_bytes, head_timeout_s=self.head_timeout_s, body_timeout_s=self.body_timeout_s
+        )
 
     def call(self, function: Callable[[], Any]) -> Any:
         """Runs it in the event loop."""

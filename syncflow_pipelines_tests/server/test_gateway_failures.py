@@ -96,6 +96,16 @@ def test_an_endpoint_that_gives_no_answer_is_told_from_one_that_takes_too_long(c
         wait_for(lambda: route(gateway).statistics.snapshot().by_status == {status: 1})
 
 
+def test_the_words_of_a_status_pass_where_they_are_text() -> None:
+    odd = b"HTTP/1.1 %d %b\r\nContent-Length: 0\r\n\r\n"
+    with (
+        RawServer(odd % (200, b"Tr\xe8s bien"), odd % (404, b"N\x01o")) as server,
+        gateway_to(endpoint(server.url)) as gateway,
+        gateway.connect() as client,
+    ):
+        assert [client.ask(GET).reason for _ in range(2)] == ["Tr\xe8s bien", "Not Found"]
+
+
 def test_an_endpoint_that_cannot_be_connected_to() -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from syncflow_pipelines.config.gateway import LimitConfig, TimeoutConfig
-from syncflow_pipelines_tests.server.gateway_world import Client, ServedGateway, endpoint, gateway_to
+from syncflow_pipelines_tests.server.gateway_world import Client, ServedGateway, endpoint, gateway_to, registered
 from syncflow_pipelines_tests.server.recording_backend import PATIENCE_S, Arrival, RecordingBackend
 
 GET = b"GET /orchestrator/it HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -274,6 +274,34 @@ def test_a_body_that_is_too_large_is_refused_and_its_sender_can_read_why(framing
         assert found.statistics.snapshot().refused == {"body": 1}
         with gateway.connect() as client:
             assert client.ask(POST + b"Content-Length: 100000\r\n\r\n" + MEGABYTE[:100_000]).status == 200
+
+
+@pytest.mark.parametrize("pace", ["the client stops", "the endpoint does not read", "the endpoint has answered"])
+def test_a_body_that_stops_coming_is_given_up_but_not_while_the_endpoint_does_not_read(pace: str) -> None:
+    def answer(arrival: Arrival, steps: Steps) -> None:
+        if pace == "the endpoint has answered":
+            arrival.send(OK)
+        steps.wait()
+        arrival.read()
+        arrival.send(OK)
+
+    steps = Steps(answer)
+    with RecordingBackend(steps) as backend:
+        rows = (registered(endpoint(backend.url)),)
+        with ServedGateway(endpoints=rows, body_timeout_s=0.2) as gateway, gateway.connect() as client:
+            client.send(POST + b"Content-Length: 20000000\r\n\r\n" + MEGABYTE)
+            if pace == "the endpoint does not read":
+                sending = threading.Thread(target=lambda: client.send(MEGABYTE * 19))
+                sending.start()
+                time.sleep(0.6)
+                steps.go_on()
+                assert client.answer().body == b"ok"
+                sending.join(PATIENCE_S)
+            else:
+                got = client.answer()
+                assert got.status == (408 if pace == "the client stops" else 200)
+                assert client.is_hung_up()
+            steps.go_on()
 
 
 def test_requests_in_flight_end_well_when_the_server_is_asked_to_end() -> None:

@@ -12,6 +12,7 @@ from syncflow_pipelines.config.api_tokens import VARIABLE, Role, load_api_tokens
 from syncflow_pipelines.config.serving import LONGEST_GRACE_S, MOST_WORKERS, load_serving
 from syncflow_pipelines.errors import ConfigurationError
 
+WITH_ADMIN_API = "syncflow_pipelines.api.application:application"
 LEVELS = ("debug", "info", "warning", "error", "critical")
 
 
@@ -64,7 +65,7 @@ def command(
         invocation.settings, config_path=config_path, host=host, port=port, log_level=level, reload=reload,
         workers=workers, server=server, grace_period_s=grace_period_s, drain_delay_s=drain_delay_s,
     )  # fmt: skip
-    serve(invocation.settings, serving, invocation.note)
+    serve(invocation.settings, serving, invocation.note, WITH_ADMIN_API)
     return 0
 
 

@@ -1,5 +1,6 @@
 """One request of a client and its answer, as uvicorn's HTTP protocol writes it to the socket."""
 
+import re
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Any, Final
@@ -11,6 +12,7 @@ from syncflow_pipelines.gateway.proxy.sockets import reset
 Header = tuple[bytes, bytes]
 
 _PHRASES: Final = {status.value: status.phrase.encode() for status in HTTPStatus}
+_PROPER = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
 _BODILESS: Final = frozenset({204, 304})
 
 
@@ -151,7 +153,7 @@ class ClientExchange(RequestResponseCycle):
 
 def status_line(status: int, reason: bytes | None = None) -> bytes:
     """`reason`: None for the usual one."""
-    phrase = _PHRASES.get(status, b"") if reason is None else reason
+    phrase = reason if reason is not None and _PROPER.fullmatch(reason) else _PHRASES.get(status, b"")
     return b"HTTP/1.1 %d %b\r\n" % (status, phrase)
 
 

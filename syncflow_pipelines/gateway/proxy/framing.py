@@ -23,6 +23,13 @@ TOO_LARGE: Final = Problem(
     "The head of the request is larger than max_header_bytes allows",
     ((b"connection", b"close"),),
 )
+TOO_SLOW: Final = Problem(
+    408,
+    "request-timeout",
+    "The request does not come",
+    "The body of the request stopped coming before its end",
+    ((b"connection", b"close"),),
+)
 _BOTH: Final = malformed("The request has both Content-Length and Transfer-Encoding")
 _LENGTHS: Final = malformed("The request has no single Content-Length that is a number")
 _ENCODING: Final = malformed("The request has a Transfer-Encoding other than chunked")

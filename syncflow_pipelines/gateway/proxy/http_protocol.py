@@ -13,7 +13,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from syncflow_pipelines.gateway.model import PROBLEM_MARK, Problem
 from syncflow_pipelines.gateway.proxy.client_exchange import ClientExchange, status_line
-from syncflow_pipelines.gateway.proxy.framing import TOO_LARGE, UNREADABLE, refusal_of
+from syncflow_pipelines.gateway.proxy.framing import TOO_LARGE, TOO_SLOW, UNREADABLE, refusal_of
 from syncflow_pipelines.gateway.proxy.paths import PREFIX
 from syncflow_pipelines.gateway.proxy.sockets import send_at_once
 
@@ -31,6 +31,8 @@ class StrictHttpProtocol(HttpToolsProtocol):
     max_header_bytes: ClassVar[int] = 65_536
     head_timeout_s: ClassVar[float] = 30.0
     """From the first byte of a request's head to its last, and from the connection to the first byte."""
+    body_timeout_s: ClassVar[float] = 60.0
+    """Between two pieces of a request's body, while somebody waits for the next."""
     cycle: ClientExchange | None  # type: ignore[assignment]
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -41,10 +43,14 @@ class StrictHttpProtocol(HttpToolsProtocol):
         self._refusal: Problem | None = None
         self._active: ClientExchange | None = None
         self._head_timer: asyncio.TimerHandle | None = None
+        self._body_timer: asyncio.TimerHandle | None = None
+        self._last_data_at = 0.0
         self.timeout_keep_alive_task = self.loop.call_later(self.head_timeout_s, self.timeout_keep_alive_handler)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._drop_head_timer()
+        if self._body_timer is not None:
+            self._body_timer.cancel()
         super().connection_lost(exc)
         for exchange in (self._active, *(waiting for waiting, _ in self.pipeline)):
             if isinstance(exchange, ClientExchange):
@@ -116,7 +122,8 @@ class StrictHttpProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         if self._active is not None:
-            self._active.scope.pop("syncflow.exchange", None)  # a circle that the garbage collector would have to find
+            # A circle that the garbage collector would have to find.
+            self._active.scope.pop("syncflow.exchange", None)  # type: ignore[typeddict-item]
         self._active = None
         super().on_response_complete()
 
@@ -192,11 +199,32 @@ class StrictHttpProtocol(HttpToolsProtocol):
 
     def _look_at_pace(self, size: int) -> None:
         """A head has to come to its end, and so has a body of which nobody wants the rest any more."""
+        exchange = self.cycle
         if self._in_head:
             self._note_partial_head(size)
-        elif self.cycle is not None and self.cycle.response_complete and self.timeout_keep_alive_task is None:
-            timer = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
-            self.timeout_keep_alive_task = timer
+        elif exchange is None:
+            return
+        elif exchange.response_complete:
+            if self.timeout_keep_alive_task is None:
+                timer = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+                self.timeout_keep_alive_task = timer
+        elif exchange.more_body:
+            self._last_data_at = self.loop.time()
+            if self._body_timer is None:
+                self._body_timer = self.loop.call_later(self.body_timeout_s, self._look_at_body)
+
+    def _look_at_body(self) -> None:
+        self._body_timer = None
+        exchange = self.cycle
+        if exchange is None or exchange.response_complete or not exchange.more_body:
+            return
+        if self.flow.read_paused:  # it is the endpoint that takes its time
+            self._last_data_at = self.loop.time()
+        left_s = self._last_data_at + self.body_timeout_s - self.loop.time()
+        if left_s <= 0:
+            self._refuse(TOO_SLOW)
+        else:
+            self._body_timer = self.loop.call_later(left_s, self._look_at_body)
 
     def _note_partial_head(self, size: int) -> None:
         self._head_bytes += size
@@ -258,7 +286,9 @@ class StrictHttpProtocol(HttpToolsProtocol):
         self.loop.call_later(LINGER_S, self.transport.close)
 
 
-def http_protocol(max_header_bytes: int, *, head_timeout_s: float = 30.0) -> type[StrictHttpProtocol]:
+def http_protocol(
+    max_header_bytes: int, *, head_timeout_s: float = 30.0, body_timeout_s: float = 60.0
+) -> type[StrictHttpProtocol]:
     """For `uvicorn.Config(http=…)`."""
-    limits = {"max_header_bytes": max_header_bytes, "head_timeout_s": head_timeout_s}
+    limits = {"max_header_bytes": max_header_bytes, "head_timeout_s": head_timeout_s, "body_timeout_s": body_timeout_s}
     return type("GatewayHttpProtocol", (StrictHttpProtocol,), limits)

@@ -23,7 +23,7 @@ Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 
 _CONTINUE_TIMEOUT_S: Final = 1.0
 """How long an endpoint is waited for to say that it wants the body; some never do."""
-_STALE_CONNECTIONS: Final = 3
+_STALE_CONNECTIONS: Final = 2
 """Kept connections that may turn out to be closed, before a request is taken to have failed."""
 _DISCONNECT: Final = {"type": "http.disconnect"}
 _GONE: Final = 499

@@ -74,6 +74,7 @@ class UpstreamConnection(asyncio.Protocol):
     _body: list[bytes]
     _read_timeout_s: float | None
     _is_head: bool
+    _head_bytes: int
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
