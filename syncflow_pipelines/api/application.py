@@ -8,7 +8,17 @@ from fastapi import Depends, FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from syncflow_pipelines import __version__
-from syncflow_pipelines.api import changes, description, entities, health, rejects, rejects_closing, runs
+from syncflow_pipelines.api import (
+    changes,
+    connectors,
+    description,
+    entities,
+    health,
+    rejects,
+    rejects_closing,
+    runs,
+    syncing,
+)  # fmt: skip
 from syncflow_pipelines.api.body_limit import BodyLimit
 from syncflow_pipelines.api.database import ApiDatabase
 from syncflow_pipelines.api.dependencies import guarded
@@ -16,6 +26,7 @@ from syncflow_pipelines.api.description import PREFIX, completed
 from syncflow_pipelines.api.metrics import Metrics, metrics_router
 from syncflow_pipelines.api.problems import add_own_problems
 from syncflow_pipelines.api.traffic_families import traffic_families
+from syncflow_pipelines.api.yaml_connectors import YamlConnectors
 from syncflow_pipelines.config import Settings, load_settings
 from syncflow_pipelines.config.api_tokens import ApiTokens, load_api_tokens
 from syncflow_pipelines.gateway.application import build_application
@@ -28,8 +39,8 @@ OPEN: Final = frozenset({*OPEN_PATHS, f"{PREFIX}/health"})
 """What may be asked without a token; for the guard of the application that the API is a part of."""
 
 _ROUTERS: Final = (
-    description.router, health.router, entities.router, runs.router, rejects.router, rejects_closing.router,
-    changes.router,
+    description.router, health.router, connectors.router, entities.router, syncing.router, runs.router,
+    rejects.router, rejects_closing.router, changes.router,
 )  # fmt: skip
 
 
@@ -43,6 +54,7 @@ class AdminApi:
     def join(self, application: FastAPI) -> None:
         """Adds the routes, their problems and their description to an application that stands behind a guard."""
         application.state.database = self.database
+        application.state.yaml_connectors = YamlConnectors(self.database)
         add_own_problems(application)
         for router in _ROUTERS:
             application.include_router(router, prefix=PREFIX)

@@ -129,9 +129,9 @@ async def update_entity(
 def _refuse_what_the_file_says(connector: ConnectorConfig, entity: Entity, change: EntityChange) -> None:
     fixed = [FILE_NAMES[name] for name in sorted(said_by_file(connector, entity.spec.slug) & change.names())]
     if fixed:
-        told = " and ".join(fixed)
+        told, file = " and ".join(fixed), "connectors.yaml" if connector.managed_by == "yaml" else "its connector"
         raise refused(
             409,
-            f"connectors.yaml says {told} of {entity.key}; change it there, or take it out",
+            f"{file} says {told} of {entity.key}; change it there, or take it out",
             kind="set-by-configuration",
         )

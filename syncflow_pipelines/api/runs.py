@@ -50,7 +50,18 @@ _EXAMPLE: dict[str, Any] = {
     "error_details": None,
     "details": {"pages": 1},
     "created_at": "2026-03-01T12:00:00Z",
+    "cancel_requested_at": None,
+    "progress": None,
 }
+
+
+class ProgressDocument(BaseModel):
+    """How far a running sync is."""
+
+    phase: str = Field(description="`reading` or `writing`.", examples=["reading"])
+    rows: int = Field(description="Rows so far.", examples=[12000])
+    total: int | None = Field(description="Of so many, where the source tells.", examples=[50000])
+    at: datetime = Field(description="When it was so far; about a second ago.")
 
 
 class RunDocument(BaseModel):
@@ -82,7 +93,9 @@ class RunDocument(BaseModel):
     error_message: str | None
     error_details: dict[str, Any] | None = Field(description="`type`: the class of the error.")
     details: dict[str, Any] | None
-    created_at: datetime
+    created_at: datetime = Field(description="When it began, or was asked for.")
+    cancel_requested_at: datetime | None = Field(description="When somebody wanted its end.")
+    progress: ProgressDocument | None = Field(description="Of one that has been running for more than a second.")
 
 
 class RunList(BaseModel):

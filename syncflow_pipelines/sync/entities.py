@@ -38,10 +38,14 @@ ORDER BY e.last_sync_at NULLS FIRST, c.name, e.slug
 )
 _REGISTER = """
 INSERT INTO connectors AS c (name, base_url, is_active) VALUES (%s, %s, %s)
-ON CONFLICT (name) DO UPDATE SET base_url = excluded.base_url, is_active = excluded.is_active, updated_at = now()
-WHERE (c.base_url, c.is_active) IS DISTINCT FROM (excluded.base_url, excluded.is_active)
+ON CONFLICT (name) DO UPDATE SET base_url = excluded.base_url, is_active = excluded.is_active, managed_by = 'yaml',
+  settings = NULL, auth_token = NULL, revision = c.revision + 1, updated_at = now()
+WHERE (c.base_url, c.is_active, c.managed_by) IS DISTINCT FROM (excluded.base_url, excluded.is_active, 'yaml')
 """
-_RETIRE = "UPDATE connectors SET is_active = false, updated_at = now() WHERE is_active AND NOT name = ANY (%s)"
+_RETIRE = """
+UPDATE connectors SET is_active = false, revision = revision + 1, updated_at = now()
+WHERE is_active AND managed_by = 'yaml' AND NOT name = ANY (%s)
+"""
 _RECONFIGURE = """
 UPDATE entities e SET sync_enabled = %(enabled)s, sync_interval_seconds = %(interval_s)s, strategy = %(strategy)s,
   updated_at = now()
@@ -112,16 +116,18 @@ def due_entities(connection: psycopg.Connection) -> tuple[Entity, ...]:
 def register_connectors(connection: psycopg.Connection, connectors: Sequence[ConnectorConfig]) -> None:
     """Brings connectors, and what the configuration says of their entities, in step with the configuration.
 
-    Writes only what differs. Connectors that it no longer names are retired, never deleted.
+    Writes only what differs. Connectors that it no longer names are retired, never deleted. Those that are managed over
+    the API stay as they are, but where the configuration has the same name: then it has the say.
     """
     for connector in connectors:
         register_connector(connection, connector)
-    connection.execute(_RETIRE, ([connector.name for connector in connectors],))
+    connection.execute(_RETIRE, ([one.name for one in connectors if one.managed_by == "yaml"],))
 
 
 def register_connector(connection: psycopg.Connection, connector: ConnectorConfig) -> tuple[SchemaChange, ...]:
     """The same for one connector; records the strategies that the configuration changed, and tells them."""
-    connection.execute(_REGISTER, (connector.name, connector.base_url, connector.enabled))
+    if connector.managed_by == "yaml":
+        connection.execute(_REGISTER, (connector.name, connector.base_url, connector.enabled))
     entities = list_entities(connection, connector=connector.name)
     for entity in entities:
         _reconfigure(connection, entity, configured(connector, entity))

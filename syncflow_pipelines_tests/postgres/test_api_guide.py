@@ -16,7 +16,7 @@ CURL = ("curl", "-q", "--noproxy", "*", "-H", f"Authorization: Bearer {ADMIN_TOK
 
 def test_every_example_answers_as_the_guide_shows(api: ApiWorld) -> None:
     examples = re.findall(r"^\$ curl (.*)\n(.*)$", GUIDE, re.MULTILINE)
-    assert len(examples) == 5
+    assert len(examples) == 8
     for command, shown in examples:
         told = re.escape(shown).replace("…", ".*")
         assert re.fullmatch(told, run(api, command), re.DOTALL), command
