@@ -107,8 +107,8 @@ def _measure_loads(yard: _Yard, options: Options, found: Found, seconds: int) ->
     for number in range(1, options.rounds + 1):
         say(f"Round {number} of {options.rounds}: {', '.join(yard.doors)}")
         for side, door in yard.doors.items():
-            load(f"{door.url}/x", _WARM_S, yard.folder)
-            found.loads[side].append(load(f"{door.url}/x", seconds, yard.folder))
+            load(f"{door.url}/x", _WARM_S, yard.folder, must_hold=side not in PEERS)
+            found.loads[side].append(load(f"{door.url}/x", seconds, yard.folder, must_hold=side not in PEERS))
         found.beside.append(_beside_a_hanging_one(yard, seconds))
     say(f"{options.rows:,} requests: does the memory grow?")
     found.memory_mib = _memory_over(yard, options.rows, seconds)

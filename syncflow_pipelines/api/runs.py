@@ -143,7 +143,7 @@ async def list_runs(request: Request, database: UsedDatabase) -> Response:
     """The history of all entities, the newest run first."""
     query = AllRunsQuery.of(request)
     wanted = query.filter(database.settings.dagster_url, query.entity_uid, query.connector)
-    part = await database.read(lambda connection: list_run_documents(connection, wanted, limit=query.limit))
+    part = await database.read(lambda connection: list_run_documents(connection, wanted, limit=query.limit), request)
     return answer(request, part_document(part), headers=cursor_links(request, part.next_place))
 
 
@@ -166,7 +166,7 @@ async def list_entity_runs(request: Request, uid: EntityUid, database: UsedDatab
             require_entity(connection, uid)
         return found
 
-    part = await database.read(read)
+    part = await database.read(read, request)
     return answer(request, part_document(part), headers=cursor_links(request, part.next_place))
 
 
@@ -180,5 +180,5 @@ async def list_entity_runs(request: Request, uid: EntityUid, database: UsedDatab
 async def get_run(request: Request, uid: RunUid, database: UsedDatabase) -> Response:
     """One sync: how it stands while it runs, what it came to afterwards."""
     url = database.settings.dagster_url
-    document = await database.read(lambda connection: run_document(connection, uid, url))
+    document = await database.read(lambda connection: run_document(connection, uid, url), request)
     return answer_bytes(request, document.encode())

@@ -1,6 +1,7 @@
 """Which endpoints of the gateway the files name, and what stands behind each of them."""
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -34,6 +35,7 @@ def _leads_to(above: str, url: str) -> bool:
     return origin == other and (below == path or below.startswith(f"{path}/"))
 
 
+@lru_cache(maxsize=4096)  # every source is held against every endpoint
 def _place(url: str) -> tuple[tuple[str, str | None, int | None], str]:
     """Its origin, and its path without a trailing slash."""
     parts = urlsplit(url)

@@ -90,9 +90,7 @@ def hand_down(serving: Serving) -> None:
     """Sets the variables so that processes which are started from now on are served in the same way."""
     for variable, value in _VARIABLES.items():
         said = getattr(serving, value)
-        if said is None:
-            os.environ.pop(variable, None)
-        else:
+        if said is not None:  # else they find what this process has found
             os.environ[variable] = str(said)
 
 

@@ -44,8 +44,10 @@ _CHANGE = """
 UPDATE gateway_health SET health = %(health)s, since = %(since)s, revision = DEFAULT
 WHERE name = %(name)s AND version = %(version)s
 """
+# What is registered is kept, also where the process that checks has not heard of it yet.
 _FORGET = """
-DELETE FROM gateway_health WHERE (name, version) NOT IN (SELECT * FROM unnest(%s::text[], %s::text[]))
+DELETE FROM gateway_health AS known WHERE (name, version) NOT IN (SELECT * FROM unnest(%s::text[], %s::text[]))
+  AND NOT EXISTS (SELECT FROM gateway_endpoints AS e WHERE e.name = known.name AND e.version = known.version)
 """
 _BREAKER_COLUMNS = "process, name, version, state, consecutive_failures, opened_at, times_opened, refused, seen_at"
 _BREAKERS = f"""
@@ -142,15 +144,13 @@ def add_rows(connection: psycopg.Connection, rows: Sequence[HealthRow]) -> None:
 
 def write_rows(connection: psycopg.Connection, changed: Sequence[tuple[HealthRow, HealthRow]]) -> None:
     """Writes how endpoints stand, which were so before and are now; their rows are locked."""
-    for before, after in changed:
-        values = asdict(after)
-        connection.execute(_WRITE, values)
-        if before.health != after.health:
-            connection.execute(_CHANGE, values)
+    with connection.cursor() as cursor:
+        cursor.executemany(_WRITE, [asdict(after) for _, after in changed])
+        cursor.executemany(_CHANGE, [asdict(after) for before, after in changed if before.health != after.health])
 
 
 def forget_others(connection: psycopg.Connection, keys: Collection[Key]) -> None:
-    """Removes every endpoint but these."""
+    """Removes every endpoint but these and those of the registry."""
     connection.execute(_FORGET, _columns(keys))
 
 

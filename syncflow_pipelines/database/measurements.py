@@ -65,6 +65,7 @@ _QUEUES = """
 SELECT status, count(*) AS number, extract(epoch FROM now() - min(created_at))::float8 AS oldest_s
 FROM sync_runs WHERE status IN ('queued', 'running') GROUP BY status
 """
+_ALERTS = "SELECT rule, severity, count(*) FROM alerts WHERE recovered_at IS NULL GROUP BY rule, severity ORDER BY rule"
 # What others call their connections is not ours to label.
 _CONNECTIONS = """
 SELECT CASE WHEN application_name ~ '^syncflow[a-z ]*$' AND length(application_name) <= 40 THEN application_name
@@ -219,6 +220,8 @@ class Measurements:
     """By the name of the application, of the whole server."""
     endpoints: Sequence[HealthRow]
     breakers: Sequence[BreakerRow]
+    alerts: Sequence[tuple[str, str, int]]
+    """Open ones: rule, severity, and how many."""
     server: ServerMeasure
 
 
@@ -236,6 +239,7 @@ def measure(connection: psycopg.Connection) -> Measurements:
             connections=connection_counts(connection),
             endpoints=health_rows(connection),
             breakers=breaker_rows(connection),
+            alerts=connection.execute(_ALERTS).fetchall(),
             server=server_measure(connection),
         )
 

@@ -1,6 +1,6 @@
 """The sensor `endpoint_health`: has Dagster see what became of the gateway's endpoints."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import dagster as dg
@@ -62,5 +62,11 @@ def _observed(looks: list[EndpointLook], cursor: HealthCursor) -> dg.SensorResul
     for look in changed:
         evaluation = look.evaluation()
         events += [look.observation(), *([evaluation] if evaluation else [])]
-    told = None if changed else "No endpoint changed." if looks else "No endpoint of the gateway is known."
-    return dg.SensorResult(asset_events=events, skip_reason=told, cursor=HealthCursor(marks).text())
+    return dg.SensorResult(asset_events=events, skip_reason=_told(looks, changed), cursor=HealthCursor(marks).text())
+
+
+def _told(looks: Sequence[EndpointLook], changed: Sequence[EndpointLook]) -> str:
+    """A tick never asks for a run; it says what it did instead."""
+    if changed:
+        return f"Observed: {', '.join(look.key.path[-1] for look in changed)}."
+    return "No endpoint changed." if looks else "No endpoint of the gateway is known."

@@ -64,7 +64,7 @@ class _Variants:
 
     @property
     def size_bytes(self) -> int:
-        return sum(kept.size_bytes for kept in self.answers.values())
+        return sum(kept.size_bytes + sum(map(len, selected)) for selected, kept in self.answers.items())
 
 
 class AnswerCache:
@@ -106,10 +106,10 @@ class AnswerCache:
 
     def find(self, target: bytes, request: Iterable[Header]) -> Answer | None:
         """The last good answer to that question, with its `Age`; None where there is none, or it is too old."""
-        variants = self._targets.get(target)
-        if variants is None:
+        variants, asked = self._targets.get(target), tuple(request)
+        if variants is None or _has_body(asked):
             return None
-        kept = variants.answers.get(_selected(tuple(request), variants.names))
+        kept = variants.answers.get(_selected(asked, variants.names))
         if kept is None or self._now() - kept.at > self._max_age_s:
             return None
         self._targets.move_to_end(target)
@@ -132,13 +132,13 @@ class AnswerCache:
         if len(variants.answers) > _VARIANTS:
             variants.answers.popitem(last=False)
         self._targets[target] = variants
-        self._size_bytes += variants.size_bytes
+        self._size_bytes += len(target) + variants.size_bytes
         while self._size_bytes > self._max_bytes or len(self._targets) > self._max_targets:
             self._drop(next(iter(self._targets)))
 
     def _drop(self, target: bytes) -> None:
         dropped = self._targets.pop(target, None)
-        self._size_bytes -= dropped.size_bytes if dropped else 0
+        self._size_bytes -= len(target) + dropped.size_bytes if dropped else 0
 
 
 class Recording:
@@ -221,7 +221,11 @@ def _directives(headers: tuple[Header, ...], wanted: bytes) -> set[bytes]:
 
 
 def _vary(headers: tuple[Header, ...]) -> tuple[bytes, ...]:
-    return tuple(sorted(_directives(headers, b"vary")))
+    """What the answer depends on. One that is compressed depends on who can read it, whether it says so or not."""
+    names = _directives(headers, b"vary")
+    if any(name == b"content-encoding" for name, _ in headers):
+        names.add(b"accept-encoding")
+    return tuple(sorted(names))
 
 
 def _selected(request: tuple[Header, ...], names: tuple[bytes, ...]) -> tuple[bytes, ...]:

@@ -27,6 +27,7 @@ from syncflow_pipelines.gateway.proxy.data_plane import DataPlane
 from syncflow_pipelines.gateway.registry import Registry, SyncReport
 from syncflow_pipelines.gateway.registry.targets import checked_connector, rules_of
 from syncflow_pipelines.gateway.routing import Route, Routes
+from syncflow_pipelines.gateway.statistics import StatisticsSnapshot
 from syncflow_pipelines.gateway.switch import Switch
 
 _LOG = logging.getLogger(__name__)
@@ -148,6 +149,11 @@ class Gateway:
         routes = self.routes.by_key()
         return {key: one.breaker.snapshot() for key, one in routes.items() if one.statistics.snapshot().requests}
 
+    def statistics(self) -> Mapping[str, StatisticsSnapshot]:
+        """What came of the requests to endpoints that had any in this process, by key."""
+        snapshots = {key: one.statistics.snapshot() for key, one in self.routes.by_key().items()}
+        return {key: snapshot for key, snapshot in snapshots.items() if snapshot.requests}
+
     async def _apply(self) -> SyncReport:
         config = await asyncio.to_thread(load_gateway, self.settings, self.serving.config_path)
         tokens = await asyncio.to_thread(load_api_tokens, self.settings.environment)
@@ -166,8 +172,10 @@ class Gateway:
         return checked_connector(endpoint.config.url, rules, resolver=aiohttp.ThreadedResolver(), limit=0)
 
     def _listen_to_signals(self) -> None:
-        with suppress(RuntimeError, ValueError, NotImplementedError):  # not the main thread, or no such signal
+        with suppress(RuntimeError, ValueError):  # not the main thread: somebody else's process
             asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._hang_up)
+            # one that came while all this was opened comes now
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
 
     def _hang_up(self) -> None:
         self._start(self._reload_by_signal(), "reload by SIGHUP")

@@ -14,6 +14,7 @@ from syncflow_pipelines.config import load_settings
 from syncflow_pipelines.config.gateway_file import load_gateway
 from syncflow_pipelines.config.serving import Serving
 from syncflow_pipelines.gateway.logs import configure_logs
+from syncflow_pipelines.gateway.workers import end_with_parent
 
 
 def serve_by_granian(serving: Serving, factory: str, grace_period_s: float) -> None:
@@ -51,6 +52,7 @@ class _Loader:
     def __call__(self) -> Callable[..., Any]:
         from syncflow_pipelines.gateway.serving import make
 
+        end_with_parent()
         settings = load_settings()
         config = load_gateway(settings, self.serving.config_path)
         configure_logs(settings, self.serving.log_level or config.log_level or settings.log_level)

@@ -1,19 +1,16 @@
-"""Where the lines of a served process go: to stderr, and to LOG_FILE."""
+"""Where the lines of a served process go."""
 
 import logging
-import sys
+from typing import Final
 
 from syncflow_pipelines.config import Settings
+from syncflow_pipelines.logs.handlers import log_handlers
 
-FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
+_CHATTY: Final = ("aiohttp", "alembic", "asyncio", "uvicorn", "websockets")
 
 
 def configure_logs(settings: Settings, level: str) -> None:
-    """From now on what happens is logged, from that level on."""
-    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
-    if settings.log_file is not None:
-        settings.log_file.parent.mkdir(parents=True, exist_ok=True)
-        handlers.append(logging.FileHandler(settings.log_file, encoding="utf-8"))
-    logging.basicConfig(level=level.upper(), format=FORMAT, handlers=handlers, force=True)
-    for chatty in ("aiohttp", "alembic", "asyncio", "uvicorn", "websockets"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
+    """From now on what happens is logged, to stderr and to LOG_FILE, from that level on."""
+    logging.basicConfig(level=level.upper(), handlers=log_handlers(settings), force=True)
+    for name in _CHATTY:
+        logging.getLogger(name).setLevel(logging.WARNING)

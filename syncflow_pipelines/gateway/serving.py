@@ -1,7 +1,11 @@
 """Running the gateway: one process or several, with uvicorn or granian, until a signal comes."""
 
+import errno
+import gc
 import importlib
 import ipaddress
+import os
+import signal
 import socket
 from collections.abc import Callable
 from contextlib import closing
@@ -21,7 +25,9 @@ from syncflow_pipelines.errors import ConfigurationError
 from syncflow_pipelines.gateway.control.access import refuse_open_binding
 from syncflow_pipelines.gateway.draining import KEEP_ALIVE_S, DrainingServer
 from syncflow_pipelines.gateway.logs import configure_logs
+from syncflow_pipelines.gateway.proxy.handshake import MAX_MESSAGE_BYTES
 from syncflow_pipelines.gateway.proxy.http_protocol import http_protocol
+from syncflow_pipelines.gateway.proxy.relaying import STALLED_S
 from syncflow_pipelines.gateway.root import Root
 from syncflow_pipelines.gateway.workers import supervise
 
@@ -56,6 +62,7 @@ def serve(settings: Settings, serving: Serving, tell: Tell, factory: str = GATEW
         elif serving.workers > 1:
             supervise(worker, listener, serving.workers)
         else:
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})  # until the gateway heeds it
             worker.serve(settings, [listener])
 
 
@@ -98,14 +105,21 @@ def server_config(application: Any, max_header_bytes: int) -> uvicorn.Config:
         server_header=False,
         backlog=_BACKLOG,
         timeout_keep_alive=KEEP_ALIVE_S,
+        ws_max_size=MAX_MESSAGE_BYTES,
+        # A client is not read while its endpoint does not read, and its pong is not seen: the endpoint is left first.
+        ws_ping_timeout=1.5 * STALLED_S,
     )
 
 
 def make(factory: str) -> Root:
-    """The application that `module:function` makes."""
+    """The application that `module:function` makes, in a process that serves nothing else."""
     module, _, function = factory.partition(":")
     application = getattr(importlib.import_module(module), function)()
     assert isinstance(application, Root)
+    # What was loaded stays. The collector would look through all of it again and again, and hold up every request in
+    # flight for a fifth of a second each time.
+    gc.collect()
+    gc.freeze()
     return application
 
 
@@ -116,8 +130,7 @@ def listen(host: str, port: int) -> socket.socket:
         listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except OSError as error:
         raise ConfigurationError(
-            f"cannot listen on {host}:{port} ({error.strerror or error}); --port {port + 1} would be another port, and "
-            "--port 0 a free one"
+            f"cannot listen on {host}:{port} ({_reason(error)}); --port {port + 1} is another, --port 0 a free one"
         ) from error
     listener.set_inheritable(True)
     return listener
@@ -127,6 +140,12 @@ def url_of(listener: socket.socket) -> str:
     """Where a listening socket is reached."""
     host, port = listener.getsockname()[:2]
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def _reason(error: OSError) -> str:
+    """What the system says, without what Python adds to it."""
+    known = error.errno in errno.errorcode and not isinstance(error, socket.gaierror)
+    return os.strerror(error.errno) if known and error.errno is not None else str(error.strerror or error)
 
 
 def _grace_period_s(serving: Serving, of_the_file_s: float) -> float:

@@ -4,11 +4,12 @@ import logging
 import multiprocessing
 import signal
 import socket
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing.connection import wait
 from multiprocessing.context import SpawnProcess
-from os import kill
+from os import getpid, kill
 from time import monotonic
 from types import FrameType
 from typing import Final
@@ -64,7 +65,12 @@ class _Team:
 
     def _start(self) -> None:
         process = self._context.Process(target=_begin, args=(self._work, self._listener), name="syncflow-gateway")
-        process.start()
+        # The child has SIGHUP blocked until it can read its configuration anew: it would be its end before that.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+        try:
+            process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
         self._started[process] = monotonic()
         if self._ending:  # the signal came before it could be told
             self._pass_on(signal.SIGTERM)
@@ -85,9 +91,21 @@ class _Team:
                     kill(process.pid, number)
 
 
+def end_with_parent() -> None:
+    """Has this process drain and end once the one that started it is gone, however that went."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_outlive, args=(parent.join,), name="syncflow-parent", daemon=True).start()
+
+
+def _outlive(parent_ends: Callable[[], None]) -> None:
+    parent_ends()
+    kill(getpid(), signal.SIGTERM)
+
+
 def _begin(work: Work, listener: socket.socket) -> None:
-    # Until the server takes them: Ctrl-C comes to all of a terminal's processes, and SIGHUP would end this one.
+    # Until the server takes it: Ctrl-C comes to all of a terminal's processes, and the first of them tells the others.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    end_with_parent()
     with suppress(KeyboardInterrupt):
         work([listener])

@@ -122,6 +122,10 @@ def test_an_endpoint_is_observed_and_checked_whenever_its_health_changes_and_onl
     assert told(first) == [("seen", "healthy"), ("check", True)]
     again = tick(gateway, instance, first.cursor)
     assert told(again) == []
+    assert [str(one.skip_reason and one.skip_reason.skip_message) for one in (first, again)] == [
+        "Observed: orders.",
+        "No endpoint changed.",
+    ]
     say(database, "unhealthy", error="it answered 503")
     failed = tick(gateway, instance, again.cursor)
     assert told(failed) == [("seen", "unhealthy"), ("check", False)]

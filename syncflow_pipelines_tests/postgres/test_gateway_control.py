@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from syncflow_pipelines.config import Settings
 from syncflow_pipelines_tests.postgres.gateway_served import Served, serving, write_gateway
 from syncflow_pipelines_tests.server.recording_backend import RecordingBackend
 
+GUIDE = (Path(__file__).parents[2] / "docs" / "gateway.md").read_text()
 BAD = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"
 
 
@@ -261,6 +263,7 @@ def test_the_gateway_describes_itself(served: Served) -> None:
     assert all(operation["description"] for operation in operations)
     assert "ProblemDocument" in document["components"]["schemas"]
     assert not any("HTTPValidationError" in json.dumps(operation) for operation in operations)
+    assert [path for path in document["paths"] if f"`{path}" not in GUIDE and f" {path}" not in GUIDE] == []
     for path in ("/docs", "/redoc", "/status"):
         page = served.client.get(path)
         assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")

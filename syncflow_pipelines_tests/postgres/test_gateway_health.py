@@ -117,6 +117,25 @@ def test_the_tables_hold_what_is_registered_and_nothing_else(settings: Settings,
         run(test())
 
 
+def test_what_another_process_has_just_registered_is_not_forgotten(settings: Settings, database: Database) -> None:
+    async def test() -> None:
+        mine, other = registered(backend.url), registered(backend.url, "parcels")
+        async with checking(settings, mine) as first, checking(settings, mine, other, process="two") as second:
+            await eventually(lambda: first.checked_by == "this process" and second.checked_by == "another process")
+            with database.connection() as connection:
+                connection.execute(
+                    "INSERT INTO gateway_endpoints (name, version, origin, said, digest, status, activation, revision)"
+                    " VALUES ('parcels', 'v1', 'api', '{}', '', 'active', 1, 1)"
+                )
+            await second.check_now("parcels@v1")
+            first.follow([mine, registered(backend.url, "third")], GatewayConfig(health=OFTEN))
+            await eventually(lambda: recorded(database).get("third@v1") == "healthy")
+            assert recorded(database)["parcels@v1"] == "healthy"
+
+    with RecordingBackend(Answers()) as backend:
+        run(test())
+
+
 def test_breakers_of_every_process_are_told_and_forgotten_with_it(settings: Settings, database: Database) -> None:
     breaker = Breaker(BreakerConfig(failure_threshold=1))
 
@@ -135,6 +154,9 @@ def test_breakers_of_every_process_are_told_and_forgotten_with_it(settings: Sett
             with database.connection() as connection:
                 connection.execute("UPDATE gateway_breakers SET seen_at = now() - interval '2 minutes'")
             assert states() == []
+            assert breaker.acquire() is None
+            await eventually(lambda: states() == [("one", "orders", "open")])
+        assert states() == [], "who ends takes them along"
 
     run(test())
 

@@ -1,12 +1,12 @@
 """What a caller is told where an endpoint gives no answer, and what is done before it is told so."""
 
-import json
+import os
+import random
 import socket
 import ssl
 import threading
-from collections.abc import Callable
+import time
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,51 +14,19 @@ import pytest
 from syncflow_pipelines.config.gateway import (
     BreakerConfig,
     EndpointConfig,
-    FallbackConfig,
-    LimitConfig,
-    RetryConfig,
     TargetRules,
     TimeoutConfig,
 )
 from syncflow_pipelines.gateway.model import Status
 from syncflow_pipelines.gateway.registry.targets import checked_connector
-from syncflow_pipelines.gateway.routing import Route, Routes
+from syncflow_pipelines.gateway.routing import Routes
 from syncflow_pipelines_tests.server import raw_server
-from syncflow_pipelines_tests.server.gateway_world import Answer, ServedGateway, endpoint, gateway_to, registered
+from syncflow_pipelines_tests.server.gateway_asking import GET, ask, kind_of, route_of, wait_until
+from syncflow_pipelines_tests.server.gateway_world import ServedGateway, endpoint, gateway_to, registered
 from syncflow_pipelines_tests.server.raw_server import Peer, RawServer, Request, hang, reply, then_close, then_hang
 from syncflow_pipelines_tests.server.recording_backend import OK, PATIENCE_S, Arrival, RecordingBackend
 
-GET = b"GET /orchestrator/it HTTP/1.1\r\nHost: x\r\n\r\n"
-POST = b"POST /orchestrator/it HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhi"
 CERTIFICATES = Path(__file__).parent / "certificates"
-
-
-def ask(gateway: ServedGateway, request: bytes = GET) -> Answer:
-    with gateway.connect() as client:
-        return client.ask(request)
-
-
-def kind_of(answer: Answer) -> tuple[int, str]:
-    assert answer.value("x-syncflow-problem") == "1"
-    document = json.loads(answer.body)
-    assert (document["status"], document["instance"]) == (answer.status, answer.value("x-request-id"))
-    assert answer.value("content-type") == "application/problem+json"
-    return answer.status, document["type"].removeprefix("urn:syncflow:problem:")
-
-
-def route(gateway: ServedGateway, name: str = "it") -> Route:
-    found = gateway.plane.routes.find(name)
-    assert found is not None
-    return found
-
-
-def wait_for(is_so: Callable[[], bool]) -> None:
-    settled = threading.Event()
-    for _ in range(int(PATIENCE_S / 0.005)):
-        if is_so():
-            return
-        settled.wait(0.005)
-    raise AssertionError("it never came")
 
 
 def reset(_request: Request, peer: Peer) -> None:
@@ -92,8 +60,8 @@ def test_an_endpoint_that_gives_no_answer_is_told_from_one_that_takes_too_long(c
     step, status, kind = BROKEN[case]
     with RawServer(step) as server, gateway_to(endpoint(server.url, read_s=0.3)) as gateway:
         assert kind_of(ask(gateway)) == (status, kind)
-        assert route(gateway).breaker.consecutive_failures == 1
-        wait_for(lambda: route(gateway).statistics.snapshot().by_status == {status: 1})
+        assert route_of(gateway).breaker.consecutive_failures == 1
+        wait_until(lambda: route_of(gateway).statistics.snapshot().by_status == {status: 1})
 
 
 def test_the_words_of_a_status_pass_where_they_are_text() -> None:
@@ -130,7 +98,7 @@ def test_an_endpoint_whose_whole_answer_takes_too_long_has_failed() -> None:
     timeouts = TimeoutConfig(connect_s=5, read_s=5, total_s=0.2)
     with RawServer(hang) as server, gateway_to(endpoint(server.url, timeouts=timeouts)) as gateway:
         assert kind_of(ask(gateway)) == (504, "upstream-total-timeout")
-        assert route(gateway).breaker.consecutive_failures == 1
+        assert route_of(gateway).breaker.consecutive_failures == 1
 
 
 def test_an_endpoint_is_trusted_by_its_certificate_alone(tmp_path: Path) -> None:
@@ -154,6 +122,36 @@ def test_an_endpoint_that_leads_to_where_the_gateway_may_not_connect_is_not_conn
         assert server.connections == 0
 
 
+EXTRA = {
+    "a second answer": reply(body=b"good") + reply(body=b"evil"),
+    "a second head alone": reply(body=b"good") + b"HTTP/1.1 500 Evil\r\nX-",
+    "anything": reply(body=b"good") + b"evil",
+    "after the last chunk": raw_server.head(200, {"Transfer-Encoding": "chunked"})
+    + raw_server.chunked(b"good")
+    + b"evil",
+    "after a closing answer": reply(body=b"good", headers={"Connection": "close"}) + b"evil",
+    "a body of a bodiless answer": b"HTTP/1.1 304 Not Modified\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil",
+}
+
+
+@pytest.mark.parametrize("case", EXTRA)
+def test_what_follows_an_answer_reaches_nobody(case: str) -> None:
+    with RawServer(EXTRA[case], reply(body=b"next")) as server, gateway_to(endpoint(server.url)) as gateway:
+        with gateway.connect() as client:
+            first = client.ask(GET)
+            assert (first.status, first.body) == ((304, b"") if "bodiless" in case else (200, b"good"))
+            assert client.ask(GET).body == b"next"
+        assert server.connections == 2
+
+
+def test_what_follows_the_head_of_an_answer_to_head_reaches_nobody() -> None:
+    with RawServer(reply(body=b"evil"), reply(body=b"next")) as server, gateway_to(endpoint(server.url)) as gateway:
+        with gateway.connect() as client:
+            assert client.ask(GET.replace(b"GET", b"HEAD"), is_head=True).value("content-length") == "4"
+            assert client.ask(GET).body == b"next"
+        assert server.connections == 2
+
+
 def test_a_kept_connection_that_the_endpoint_has_closed_costs_nobody_an_answer() -> None:
     closing = threading.Semaphore(0)
 
@@ -172,130 +170,7 @@ def test_a_kept_connection_that_the_endpoint_has_closed_costs_nobody_an_answer()
         assert client.ask(GET).status == 200
     targets = [arrival.target for arrival in backend.arrivals]
     assert targets == ["/", "/late", "/late", "/"]
-    assert route(gateway).statistics.snapshot().retries == 0
-
-
-def test_a_request_is_sent_again_only_where_that_is_said_and_may_be_done() -> None:
-    failing = iter([b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n"] * 2)
-
-    def answer(arrival: Arrival) -> None:
-        arrival.read()
-        arrival.send(next(failing, OK))
-
-    with (
-        RecordingBackend(answer) as backend,
-        gateway_to(endpoint(backend.url, retries=RetryConfig(attempts=3))) as gateway,
-    ):
-        assert ask(gateway, POST).status == 503
-        assert ask(gateway, POST.replace(b"POST", b"PUT")).status == 200
-        snapshot = route(gateway).statistics.snapshot()
-    assert [arrival.method for arrival in backend.arrivals] == ["POST", "PUT", "PUT"]
-    assert [arrival.body for arrival in backend.arrivals[1:]] == [b"hi", b"hi"]
-    assert (snapshot.retries, snapshot.requests) == (1, 2)
-
-
-def test_a_large_body_is_sent_once() -> None:
-    unavailable = b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n"
-    with (
-        RecordingBackend(unavailable) as backend,
-        gateway_to(endpoint(backend.url, retries=RetryConfig(attempts=3))) as gateway,
-    ):
-        large = b"PUT /orchestrator/it HTTP/1.1\r\nHost: x\r\nContent-Length: 70000\r\n\r\n" + b"x" * 70_000
-        assert ask(gateway, large).status == 503
-    assert len(backend.arrivals) == 1
-
-
-BREAKER = BreakerConfig(failure_threshold=3, reset_timeout_s=60)
-
-
-def test_a_broken_endpoint_is_not_asked_after_exactly_its_threshold() -> None:
-    with RawServer(then_close(b"")) as server, gateway_to(endpoint(server.url, breaker=BREAKER)) as gateway:
-        for _ in range(3):
-            assert kind_of(ask(gateway)) == (502, "upstream-disconnected")
-        answer = ask(gateway)
-        assert (*kind_of(answer), answer.value("retry-after")) == (503, "breaker-open", "60")
-        assert len(server.requests) == 3
-        wait_for(lambda: route(gateway).statistics.snapshot().refused == {"breaker": 1})
-
-
-def test_answers_that_say_failure_open_the_breaker_and_those_to_blame_the_caller_do_not() -> None:
-    with RawServer(reply(404)) as server, gateway_to(endpoint(server.url, breaker=BREAKER)) as gateway:
-        for _ in range(5):
-            assert ask(gateway).status == 404
-        server.script = (reply(500),)
-        for _ in range(5):
-            assert ask(gateway).status == 500
-        server.script = (reply(503),)
-        assert [ask(gateway).status for _ in range(4)] == [503] * 4
-        assert len(server.requests) == 13
-
-
-def test_a_fixed_answer_is_given_while_an_endpoint_is_not_asked() -> None:
-    fallback = FallbackConfig("static", status=203, body='{"sorry": true}')
-    breaker = replace(BREAKER, failure_threshold=1, fallback=fallback)
-    with RawServer(then_close(b"")) as server, gateway_to(endpoint(server.url, breaker=breaker)) as gateway:
-        assert ask(gateway).status == 502
-        answer = ask(gateway)
-    assert (answer.status, answer.body, answer.value("x-syncflow-fallback")) == (203, b'{"sorry": true}', "static")
-    assert (answer.value("x-syncflow-problem"), answer.value("via")) == (None, "1.1 syncflow")
-
-
-def test_the_last_good_answer_is_given_while_an_endpoint_is_not_asked() -> None:
-    breaker = replace(BREAKER, failure_threshold=1, fallback=FallbackConfig("cached"))
-    good = raw_server.head(200, {"Transfer-Encoding": "chunked", "ETag": '"1"'}) + raw_server.chunked(b"go", b"od")
-    with RawServer(good, then_close(b"")) as server, gateway_to(endpoint(server.url, breaker=breaker)) as gateway:
-        assert ask(gateway).body == b"good"
-        assert ask(gateway, GET.replace(b"/it", b"/it/other")).status == 502
-        answer = ask(gateway)
-        assert (answer.status, answer.body, answer.value("etag")) == (200, b"good", '"1"')
-        assert (answer.value("x-syncflow-fallback"), answer.value("age")) == ("cached", "0")
-        assert ask(gateway, GET.replace(b"/it", b"/it/other")).status == 503
-
-
-def test_another_endpoint_is_asked_instead_and_only_once() -> None:
-    breaker = replace(BREAKER, failure_threshold=1, fallback=FallbackConfig("alternate", alternate="other"))
-    back = replace(breaker, fallback=FallbackConfig("alternate", alternate="it"))
-    with RawServer(then_close(b"")) as server, RecordingBackend() as other:
-        both = (endpoint(server.url, breaker=breaker), endpoint(other.url + "/v2", name="other", breaker=back))
-        with gateway_to(*both) as gateway:
-            assert ask(gateway, POST.replace(b"/it", b"/it/x?y")).status == 502
-            answer = ask(gateway, POST.replace(b"/it", b"/it/x?y"))
-            assert (answer.body, answer.value("x-syncflow-fallback")) == (b"ok", "alternate")
-            assert (other.last.target, other.last.body) == ("/v2/x?y", b"hi")
-            other.answer = lambda arrival: arrival.socket.shutdown(socket.SHUT_RDWR)
-            assert ask(gateway).status == 502
-            assert kind_of(ask(gateway)) == (503, "breaker-open")
-
-
-def test_more_than_an_endpoint_takes_is_refused_at_once() -> None:
-    going_on = threading.Event()
-
-    def answer(arrival: Arrival) -> None:
-        going_on.wait(PATIENCE_S)
-        arrival.send(OK)
-
-    limits = LimitConfig(max_concurrent=1)
-    with (
-        RecordingBackend(answer) as backend,
-        gateway_to(endpoint(backend.url, limits=limits)) as gateway,
-        gateway.connect() as client,
-    ):
-        client.send(GET)
-        wait_for(lambda: bool(backend.arrivals))
-        refused = ask(gateway)
-        assert (*kind_of(refused), refused.value("retry-after")) == (503, "limit-concurrency", "1")
-        going_on.set()
-        assert client.answer().body == b"ok"
-    assert len(backend.arrivals) == 1
-
-
-def test_more_than_an_endpoint_takes_a_second_is_refused_at_once() -> None:
-    limits = LimitConfig(requests_per_second=0.01, burst=2)
-    with RecordingBackend() as backend, gateway_to(endpoint(backend.url, limits=limits)) as gateway:
-        assert [ask(gateway).status for _ in range(2)] == [200, 200]
-        refused = ask(gateway)
-        assert kind_of(refused) == (429, "limit-rate")
-        assert int(refused.value("retry-after") or 0) > 50
+    assert route_of(gateway).statistics.snapshot().retries == 0
 
 
 def test_methods_that_are_not_configured_are_not_passed_on() -> None:
@@ -340,7 +215,7 @@ def test_a_request_ends_on_the_route_that_it_began_on_and_an_equal_endpoint_keep
         arrival.send(b"k")
 
     with RecordingBackend(answer) as backend, gateway_to(endpoint(backend.url)) as gateway:
-        old = route(gateway)
+        old = route_of(gateway)
 
         def register(config: EndpointConfig) -> None:
             gateway.plane.routes = Routes.build([registered(config)], gateway.config, gateway.plane.routes)
@@ -349,11 +224,51 @@ def test_a_request_ends_on_the_route_that_it_began_on_and_an_equal_endpoint_keep
             client.send(GET)
             _, _, headers = client.head()
             gateway.call(lambda: register(endpoint(backend.url)))
-            assert route(gateway) is old
+            assert route_of(gateway) is old
             gateway.call(lambda: register(endpoint(backend.url, description="new")))
-            assert route(gateway) is not old
+            assert route_of(gateway) is not old
             going_on.set()
             assert client.body(dict(headers))[0] == b"ok"
         assert old.upstream is not None
-        wait_for(lambda: bool(old.upstream and old.upstream.connector.closed))
+        wait_until(lambda: bool(old.upstream and old.upstream.connector.closed))
         assert ask(gateway).status == 200
+
+
+ANSWERS = [
+    *EXTRA.values(),
+    raw_server.head(200, {"Transfer-Encoding": "chunked", "Trailer": "X-A"}) + raw_server.chunked(b"a" * 9, b"bc"),
+    b"HTTP/1.1 103 Early\r\nLink: a\r\n\r\nHTTP/1.1 204 No\r\nSet-Cookie: a\r\n\r\n",
+    b"HTTP/1.0 200 OK\r\n\r\nuntil the end",
+    reply(206, b"x" * 300, {"Connection": "close, X-A", "X-A": "1"}),
+]
+SCRAPS = [
+    b"\r\n",
+    b"\n",
+    b"\r",
+    b"\0",
+    b" ",
+    b":",
+    b"0\r\n\r\n",
+    b"HTTP/1.1 100 C\r\n\r\n",
+    b"Content-Length: 2\r\n",
+    b"\xff",
+]
+
+
+@pytest.mark.slow
+def test_nothing_that_an_endpoint_says_stops_the_gateway_or_is_taken_for_another_answer() -> None:
+    draw, ends = random.Random(13), time.monotonic() + float(os.environ.get("SYNCFLOW_FUZZ_SECONDS", "3"))
+    good, never = reply(body=b"good", headers={"X-Good": "1"}), BreakerConfig(failure_threshold=1_000_000)
+    with RawServer(good) as server, gateway_to(endpoint(server.url, breaker=never, read_s=1.0)) as gateway:
+        while time.monotonic() < ends:
+            broken = draw.choice(ANSWERS)
+            for _ in range(draw.randrange(1, 4)):
+                at = draw.randrange(len(broken) + 1)
+                broken = broken[:at] + draw.choice(SCRAPS) + broken[at + draw.choice((0, 0, 1, 5)) :]
+            server.script = (then_close(broken) if draw.random() < 0.7 else broken + b"\0",)
+            with gateway.connect() as client, suppress(ConnectionError, ValueError):
+                method = draw.choice((b"GET", b"HEAD"))
+                client.ask(GET.replace(b"GET", method), is_head=method == b"HEAD")
+            server.script = (good,)
+            answer = ask(gateway)
+            assert (answer.status, answer.body, answer.value("x-good")) == (200, b"good", "1"), broken

@@ -7,10 +7,10 @@ from collections.abc import Callable
 import pytest
 
 from syncflow_pipelines.config.gateway import LimitConfig, TimeoutConfig
+from syncflow_pipelines_tests.server.gateway_asking import GET, route_of, wait_until
 from syncflow_pipelines_tests.server.gateway_world import Client, ServedGateway, endpoint, gateway_to, registered
 from syncflow_pipelines_tests.server.recording_backend import PATIENCE_S, Arrival, RecordingBackend
 
-GET = b"GET /orchestrator/it HTTP/1.1\r\nHost: x\r\n\r\n"
 POST = b"POST /orchestrator/it HTTP/1.1\r\nHost: x\r\n"
 HEAD_OF_STREAM = (
     b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -19,17 +19,8 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 MEGABYTE = b"x" * 1_000_000
 
 
-def wait_until(is_so: Callable[[], bool]) -> None:
-    ends = time.monotonic() + PATIENCE_S
-    while not is_so():
-        assert time.monotonic() < ends
-        time.sleep(0.005)
-
-
 def in_flight(gateway: ServedGateway) -> int:
-    found = gateway.plane.routes.find("it")
-    assert found is not None
-    return found.gate.in_flight
+    return route_of(gateway).gate.in_flight
 
 
 class Steps:
@@ -75,6 +66,7 @@ def test_events_pass_one_by_one_and_may_be_long_in_coming() -> None:
         assert client.line() == b"0\r\n"
 
 
+@pytest.mark.slow
 def test_a_client_that_does_not_read_holds_back_the_endpoint_and_nobody_else() -> None:
     sent = [0]
 
@@ -111,6 +103,7 @@ def _when_it_stalls(counter: list[int]) -> int:
     return seen
 
 
+@pytest.mark.slow
 def test_an_endpoint_that_does_not_read_holds_back_the_client() -> None:
     def answer(arrival: Arrival, steps: Steps) -> None:
         steps.wait()
@@ -220,8 +213,7 @@ def test_an_answer_that_breaks_off_breaks_off_for_the_client(case: str, version:
         with pytest.raises(ConnectionError):
             client.body(dict(headers))
         wait_until(lambda: in_flight(gateway) == 0)
-        found = gateway.plane.routes.find("it")
-        assert found is not None
+        found = route_of(gateway)
         wait_until(lambda: bool(found.statistics.snapshot().by_status))
         (error,) = found.statistics.snapshot().last_errors
         assert error.error.startswith("upstream-")
@@ -248,8 +240,7 @@ def test_a_client_that_goes_away_takes_the_request_to_the_endpoint_with_it(while
                 client.head()
         assert hung_up.wait(PATIENCE_S)
         wait_until(lambda: in_flight(gateway) == 0)
-        found = gateway.plane.routes.find("it")
-        assert found is not None
+        found = route_of(gateway)
         assert found.breaker.consecutive_failures == 0
         told = {200 if while_ == "an answer streams" else 499: 1}
         wait_until(lambda: found.statistics.snapshot().by_status == told)
@@ -269,8 +260,7 @@ def test_a_body_that_is_too_large_is_refused_and_its_sender_can_read_why(framing
             assert (got.status, got.value("x-syncflow-problem")) == (413, "1")
             assert client.is_hung_up()
         assert len(b"".join(arrival.body for arrival in backend.arrivals)) < 400_000
-        found = gateway.plane.routes.find("it")
-        assert found is not None
+        found = route_of(gateway)
         assert found.statistics.snapshot().refused == {"body": 1}
         with gateway.connect() as client:
             assert client.ask(POST + b"Content-Length: 100000\r\n\r\n" + MEGABYTE[:100_000]).status == 200
@@ -288,7 +278,7 @@ def test_a_body_that_stops_coming_is_given_up_but_not_while_the_endpoint_does_no
     steps = Steps(answer)
     with RecordingBackend(steps) as backend:
         rows = (registered(endpoint(backend.url)),)
-        with ServedGateway(endpoints=rows, body_timeout_s=0.2) as gateway, gateway.connect() as client:
+        with ServedGateway(endpoints=rows, body_timeout_s=0.2, keep_alive_s=1) as gateway, gateway.connect() as client:
             client.send(POST + b"Content-Length: 20000000\r\n\r\n" + MEGABYTE)
             if pace == "the endpoint does not read":
                 sending = threading.Thread(target=lambda: client.send(MEGABYTE * 19))

@@ -3,7 +3,6 @@
 import asyncio
 import gc
 import json
-import socket
 import struct
 from collections.abc import Mapping
 from contextlib import suppress
@@ -14,14 +13,12 @@ import aiohttp
 import pytest
 from aiohttp import WSMsgType, web
 
-from syncflow_pipelines.config.gateway import BreakerConfig, LimitConfig, TimeoutConfig
+from syncflow_pipelines.config.gateway import LimitConfig
 from syncflow_pipelines.gateway.proxy.handshake import Dialled
 from syncflow_pipelines.gateway.proxy.relaying import relay
 from syncflow_pipelines_tests.server.websocket_world import (
     CHAT,
-    Handler,
     echo,
-    gateway,
     talking,
     until,
     within,
@@ -121,6 +118,31 @@ def test_a_client_that_vanishes_has_gone_away_for_the_endpoint() -> None:
     within(story())
 
 
+def test_a_client_that_breaks_the_protocol_closes_both_ends(capsys: pytest.CaptureFixture[str]) -> None:
+    async def story() -> None:
+        seen: asyncio.Queue[Any] = asyncio.Queue()
+
+        async def talk(endpoint: web.WebSocketResponse) -> None:
+            pouring = asyncio.create_task(_pour(endpoint))
+            await seen.put(await endpoint.receive())
+            pouring.cancel()
+            await endpoint.close()
+
+        async with world(talking(talk)) as chat, chat.connect() as client:
+            assert (await client.receive()).type is WSMsgType.BINARY
+            client._writer.transport.write(b"\x83\x00")  # an opcode that nobody knows, and not masked
+            assert (await seen.get()).data == 1002
+            await until(lambda: chat.route.gate.in_flight == 0)
+
+    within(story())
+    assert capsys.readouterr().err == ""
+
+
+async def _pour(endpoint: web.WebSocketResponse) -> None:
+    while True:
+        await endpoint.send_bytes(bytes(65_536))
+
+
 def test_an_endpoint_that_breaks_off_is_a_bad_gateway_for_the_client() -> None:
     async def story() -> None:
         async def talk(endpoint: web.WebSocketResponse) -> None:
@@ -144,110 +166,6 @@ def test_a_message_that_is_too_large_closes_with_the_code_for_it() -> None:
 
         async with world(talking(talk)) as chat, chat.connect() as client:
             assert (await client.receive()).data == 1009
-
-    within(story())
-
-
-def _answering(answer: web.Response) -> Handler:
-    async def handler(_: web.Request) -> web.StreamResponse:
-        return answer
-
-    return handler
-
-
-@pytest.mark.parametrize("status", [200, 302, 401, 404, 426, 503])
-def test_a_refusal_of_the_endpoint_is_the_answer_and_no_redirect_is_followed(status: int) -> None:
-    async def story() -> None:
-        headers = {"WWW-Authenticate": "Bearer", "Location": "/elsewhere", "X-Reason": "1"}
-        async with world(_answering(web.Response(status=status, text="why not", headers=headers))) as chat:
-            answered, body, answer_headers = await chat.refused()
-            assert (answered, body) == (status, b"why not")
-            assert {name.lower(): value for name, value in headers.items()}.items() <= answer_headers.items()
-            assert len(chat.arrived) == 1
-            assert chat.route.breaker.consecutive_failures == (status == 503)
-            assert chat.route.statistics.snapshot().by_status == {status: 1}
-
-    within(story())
-
-
-def test_an_endpoint_that_is_not_there_opens_the_breaker_and_is_not_asked_then() -> None:
-    async def story() -> None:
-        with socket.create_server(("127.0.0.1", 0)) as closed:
-            port = closed.getsockname()[1]
-        config = replace(CHAT, breaker=BreakerConfig(failure_threshold=2, reset_timeout_s=60))
-        async with gateway(f"http://127.0.0.1:{port}", config) as (url, route), aiohttp.ClientSession() as client:
-            statuses = []
-            for _ in range(3):
-                with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
-                    await client.ws_connect(url)
-                statuses.append(refused.value.status)
-            assert statuses == [502, 502, 503]
-            assert refused.value.headers is not None
-            assert refused.value.headers["Retry-After"] == "60"
-            assert refused.value.headers["X-Syncflow-Problem"] == "1"
-            assert route.statistics.snapshot().refused == {"breaker": 1}
-            assert route.gate.in_flight == 0
-
-    within(story())
-
-
-def test_an_endpoint_that_does_not_answer_the_handshake_is_given_up() -> None:
-    async def story() -> None:
-        async def silent(_: web.Request) -> web.StreamResponse:
-            await asyncio.Event().wait()
-            raise AssertionError
-
-        config = replace(CHAT, timeouts=TimeoutConfig(connect_s=0.1, read_s=0.1))
-        async with world(silent, config) as chat:
-            status, body, _ = await chat.refused()
-            assert (status, json.loads(body)["type"]) == (504, "urn:syncflow:problem:upstream-timeout")
-            assert chat.route.breaker.consecutive_failures == 1
-
-    within(story())
-
-
-def test_a_client_that_leaves_during_the_handshake_ends_it_and_says_nothing_of_the_endpoint() -> None:
-    async def story() -> None:
-        cancelled = asyncio.Event()
-
-        async def silent(_: web.Request) -> web.StreamResponse:
-            try:
-                await asyncio.Event().wait()
-            finally:
-                cancelled.set()
-            raise AssertionError
-
-        async with world(silent) as chat:
-            asking = asyncio.create_task(chat.refused())
-            await until(lambda: len(chat.arrived) == 1)
-            asking.cancel()
-            await cancelled.wait()
-            await until(lambda: chat.route.statistics.snapshot().in_flight == 0)
-            assert chat.route.statistics.snapshot().by_status == {499: 1}
-            assert chat.route.breaker.consecutive_failures == 0
-
-    within(story())
-
-
-@pytest.mark.parametrize(
-    ("path", "status", "kind"),
-    [("/orchestrator/nobody/x", 404, "unknown-endpoint"), ("/orchestrator/chat/%2e%2e/x", 400, "path-leaves-base")],
-)
-def test_a_websocket_that_leads_nowhere_is_answered_as_a_request_would_be(path: str, status: int, kind: str) -> None:
-    async def story() -> None:
-        async with world(talking(echo)) as chat:
-            answered, body, _ = await chat.refused(path)
-            assert (answered, json.loads(body)["type"]) == (status, f"urn:syncflow:problem:{kind}")
-            assert chat.arrived == []
-
-    within(story())
-
-
-def test_an_endpoint_without_get_has_no_websockets() -> None:
-    async def story() -> None:
-        async with world(talking(echo), replace(CHAT, methods=("POST",))) as chat:
-            status, _, headers = await chat.refused()
-            assert (status, headers["allow"]) == (405, "POST")
 
     within(story())
 
@@ -351,5 +269,31 @@ def test_an_endpoint_that_stops_reading_is_left_and_the_client_is_told() -> None
             released.set()
             farewell = await relaying
             assert (told, farewell.is_broken) == ([("websocket.close", 1014)], True)
+
+    within(story())
+
+
+@pytest.mark.parametrize("error", [OSError, RuntimeError])
+def test_a_client_that_cannot_be_written_to_has_gone_away(error: type[Exception]) -> None:
+    async def story() -> None:
+        seen: asyncio.Queue[Any] = asyncio.Queue()
+
+        async def talk(endpoint: web.WebSocketResponse) -> None:
+            await endpoint.send_str("hello")
+            await seen.put(await endpoint.receive())
+            await endpoint.close()
+
+        async def receive() -> Mapping[str, Any]:
+            await asyncio.Event().wait()
+            raise AssertionError
+
+        async def send(_: Any) -> None:
+            raise error
+
+        async with world(talking(talk)) as chat:
+            async with chat.client.ws_connect(chat.route.config.url, autoclose=False) as socket:
+                farewell = await relay(asyncio.ensure_future(receive()), receive, send, Dialled(socket, ()))
+            assert farewell.is_of_client
+            assert (await seen.get()).data == 1001
 
     within(story())

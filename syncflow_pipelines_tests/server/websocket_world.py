@@ -13,10 +13,10 @@ from aiohttp import WSMsgType, web
 from yarl import URL
 
 from syncflow_pipelines.config.gateway import EndpointConfig, GatewayConfig
-from syncflow_pipelines.gateway.proxy.data_plane import DataPlane
+from syncflow_pipelines.gateway.proxy.data_plane import ConnectorFactory, DataPlane
 from syncflow_pipelines.gateway.proxy.http_protocol import http_protocol
 from syncflow_pipelines.gateway.routing import Route, Routes
-from syncflow_pipelines_tests.server.gateway_world import registered
+from syncflow_pipelines_tests.server.gateway_world import open_connector, registered
 
 PATIENCE_S = 30.0
 CHAT = EndpointConfig("chat", "http://chat.invalid")
@@ -44,9 +44,13 @@ class World:
 
     async def refused(self, path: str | None = None) -> tuple[int, bytes, dict[str, str]]:
         """What a handshake is answered that comes to nothing."""
-        url = URL(self.url, encoded=True) if path is None else URL(self.url).origin().with_path(path, encoded=True)
-        async with self.client.get(url, headers=_HANDSHAKE, allow_redirects=False) as answer:
-            return answer.status, await answer.read(), {name.lower(): value for name, value in answer.headers.items()}
+        url = self.url if path is None else str(URL(self.url).origin()) + path
+        return await refused(self.client, url)
+
+
+async def refused(client: aiohttp.ClientSession, url: str) -> tuple[int, bytes, dict[str, str]]:
+    async with client.get(URL(url, encoded=True), headers=_HANDSHAKE, allow_redirects=False) as answer:
+        return answer.status, await answer.read(), {name.lower(): value for name, value in answer.headers.items()}
 
 
 def talking(talk: Talk) -> Handler:
@@ -106,9 +110,11 @@ async def world(handler: Handler, config: EndpointConfig = CHAT) -> AsyncIterato
 
 
 @asynccontextmanager
-async def gateway(upstream: str, config: EndpointConfig = CHAT) -> AsyncIterator[tuple[str, Route]]:
+async def gateway(
+    upstream: str, config: EndpointConfig = CHAT, connectors: ConnectorFactory = open_connector
+) -> AsyncIterator[tuple[str, Route]]:
     """The data plane before whoever listens there: a URL of it, and its route to the endpoint."""
-    plane, listener = DataPlane(GatewayConfig()), socket.create_server(("127.0.0.1", 0))
+    plane, listener = DataPlane(GatewayConfig(), connectors), socket.create_server(("127.0.0.1", 0))
     plane.routes = Routes.build([registered(replace(config, url=f"{upstream}/base"))], GatewayConfig())
     plain: dict[str, Any] = {
         "lifespan": "off",

@@ -121,6 +121,19 @@ def test_vary_tells_answers_apart(cache: AnswerCache) -> None:
     assert len(cache) == 2
 
 
+def test_a_compressed_answer_is_for_those_who_asked_for_it_so(cache: AnswerCache) -> None:
+    packed = (*PLAIN, (b"accept-encoding", b"gzip"))
+    assert keep(cache, b"/a", b"zipped", (b"content-encoding", b"gzip"), request=packed)
+    assert cache.find(b"/a", PLAIN) is None
+
+
+@pytest.mark.parametrize("header", [(b"content-length", b"2"), (b"transfer-encoding", b"chunked")])
+def test_a_question_in_a_body_is_another_question(cache: AnswerCache, header: tuple[bytes, bytes]) -> None:
+    assert keep(cache)
+    assert cache.find(b"/a", (*PLAIN, header)) is None
+    assert not keep(cache, b"/b", request=(*PLAIN, header))
+
+
 def test_a_vary_that_changes_makes_older_answers_unfit(cache: AnswerCache) -> None:
     keep(cache, b"/a", b"old", request=(*PLAIN, (b"accept-language", b"en")))
     keep(cache, b"/a", b"new", (b"vary", b"accept-language"), request=(*PLAIN, (b"accept-language", b"de")))
@@ -145,7 +158,15 @@ def test_bytes_are_counted_and_given_back(watch: Watch) -> None:
         keep(cache, b"/%d" % (number % 25), b"x" * 10_000)
         assert cache.size_bytes <= 100_000
     assert len(cache) == 9
-    assert cache.size_bytes == sum((10_000 + 512 + 16 + 12 + 19,) * 9)
+    assert cache.size_bytes == 9 * (10_000 + 512 + 16 + 12 + 19) + sum(len(b"/%d" % number) for number in range(6, 15))
+
+
+def test_long_questions_count_as_their_answers_do(watch: Watch) -> None:
+    cache = AnswerCache(60, max_bytes=100_000, now=watch)
+    for number in range(40):
+        asked = ((b"accept", b"x" * 5_000),)
+        keep(cache, b"/%d" % number + b"y" * 5_000, b"{}", (b"vary", b"accept"), request=asked)
+    assert len(cache) == 9
 
 
 def test_each_strategy_has_its_own_to_say() -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from syncflow_pipelines.config.gateway import EndpointConfig, HealthConfig
 from syncflow_pipelines.gateway.health.probe import health_url
+from syncflow_pipelines.gateway.health.rounds import pause_s
 from syncflow_pipelines.gateway.health.standing import (
     CheckOutcome,
     EndpointStanding,
@@ -13,7 +14,6 @@ from syncflow_pipelines.gateway.health.standing import (
     judged,
     renewed,
     settled,
-    summed_up,
 )
 from syncflow_pipelines.gateway.model import Health, Status
 from syncflow_pipelines_tests.server.health_world import registered, switched
@@ -85,10 +85,7 @@ def test_what_is_asked_is_the_path_below_the_url_or_its_end(url: str, path: str 
     assert health_url(EndpointConfig("x", url, health_check_path=path)) == expected
 
 
-def test_a_summary_counts_and_names_what_is_unhealthy() -> None:
-    good, bad, unknown = after("+"), after("---"), after("")
-    summary = summed_up({"b@v1": bad, "a@v1": bad, "c@v1": good, "d@v1": unknown}, "this process")
-    assert (summary.status, summary.unhealthy) == ("degraded", ("a@v1", "b@v1"))
-    assert summary.counts == {Health.UNKNOWN: 1, Health.HEALTHY: 1, Health.UNHEALTHY: 2, Health.DISABLED: 0}
-    statuses = [summed_up({str(i): one}, "nobody").status for i, one in enumerate((good, bad, unknown))]
-    assert statuses == ["healthy", "unhealthy", "unknown"]
+def test_pauses_between_checks_are_a_tenth_longer_or_shorter() -> None:
+    pauses = {pause_s(HealthConfig(interval_s=30)) for _ in range(100)}
+    assert len(pauses) > 50
+    assert 27 <= min(pauses) < 30 < max(pauses) <= 33

@@ -85,6 +85,9 @@ class Guard:
         self._access = access
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
         judged = _NO_SOCKETS if scope["type"] == "websocket" else self._access.judge(scope)
         if isinstance(judged, Problem):
             await send_problem(scope, send, judged)

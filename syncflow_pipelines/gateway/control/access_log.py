@@ -44,4 +44,5 @@ def _tell(scope: Scope, status: int, seconds: float) -> None:
     who = (caller.name if isinstance(caller, Caller) else None) or "-"
     # of a path, only what prints: a line is a line
     shown = without_tokens(ascii(path)[1:-1])
-    _LOG.log(level, "%s %s %s %.1f ms %s", scope["method"], shown, status or "cut", seconds * 1000, who)
+    fields = {"event": "request_answered", "status": status}
+    _LOG.log(level, "%s %s %s %.1f ms %s", scope["method"], shown, status or "cut", seconds * 1000, who, extra=fields)

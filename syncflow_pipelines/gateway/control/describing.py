@@ -123,6 +123,8 @@ def traffic(snapshot: StatisticsSnapshot) -> Traffic:
     return Traffic(
         requests=snapshot.requests,
         in_flight=snapshot.in_flight,
+        by_status={str(status): count for status, count in sorted(snapshot.by_status.items())},
+        failed=sum(count for status, count in snapshot.by_status.items() if status >= 500),
         errors=snapshot.errors,
         p50_ms=_ms(snapshot.recent.quantile_s(0.5)),
         p99_ms=_ms(snapshot.recent.quantile_s(0.99)),
@@ -167,6 +169,7 @@ def health_summary(gateway: Gateway) -> HealthSummary:
         **_status(gateway, endpoints).model_dump(),
         uptime_s=round(gateway.uptime_s, 1),
         requests=sum(one.requests for one in with_traffic),
+        failed=sum(one.failed for one in with_traffic),
         errors=sum(one.errors for one in with_traffic),
         in_flight=sum(one.in_flight for one in with_traffic),
         unhealthy=[one.key for one in endpoints if one.health is Health.UNHEALTHY],

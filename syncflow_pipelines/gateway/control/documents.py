@@ -195,7 +195,9 @@ class Traffic(Document):
 
     requests: int
     in_flight: int
-    errors: int
+    by_status: dict[str, int] = Field(description="What clients were told; 0: they went before.", examples=[{"200": 9}])
+    failed: int = Field(description="Of those, 500 and above, whoever said so.")
+    errors: int = Field(description="Requests that got no answer from the endpoint.")
     p50_ms: float | None = Field(description="Of the last minutes.")
     p99_ms: float | None
     last_errors: list[LastError]
@@ -231,7 +233,8 @@ class HealthStatus(Document):
 class HealthSummary(HealthStatus):
     uptime_s: float
     requests: int
-    errors: int
+    failed: int = Field(description="That were answered with 500 and above, whoever said so.")
+    errors: int = Field(description="That got no answer from their endpoint.")
     in_flight: int
     unhealthy: list[str] = Field(description="Keys of the endpoints that are.")
     open_circuit_breakers: list[str]

@@ -1,8 +1,8 @@
 """What a person meets first: the gateway's own description, its documentation, and its status."""
 
-from typing import Final
+from typing import Annotated, Final
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, JSONResponse
 
 from syncflow_pipelines import __version__
@@ -13,6 +13,8 @@ from syncflow_pipelines.gateway.control.reference import operations_of
 from syncflow_pipelines.gateway.control.status_page import status_of
 
 router = APIRouter(tags=["service"], dependencies=ADMITTED, responses=EVERYWHERE)
+
+REFRESH_S: Final = 5
 
 _LINKS: Final = {
     "status": "/status",
@@ -52,6 +54,8 @@ async def get_reference(request: Request) -> HTMLResponse:
 
 
 @router.get("/status", include_in_schema=False)
-async def get_status(gateway: TheGateway) -> HTMLResponse:
+async def get_status(
+    gateway: TheGateway, refresh: Annotated[int, Query(ge=0, le=3600, description="Seconds; 0: never.")] = REFRESH_S
+) -> HTMLResponse:
     """How all endpoints do, at a glance."""
-    return page("status.html.jinja", refresh_s=5, **status_of(gateway))
+    return page("status.html.jinja", refresh_s=refresh, **status_of(gateway))

@@ -2,13 +2,12 @@
 
 from syncflow_pipelines.gateway.health.checks import HealthChecks, process_name
 from syncflow_pipelines.gateway.health.probe import health_url
-from syncflow_pipelines.gateway.health.standing import CheckOutcome, EndpointStanding, HealthSummary
+from syncflow_pipelines.gateway.health.standing import CheckOutcome, EndpointStanding
 
 __all__ = [
     "CheckOutcome",
     "EndpointStanding",
     "HealthChecks",
-    "HealthSummary",
     "health_url",
     "process_name",
 ]

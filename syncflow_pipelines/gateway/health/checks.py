@@ -20,12 +20,10 @@ from syncflow_pipelines.gateway.health.standing import (
     CheckedBy,
     CheckOutcome,
     EndpointStanding,
-    HealthSummary,
     begun,
     observed,
     renewed,
     settled,
-    summed_up,
 )
 from syncflow_pipelines.gateway.model import Health, Registered, Status
 
@@ -119,10 +117,6 @@ class HealthChecks:
         """How every endpoint stands, by key."""
         return dict(self._standings)
 
-    def summary(self) -> HealthSummary:
-        """All endpoints at a glance."""
-        return summed_up(self._standings, self._checked_by)
-
     @property
     def checked_by(self) -> CheckedBy:
         return self._checked_by
@@ -166,10 +160,13 @@ class HealthChecks:
             return  # it was said while the checks were ended
         now = datetime.now(UTC)
         self._is_recorded = turn is not None
-        self._checked_by = "this process" if turn is None or turn.is_leading else "another process"
         if turn is not None:
-            self._keep({key: self._renewed(key, turn.standings.get(key), now) for key in self._endpoints})
-        self._set_rounds()
+            keys = self._endpoints.keys() if turn.is_whole else self._endpoints.keys() & turn.standings.keys()
+            self._keep({key: self._renewed(key, turn.standings.get(key), now) for key in keys})
+        before = self._checked_by
+        self._checked_by = "this process" if turn is None or turn.is_leading else "another process"
+        if self._checked_by != before:
+            self._set_rounds()
 
     def _renewed(self, key: str, known: EndpointStanding | None, now: datetime) -> EndpointStanding:
         endpoint = self._endpoints[key]

@@ -99,6 +99,7 @@ class Ledger:
             self._turn(session)
             if not is_last and self._has_work.wait(TURN_S):
                 time.sleep(GATHERED_S)
+        session.leave()
 
     def _turn(self, session: Session) -> None:
         waiting = self._take_waiting()

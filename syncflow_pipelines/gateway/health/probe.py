@@ -1,5 +1,6 @@
 """One look at one endpoint."""
 
+import os
 import ssl
 import time
 from datetime import UTC, datetime
@@ -70,7 +71,8 @@ def _reason(error: Exception, timeout_s: float) -> str:
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         return "its name cannot be resolved"
     if isinstance(error, aiohttp.ClientConnectorError):
-        return f"cannot connect ({error.strerror or type(error).__name__})"
+        number = error.os_error.errno
+        return f"cannot connect ({os.strerror(number) if number else type(error.os_error).__name__})"
     if isinstance(error, aiohttp.ServerDisconnectedError | ConnectionError):
         return "the connection was closed before an answer came"
     return f"no answer that can be read ({type(error).__name__})"
@@ -82,4 +84,5 @@ def _connector(endpoint: Registered, rules: TargetRules) -> aiohttp.BaseConnecto
     context: ssl.SSLContext | bool = True
     if config.ca_file is not None:
         context = ssl.create_default_context(cafile=str(config.ca_file))
-    return checked_connector(config.url, rules_of(endpoint, rules), ssl=context, force_close=True)
+    resolver = aiohttp.ThreadedResolver()
+    return checked_connector(config.url, rules_of(endpoint, rules), resolver=resolver, ssl=context, force_close=True)

@@ -61,7 +61,7 @@ class Rounds:
         await asyncio.sleep(random.uniform(0, min(_FIRST_WITHIN_S, config.interval_s)))
         while True:
             await self._once(endpoint, config)
-            await asyncio.sleep(config.interval_s * random.uniform(1 - _JITTER, 1 + _JITTER))
+            await asyncio.sleep(pause_s(config))
 
     async def _once(self, endpoint: Registered, config: HealthConfig) -> None:
         async with self._bad if self._is_failing(endpoint.config.key) else self._good:
@@ -70,3 +70,8 @@ class Rounds:
             await self._noted(endpoint, outcome)
         except Exception:  # noqa: BLE001 - the task's entry point: the next check may do better
             _LOG.exception("a check of %s was not noted", endpoint.config.key)
+
+
+def pause_s(config: HealthConfig) -> float:
+    """Between the end of a check and the next, so that the checks of many endpoints do not fall together."""
+    return config.interval_s * random.uniform(1 - _JITTER, 1 + _JITTER)

@@ -27,6 +27,8 @@ from syncflow_pipelines.gateway.breaker import BreakerSnapshot
 from syncflow_pipelines.gateway.health.standing import CheckOutcome, EndpointStanding, begun, renewed, settled
 from syncflow_pipelines.gateway.model import Health, Registered
 
+READ_EVERY_S: Final = 0.9
+"""How often all endpoints are read, however many checks are recorded meanwhile."""
 SEEN_EVERY_S: Final = 10.0
 """How often a process says that it is still there, and how its breakers stand, changed or not."""
 
@@ -56,6 +58,8 @@ class Turn:
     """Whether this process is the one that checks."""
     standings: Mapping[str, EndpointStanding]
     """By key; also of endpoints that this process does not know, or not yet."""
+    is_whole: bool
+    """Whether these are all; else those that were recorded."""
 
 
 class Session:
@@ -66,12 +70,12 @@ class Session:
         self._is_leading = False
         self._settled: Declared | None = None
         self._told: dict[str, BreakerRow] = {}
-        self._told_all_at = -SEEN_EVERY_S
+        self._told_all_at, self._read_at = -SEEN_EVERY_S, -READ_EVERY_S
 
     def turn(
         self, declared: Declared | None, recordings: Sequence[Recording], breakers: Mapping[str, BreakerSnapshot]
     ) -> Turn:
-        """Records checks and breakers, and says how all endpoints stand; all of it is committed, or none.
+        """Records checks and breakers, all of it or nothing, and says how endpoints stand, about each second all.
 
         The process that checks also sees to it that the tables hold what is registered, and nothing else, once it has
         been `declared`.
@@ -81,12 +85,21 @@ class Session:
         with self._connection.transaction():
             if is_unsettled and declared is not None:
                 self._settle(declared)
-            self._record(recordings)
+            standings = self._record(recordings)
             told = self._tell_breakers(breakers)
         if is_unsettled:
             self._settled = declared
         self._told = told
-        return Turn(self._is_leading, {_key(row): standing_of(row) for row in health_rows(self._connection)})
+        is_whole = time.monotonic() - self._read_at >= READ_EVERY_S
+        if is_whole:
+            standings = {_key(row): standing_of(row) for row in health_rows(self._connection)}
+            self._read_at = time.monotonic()
+        return Turn(self._is_leading, standings, is_whole)
+
+    def leave(self) -> None:
+        """Takes the breakers of this process out of the tables: it has none any more."""
+        with self._connection.transaction():
+            drop_breakers(self._connection, self._process, ())
 
     def _settle(self, declared: Declared) -> None:
         now = datetime.now(UTC)
@@ -96,9 +109,10 @@ class Session:
         self._write((row, renewed(standing_of(row), registered[row.key], declared.config, now)) for row in rows)
         forget_others(self._connection, registered)
 
-    def _record(self, recordings: Sequence[Recording]) -> None:
+    def _record(self, recordings: Sequence[Recording]) -> dict[str, EndpointStanding]:
+        """How the endpoints stand then."""
         if not recordings:
-            return
+            return {}
         of_endpoint: dict[tuple[str, str], list[Recording]] = {}
         for recording in recordings:
             of_endpoint.setdefault(_pair(recording.endpoint), []).append(recording)
@@ -106,11 +120,9 @@ class Session:
         if len(rows) < len(of_endpoint):  # somebody asked before the process that checks has heard of them
             self._add(found[0].endpoint for found in of_endpoint.values())
             rows = locked_rows(self._connection, of_endpoint)
-        for row in rows:
-            standing = standing_of(row)
-            for one in of_endpoint[row.key]:
-                standing = settled(standing, one.endpoint, one.outcome, one.config)
-            self._write([(row, standing)])
+        standings = [_recorded(standing_of(row), of_endpoint[row.key]) for row in rows]
+        self._write(zip(rows, standings, strict=True))
+        return {_key(row): standing for row, standing in zip(rows, standings, strict=True)}
 
     def _add(self, endpoints: Iterable[Registered]) -> None:
         now = datetime.now(UTC)
@@ -148,6 +160,12 @@ class Session:
             times_opened=snapshot.times_opened,
             refused=snapshot.refused,
         )
+
+
+def _recorded(standing: EndpointStanding, recordings: Iterable[Recording]) -> EndpointStanding:
+    for one in recordings:
+        standing = settled(standing, one.endpoint, one.outcome, one.config)
+    return standing
 
 
 def standing_of(row: HealthRow) -> EndpointStanding:

@@ -1,7 +1,5 @@
 """How an endpoint stands, and what a check makes of that."""
 
-from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
@@ -10,6 +8,7 @@ from syncflow_pipelines.config.gateway import HealthConfig
 from syncflow_pipelines.gateway.model import Health, Registered, Status
 
 CheckedBy = Literal["this process", "another process", "nobody"]
+"""Who checks endpoints, as one process sees it; `nobody` before it knows, and after its end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,18 +38,6 @@ class EndpointStanding:
     last_checked_at: datetime | None = None
     latency_ms: float | None = None
     """Of the last check."""
-
-
-@dataclass(frozen=True, slots=True)
-class HealthSummary:
-    """All endpoints at a glance."""
-
-    status: Literal["healthy", "degraded", "unhealthy", "unknown"]
-    """`healthy`: every one that is known is; `unhealthy`: none of them; `degraded`: some are."""
-    counts: Mapping[Health, int]
-    unhealthy: tuple[str, ...]
-    """Keys, in order."""
-    checked_by: CheckedBy
 
 
 def is_watched(endpoint: Registered, config: HealthConfig) -> bool:
@@ -105,17 +92,4 @@ def observed(before: EndpointStanding, outcome: CheckOutcome) -> EndpointStandin
         last_error=outcome.error,
         last_checked_at=outcome.at,
         latency_ms=outcome.latency_ms,
-    )
-
-
-def summed_up(standings: Mapping[str, EndpointStanding], checked_by: CheckedBy) -> HealthSummary:
-    """All endpoints at a glance."""
-    counts = Counter(standing.health for standing in standings.values())
-    good, bad = counts[Health.HEALTHY], counts[Health.UNHEALTHY]
-    known = "degraded" if good and bad else "unhealthy" if bad else "healthy"
-    return HealthSummary(
-        status=known if good or bad else "unknown",  # type: ignore[arg-type]  # of three literals
-        counts={health: counts[health] for health in Health},
-        unhealthy=tuple(sorted(key for key, one in standings.items() if one.health is Health.UNHEALTHY)),
-        checked_by=checked_by,
     )

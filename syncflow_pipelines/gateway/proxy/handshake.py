@@ -33,6 +33,7 @@ from syncflow_pipelines.config.gateway import TimeoutConfig
 from syncflow_pipelines.gateway.proxy.failures import (
     CONNECT_TIMEOUT,
     DISCONNECTED,
+    FORBIDDEN,
     READ_TIMEOUT,
     UNKNOWN_HOST,
     UNREACHABLE,
@@ -40,6 +41,7 @@ from syncflow_pipelines.gateway.proxy.failures import (
     UNTRUSTED,
     Failure,
 )
+from syncflow_pipelines.gateway.registry.targets import TargetRefused
 
 MAX_MESSAGE_BYTES: Final = 16 * 1024 * 1024
 """In either direction; as many as uvicorn takes from a client where nothing else is said."""
@@ -162,6 +164,8 @@ def _keep_alive(websocket: ClientWebSocketResponse) -> None:
 
 def failure_of(error: ClientError | OSError) -> Failure:
     """Why there is no WebSocket: of what `Handshake.made` raises, whatever is no answer."""
+    if isinstance(getattr(error, "os_error", error), TargetRefused):
+        return FORBIDDEN
     for kind, failure in _FAILURES.items():
         if isinstance(error, kind):
             return failure

@@ -219,10 +219,8 @@ class UpstreamConnection(asyncio.Protocol):
         self._last_byte_at = self._loop.time()
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserError:
-            self._fail(UNREADABLE)
-        except httptools.HttpParserUpgrade:
-            self._fail(UNREADABLE)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+            self._stop_reading()
         self._wake()
 
     def pause_writing(self) -> None:
@@ -234,6 +232,10 @@ class UpstreamConnection(asyncio.Protocol):
             self._writable.set_result(None)
 
     # What the parser uses.
+
+    def on_message_begin(self) -> None:
+        if self.complete:
+            raise ValueError("a second answer to one request")
 
     def on_status(self, reason: bytes) -> None:
         self.reason += reason
@@ -310,6 +312,13 @@ class UpstreamConnection(asyncio.Protocol):
         self.complete = True
         self._drop_timer()
         self._wake()
+
+    def _stop_reading(self) -> None:
+        """What cannot be read is nobody's where it follows the answer, and else it is the end of it."""
+        if self.complete:
+            self._poison()
+        else:
+            self._fail(UNREADABLE)
 
     def _poison(self) -> None:
         """Never to be used again."""
