@@ -51,6 +51,7 @@ class ConnectorDocument(BaseModel):
     max_retry_after_s: float | None
     ca_file: str | None
     service: str | None
+    via: str | None = Field(description="The endpoint of the gateway through which it is asked.")
     entities: dict[str, dict[str, Any]] | None = Field(description="What is said of single entities, by slug.")
     entity_count: int = Field(description="Entities that it offers, as it was discovered last.")
     discovered_at: datetime | None
@@ -99,7 +100,7 @@ class DiscoveryDocument(BaseModel):
 
 _SETTINGS = (
     "target_schema", "sync_interval_seconds", "concurrency", "page_size", "timeout_s", "max_reject_ratio",
-    "min_seen_ratio", "rowversion_overlap", "history", "max_retry_after_s", "service",
+    "min_seen_ratio", "rowversion_overlap", "history", "max_retry_after_s", "service", "via",
 )  # fmt: skip
 
 

@@ -24,7 +24,7 @@ FLAGS = frozenset({"-v", "-vv", "--verbose", "-q", "--quiet", "--debug"})
 SUMMARIES = {
     "demo": "Run the whole job once on a demo source and services, and check the result.",
     "dev": "Run the Dagster UI, the daemon, the demo source and services until Ctrl-C.",
-    "connectors": "List the sources, test them, and make keys for their tokens.",
+    "connectors": "List the sources of connectors.yaml and of the admin API, and test them.",
     "discover": "Ask the sources what they offer; make and follow the tables.",
     "entities": "List what was discovered, or show one entity.",
     "sync": "Sync entities now, each by its strategy.",

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import ConfigDict, Field, SecretStr, ValidationError
+from pydantic import ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from syncflow_pipelines.config.auth import Auth, BearerAuth, HeaderAuth, NoAuth, SecretSource
 from syncflow_pipelines.config.auth_sections import HeaderName, NoAuthSection, Prefix
@@ -86,8 +86,19 @@ class ManagedHeader(Section):
     reference: Reference | None = None
 
 
+def _with_whole_numbers(document: object) -> object:
+    """In JSON, 5.0 is a whole number."""
+    if not isinstance(document, dict):
+        return document
+    return {
+        key: int(value) if isinstance(value, float) and value.is_integer() else value for key, value in document.items()
+    }
+
+
 class ManagedEntity(EntitySection):
     """What is said of one entity; null leaves the matter to the connector or the source."""
+
+    _whole = model_validator(mode="before")(_with_whole_numbers)
 
     target_schema: Id | None = None
     target_table: Id | None = None
@@ -97,6 +108,7 @@ class ManagedConnector(ConnectorFields):
     """A connector, as it is said over the API and kept in the database."""
 
     model_config = ConfigDict(json_schema_extra={"title": "ConnectorOrder"})
+    _whole = model_validator(mode="before")(_with_whole_numbers)
 
     auth: Annotated[ManagedBearer | ManagedHeader | NoAuthSection, Field(discriminator="type")] = NoAuthSection(
         type="none"
@@ -106,6 +118,7 @@ class ManagedConnector(ConnectorFields):
     target_schema: Id | None = None
     ca_file: Line | None = None  # type: ignore[assignment]  # below the folder of secrets
     service: Line | None = None
+    via: Line | None = None
     entities: dict[Slug, ManagedEntity] = Field(  # type: ignore[assignment]  # they say no more than the file's
         default_factory=dict, json_schema_extra={"additionalProperties": False}
     )

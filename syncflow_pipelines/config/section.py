@@ -47,8 +47,6 @@ def whole(low: int, high: int) -> BeforeValidator:
 def whole_number(value: object, low: int, high: int, why: str = "") -> int:
     """The value as a whole number in that range; `why` says where the range comes from."""
     number = _read(value)
-    if isinstance(number, float) and number.is_integer():
-        number = int(number)
     if isinstance(number, bool) or not isinstance(number, int) or not low <= number <= high:
         raise refused(f"a whole number from {low:,} to {high:,}{why}")
     return number
