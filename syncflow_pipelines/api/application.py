@@ -15,6 +15,7 @@ from syncflow_pipelines.api.dependencies import guarded
 from syncflow_pipelines.api.description import PREFIX, completed
 from syncflow_pipelines.api.metrics import Metrics, metrics_router
 from syncflow_pipelines.api.problems import add_own_problems
+from syncflow_pipelines.api.traffic_families import traffic_families
 from syncflow_pipelines.config import Settings, load_settings
 from syncflow_pipelines.config.api_tokens import ApiTokens, load_api_tokens
 from syncflow_pipelines.gateway.application import build_application
@@ -63,6 +64,7 @@ def join_gateway(application: FastAPI, gateway: Gateway) -> None:
     """Adds the admin API to the control plane of a gateway, which closes it."""
     api = AdminApi(gateway.settings)
     api.join(application)
+    api.metrics.add(lambda: traffic_families(gateway.statistics()))
     gateway.access.open_paths |= OPEN
     gateway.at_close(api.close)
 

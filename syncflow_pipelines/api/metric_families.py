@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import accumulate
 from platform import python_version
-from typing import Final, TypeVar
+from typing import Final
 
 from prometheus_client.metrics_core import (
     CounterMetricFamily,
@@ -39,8 +39,6 @@ _KINDS: Final = ("fetched", "inserted", "updated", "unchanged", "deleted", "reje
 _ENTITY: Final = ("connector", "entity")
 _ENDPOINT: Final = ("endpoint", "version")
 _BREAKER_STATES: Final = {"closed": 0.0, "half_open": 1.0, "open": 2.0}
-
-T = TypeVar("T")
 
 
 def families(measured: Measurements) -> Iterator[Metric]:
@@ -143,7 +141,8 @@ def _sources(measured: Measurements) -> Iterator[Metric]:
         seconds,
     )
     yield _counter("syncflow_source_requests_failed", "Requests without an answer.", ("connector",), failed)
-    reachable = [((name,), float(is_up)) for name, is_up in reachability(measured.entities).items()]
+    followed = [one for one in measured.entities if one.is_followed]
+    reachable = [((name,), float(is_up)) for name, is_up in reachability(followed).items()]
     yield _gauges("syncflow_source_up", "Whether the source answered the syncs lately.", ("connector",), reachable)
 
 

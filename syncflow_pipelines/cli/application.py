@@ -31,7 +31,7 @@ SUMMARIES = {
     "runs": "List past syncs, or show one.",
     "changes": "List what syncs changed in the rows of an entity with `history: true`.",
     "rejects": "List rows that could not be stored; try them again, or drop them.",
-    "serve": "Serve the gateway to the APIs of gateway.yaml, and the admin API.",
+    "serve": "Serve the gateway and the admin API until Ctrl-C.",
     "mcp": "Serve the tables, and every generated MCP server, to MCP clients.",
     "specs": "Fetch the OpenAPI documents of services, and see what changed.",
     "generate": "Generate MCP servers and resolvers from the specs that were fetched.",

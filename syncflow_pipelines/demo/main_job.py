@@ -20,6 +20,7 @@ from syncflow_pipelines.defs.names import catalogue_key, entity_key
 from syncflow_pipelines.defs.record import open_instance
 from syncflow_pipelines.defs.world import load_world
 from syncflow_pipelines.demo.erp import ROWS
+from syncflow_pipelines.demo.gateway import GatewayReport, look_at_gateway
 from syncflow_pipelines.demo.happenings import last_place, look_at_events
 from syncflow_pipelines.demo.mutate import EntityMutation, mutate
 from syncflow_pipelines.demo.schemas import SchemasJob, SchemasReport
@@ -60,6 +61,8 @@ class DemoReport:
     seconds: float
     services: ServicesReport | None = None
     """None where auto_sync_services.yaml follows no demo services."""
+    gateway: GatewayReport | None = None
+    """None where there are no demo services."""
     schemas: SchemasReport | None = None
     """None where schema_sync.yaml names neither the demo's connector nor its services."""
     events: Mapping[str, int] = field(default_factory=dict)
@@ -111,26 +114,31 @@ class _MainJob:
         second = self._sync(entities, "second sync")
         counts = count_rows(self.database, self.settings.home, entities)
         self.clock.tell("The tables were compared with the source")
-        services = self._services()
+        services, gateway = self._services()
         schemas = self._schemas(services)
         events = look_at_events(self.database, since, place, (*first, *second), services)
         self.clock.tell(f"{sum(events.counts.values())} events tell of all that")
-        parts = (mistake for part in (services, schemas, events) if part is not None for mistake in part.mistakes)
+        parts = (
+            mistake for part in (services, gateway, schemas, events) if part is not None for mistake in part.mistakes
+        )
         mistakes = (*find_mistakes(first, second, changes, counts), *parts)
         seconds = self.clock.seconds
-        return DemoReport(first, changes, second, counts, mistakes, seconds, services, schemas, events.counts)
+        return DemoReport(first, changes, second, counts, mistakes, seconds, services, gateway, schemas, events.counts)
 
-    def _services(self) -> ServicesReport | None:
+    def _services(self) -> tuple[ServicesReport | None, GatewayReport | None]:
         begin_anew(self.settings)
         try:
             with running_demo_services(self.settings) as running:
                 self.clock.tell(f"The demo services answer at {running.url}")
                 if running.taken:
                     self.clock.say(f"{running.taken} (while this runs)")
-                return ServicesJob(self.settings, self.database, running, self._failure_of, self.clock.tell).run()
+                gateway = look_at_gateway(self.settings, running.url)
+                self.clock.tell("A gateway passed requests on to them, and gave up on an endpoint that is dead")
+                job = ServicesJob(self.settings, self.database, running, self._failure_of, self.clock.tell)
+                return job.run(), gateway
         except NoDemoServices as error:
             self.clock.tell(f"No services: {error}")
-            return None
+            return None, None
 
     def _schemas(self, services: ServicesReport | None) -> SchemasReport | None:
         names = {self.connector, *(one.service for one in services.figures)} if services else {self.connector}

@@ -4,12 +4,15 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from syncflow_pipelines.errors import SyncflowError
 from syncflow_pipelines.gateway.control.problems import send_problem
 from syncflow_pipelines.gateway.proxy.paths import PREFIX
 from syncflow_pipelines.gateway.switch import SWITCHED_OFF, Switch
+
+Application = Callable[..., Awaitable[None]]
+"""Of ASGI."""
 
 _LOG = logging.getLogger(__name__)
 
@@ -27,8 +30,8 @@ class Root:
 
     def __init__(
         self,
-        data_plane: Callable[..., Awaitable[None]],
-        control_plane: ASGIApp,
+        data_plane: Application,
+        control_plane: Application,
         switch: Switch,
         lifespan: Lifespan,
         *,

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 from uuid import UUID
 
@@ -25,6 +25,7 @@ from syncflow_pipelines.database import Database, Lane
 from syncflow_pipelines.errors import DatabaseError, SchemaRefused, SyncCancelled, SyncError, SyncflowError
 from syncflow_pipelines.logs.fields import bound
 from syncflow_pipelines.sync.cancellation import cancellable
+from syncflow_pipelines.sync.ending import logged
 from syncflow_pipelines.sync.entities import find_entity
 from syncflow_pipelines.sync.ingest import Ingest, Reading
 from syncflow_pipelines.sync.locking import locked
@@ -136,17 +137,7 @@ def _timed(sync: "_Sync", client: Callable[[], SourceClient]) -> SyncOutcome:
         outcome = sync.failure(_unexpected(request.key, error))
     finally:
         sync.progress(Progress(request.key, "done"))
-    outcome = replace(outcome, seconds=time.monotonic() - started)
-    if outcome.status == "success":
-        _LOG.info("%s: synced", request.key, extra=_told(outcome))
-    return outcome
-
-
-def _told(outcome: SyncOutcome) -> dict[str, object]:
-    """The fields of the log line of a sync that ended well."""
-    counts = {name: count for name, count in asdict(outcome.counts).items() if count}
-    fields = {"strategy": outcome.strategy, "seconds": round(outcome.seconds, 3), **counts}
-    return {"event": "sync_finished", "run": str(outcome.run_uid), **fields}
+    return logged(replace(outcome, seconds=time.monotonic() - started))
 
 
 def sync_entities(
@@ -251,8 +242,6 @@ class _Sync:
 
     def failure(self, error: SyncflowError) -> SyncOutcome:
         """The outcome of a sync that did not end well."""
-        fields = {"event": "sync_failed", "run": str(self.run_uid), "error_type": type(error).__name__}
-        _LOG.warning("%s: %s", self.request.key, error, extra=fields)
         return SyncOutcome(
             entity=self.request.key,
             strategy=self.strategy,

@@ -35,7 +35,7 @@ def first_demo(shared_project: ProjectFolder) -> Iterator[subprocess.CompletedPr
 def test_the_demo_prints_a_page_and_ends_well(first_demo: subprocess.CompletedProcess[str]) -> None:
     assert first_demo.returncode == 0, first_demo.stderr
     lines = first_demo.stdout.splitlines() + first_demo.stderr.splitlines()
-    assert len(lines) <= 85
+    assert len(lines) <= 90
     assert any(line.startswith("All 10 tables equal the source") for line in lines)
     assert [line.split()[:2] for line in lines if line.endswith(("on its own", "without the source"))] == [
         ["syncflow", "dev"],
@@ -72,6 +72,15 @@ def test_the_services_part_generates_calls_and_follows_the_one_that_changed(
     assert "operation-added" in out
     assert 'get_site_capacity(site="AMS")' in out
     assert "Starting MCP server" not in err
+
+
+def test_the_gateway_part_passes_on_and_gives_up(first_demo: subprocess.CompletedProcess[str]) -> None:
+    assert "Through the gateway: GET /orchestrator/parcels/health 200, its breaker closed, its check healthy" in (
+        first_demo.stdout
+    )
+    assert (
+        "GET /orchestrator/dead/ 502 3 times, its breaker open; then 503: dead@v1 failed too often" in first_demo.stdout
+    )
 
 
 def test_the_schemas_part_reads_synced_rows_with_what_was_generated(

@@ -11,7 +11,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 from syncflow_pipelines.config import Settings
 from syncflow_pipelines_tests.e2e.project_folder import unused_port
 from syncflow_pipelines_tests.postgres.gateway_served import PATIENCE_S, Served, serving, write_gateway
-from syncflow_pipelines_tests.server.browser import browsing, in_a_browser
+from syncflow_pipelines_tests.server.browser import browsing, complaints, in_a_browser
 from syncflow_pipelines_tests.server.recording_backend import RecordingBackend
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, in_a_browser]
@@ -27,7 +27,7 @@ def _browser_once() -> Iterator[Chrome]:
 
 @pytest.fixture
 def browser(_browser_once: Chrome) -> Chrome:
-    _browser_once.get_log("browser")
+    complaints(_browser_once)
     return _browser_once
 
 
@@ -71,7 +71,7 @@ def test_the_page_shows_how_every_endpoint_does(served: Served, browser: Chrome,
     assert [one.text for one in errors.find_elements(By.XPATH, ".//tbody/tr/td[2]")] == ["broken@v1"] * 5
     assert all(cell.get_attribute("scope") for cell in endpoints.find_elements(By.TAG_NAME, "th"))
     assert browser.find_elements(By.TAG_NAME, "script") == []
-    assert browser.get_log("browser") == []
+    assert complaints(browser) == []
     assert browser.save_screenshot(str(tmp_path / "light.png"))
 
 
@@ -94,7 +94,7 @@ def test_the_documentation_shows_every_operation(served: Served, browser: Chrome
     browser.get(f"{served.url}/docs")
     names = [one.get_attribute("id") for one in browser.find_elements(By.TAG_NAME, "article")]
     assert {"registerEndpoint", "reloadConfig", "getHealthSummary", "debugRoute"} <= set(names)
-    assert browser.get_log("browser") == []
+    assert complaints(browser) == []
     assert browser.save_screenshot(str(tmp_path / "docs.png"))
 
 

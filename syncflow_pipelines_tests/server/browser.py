@@ -47,3 +47,8 @@ def browsing(*, is_dark: bool = False) -> Iterator[webdriver.Chrome]:
     finally:
         driver.quit()
         shutil.rmtree(profile, ignore_errors=True)
+
+
+def complaints(driver: webdriver.Chrome) -> list[str]:
+    """What the browser had to say of its pages since it was asked last, such as what a policy has kept from it."""
+    return [entry["message"] for entry in driver.get_log("browser")]  # type: ignore[no-untyped-call]

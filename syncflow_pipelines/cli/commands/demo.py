@@ -17,6 +17,7 @@ from syncflow_pipelines.cli.typed import typed
 from syncflow_pipelines.sync.runs import SyncRun
 
 if TYPE_CHECKING:
+    from syncflow_pipelines.demo.gateway import GatewayReport
     from syncflow_pipelines.demo.main_job import DemoReport
     from syncflow_pipelines.demo.mutate import EntityMutation
     from syncflow_pipelines.demo.schemas import SchemasReport
@@ -175,6 +176,8 @@ def _print(report: "DemoReport") -> None:
     print_table(changed, list(_second_rows(report)), title="\nAfter changes at the source, second sync")
     if report.services is not None:
         _print_services(report.services)
+    if report.gateway is not None:
+        _print_gateway(report.gateway)
     if report.schemas is not None:
         _print_schemas(report.schemas)
     click.echo(f"\nPublished: {', '.join(f'{number} {kind}' for kind, number in report.events.items())}")
@@ -193,6 +196,14 @@ def _print_services(report: "ServicesReport") -> None:
     click.echo(f"\nWhat changed in {', '.join(report.changed) or 'none'}: {changes}")
     answers = [(answer.asked, answer.text) for answer in report.answers]
     print_table(("asked of what was generated", "answer"), answers, title="\nWhat it answers, before and after")
+
+
+def _print_gateway(report: "GatewayReport") -> None:
+    alive, dying, dead = report.passages
+    health = f"healthy in {report.check.latency_ms:.1f} ms" if report.check.is_good else report.check.error
+    click.echo(f"\nThrough the gateway: {alive.asked} {alive.status}, its breaker {alive.breaker}, its check {health}")
+    failed = f"{dying.asked} {dying.status} {dying.times} times, its breaker {dying.breaker}"
+    click.echo(f"{failed}; then {dead.status}: {dead.told}")
 
 
 def _print_schemas(report: "SchemasReport") -> None:
