@@ -146,7 +146,7 @@ def _outcome(found: dict[str, list[Load]], options: Options) -> Outcome:
 
 
 def _median(loads: list[Load], name: str) -> float:
-    return median(getattr(one, name) for one in loads)
+    return float(median(getattr(one, name) for one in loads))
 
 
 API = Benchmark("api", "the admin API's reads beside an empty handler, 50 clients of one process", measure_api)

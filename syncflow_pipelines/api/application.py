@@ -5,16 +5,27 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 
 from fastapi import Depends, FastAPI
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from syncflow_pipelines import __version__
-from syncflow_pipelines.api import changes, description, entities, health, rejects, rejects_closing, runs
+from syncflow_pipelines.api import (
+    changes,
+    connectors,
+    description,
+    entities,
+    health,
+    rejects,
+    rejects_closing,
+    runs,
+    syncing,
+)  # fmt: skip
 from syncflow_pipelines.api.body_limit import BodyLimit
 from syncflow_pipelines.api.database import ApiDatabase
 from syncflow_pipelines.api.dependencies import guarded
 from syncflow_pipelines.api.description import PREFIX, completed
 from syncflow_pipelines.api.metrics import Metrics, metrics_router
 from syncflow_pipelines.api.problems import add_own_problems
+from syncflow_pipelines.api.traffic_families import traffic_families
+from syncflow_pipelines.api.yaml_connectors import YamlConnectors
 from syncflow_pipelines.config import Settings, load_settings
 from syncflow_pipelines.config.api_tokens import ApiTokens, load_api_tokens
 from syncflow_pipelines.gateway.application import build_application
@@ -27,8 +38,8 @@ OPEN: Final = frozenset({*OPEN_PATHS, f"{PREFIX}/health"})
 """What may be asked without a token; for the guard of the application that the API is a part of."""
 
 _ROUTERS: Final = (
-    description.router, health.router, entities.router, runs.router, rejects.router, rejects_closing.router,
-    changes.router,
+    description.router, health.router, connectors.router, entities.router, syncing.router, runs.router,
+    rejects.router, rejects_closing.router, changes.router,
 )  # fmt: skip
 
 
@@ -42,6 +53,7 @@ class AdminApi:
     def join(self, application: FastAPI) -> None:
         """Adds the routes, their problems and their description to an application that stands behind a guard."""
         application.state.database = self.database
+        application.state.yaml_connectors = YamlConnectors(self.database)
         add_own_problems(application)
         for router in _ROUTERS:
             application.include_router(router, prefix=PREFIX)
@@ -63,6 +75,7 @@ def join_gateway(application: FastAPI, gateway: Gateway) -> None:
     """Adds the admin API to the control plane of a gateway, which closes it."""
     api = AdminApi(gateway.settings)
     api.join(application)
+    api.metrics.add(lambda: traffic_families(gateway.statistics()))
     gateway.access.open_paths |= OPEN
     gateway.at_close(api.close)
 
@@ -82,7 +95,7 @@ def create_application(settings: Settings, tokens: ApiTokens | None = None) -> F
     )
     add_problem_handlers(application)
     application.add_middleware(BodyLimit)
-    application.add_middleware(_GuardOfRequests, access=Access(accepted, OPEN))
+    application.add_middleware(Guard, access=Access(accepted, OPEN))
     api.join(application)
     return application
 
@@ -94,13 +107,3 @@ def _complete_description(application: FastAPI) -> None:
         return completed(plain())
 
     application.openapi = openapi  # type: ignore[method-assign] # as FastAPI's own guide extends it
-
-
-class _GuardOfRequests:
-    """The guard before what an application is asked; its beginning and end are the server's matter."""
-
-    def __init__(self, app: ASGIApp, access: Access) -> None:
-        self._app, self._guarded = app, Guard(app, access)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await (self._app if scope["type"] == "lifespan" else self._guarded)(scope, receive, send)

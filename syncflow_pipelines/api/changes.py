@@ -158,7 +158,9 @@ async def list_schema_changes(request: Request, database: UsedDatabase) -> Respo
     """What discoveries changed, or refused to change, because a source now says something else."""
     query = SchemaChangesQuery.of(request)
     wanted = query.filter()
-    part = await database.read(lambda connection: list_schema_change_documents(connection, wanted, limit=query.limit))
+    part = await database.read(
+        lambda connection: list_schema_change_documents(connection, wanted, limit=query.limit), request
+    )
     return answer(request, part_document(part), headers=cursor_links(request, part.next_place))
 
 

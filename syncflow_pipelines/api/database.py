@@ -6,6 +6,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeVar
 
+from fastapi import Request
+
 from syncflow_pipelines.config import Settings
 from syncflow_pipelines.database import Connection, Database, database_url, open_database
 from syncflow_pipelines.database.readers import Readers
@@ -28,9 +30,13 @@ class ApiDatabase:
         self._readers = Readers(self._reopened)
         self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="syncflow-api-work")
 
-    async def read(self, read: Callable[[Connection], T]) -> T:
-        """What `read` finds, on a connection that can change nothing. Each statement sees the state of its moment."""
-        return await self._readers.read(read)
+    async def read(self, read: Callable[[Connection], T], request: Request | None = None) -> T:
+        """What `read` finds, on a connection that can change nothing. Each statement sees the state of its moment.
+
+        With the request that it is for, one read may answer others that ask for the same and wait as it does.
+        """
+        same = None if request is None else (request.scope["path"], request.scope["query_string"])
+        return await self._readers.read(read, same)
 
     async def work(self, work: Callable[[Database], T]) -> T:
         """What `work` returns, which may write, and take its time; on another thread."""

@@ -78,7 +78,8 @@ async def list_entities(request: Request, database: UsedDatabase) -> Response:
     part = await database.read(
         lambda connection: list_entity_documents(
             connection, query.filter(), sort=query.sort, limit=query.limit, offset=query.offset
-        )
+        ),
+        request,
     )
     document = {"items": [orjson.Fragment(item) for item in part.items], "total": part.total}
     return answer(request, document, headers=offset_links(request, query, part.total))
@@ -93,7 +94,7 @@ async def list_entities(request: Request, database: UsedDatabase) -> Response:
 )
 async def get_entity(request: Request, uid: EntityUid, database: UsedDatabase) -> Response:
     """One entity, with its columns. Its `ETag` is what a PUT of it has to send as `If-Match`."""
-    document = await database.read(lambda connection: entity_document(connection, uid))
+    document = await database.read(lambda connection: entity_document(connection, uid), request)
     return answer_bytes(request, document.encode())
 
 
@@ -128,9 +129,9 @@ async def update_entity(
 def _refuse_what_the_file_says(connector: ConnectorConfig, entity: Entity, change: EntityChange) -> None:
     fixed = [FILE_NAMES[name] for name in sorted(said_by_file(connector, entity.spec.slug) & change.names())]
     if fixed:
-        told = " and ".join(fixed)
+        told, file = " and ".join(fixed), "connectors.yaml" if connector.managed_by == "yaml" else "its connector"
         raise refused(
             409,
-            f"connectors.yaml says {told} of {entity.key}; change it there, or take it out",
+            f"{file} says {told} of {entity.key}; change it there, or take it out",
             kind="set-by-configuration",
         )

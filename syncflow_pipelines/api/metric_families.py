@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import accumulate
 from platform import python_version
-from typing import Final, TypeVar
+from typing import Final
 
 from prometheus_client.metrics_core import (
     CounterMetricFamily,
@@ -33,14 +33,13 @@ from syncflow_pipelines.transport.latencies import BOUNDS_S
 MOST_ENTITIES: Final = 5000
 """So many entities have series of their own, those that were discovered first; the others share those of `OTHERS`."""
 MOST_SERVICES: Final = 1000
+"""And so many services, endpoints and subscribers."""
 OTHERS: Final = "_other"
 
 _KINDS: Final = ("fetched", "inserted", "updated", "unchanged", "deleted", "rejected", "missing")
 _ENTITY: Final = ("connector", "entity")
 _ENDPOINT: Final = ("endpoint", "version")
 _BREAKER_STATES: Final = {"closed": 0.0, "half_open": 1.0, "open": 2.0}
-
-T = TypeVar("T")
 
 
 def families(measured: Measurements) -> Iterator[Metric]:
@@ -53,7 +52,7 @@ def families(measured: Measurements) -> Iterator[Metric]:
     yield from _sources(measured)
     yield from _specs(measured.specs[:MOST_SERVICES])
     yield from _queues(measured)
-    yield from _subscribers(measured.subscribers)
+    yield from _subscribers(measured.subscribers[:MOST_SERVICES])
     yield from _gateway(measured.endpoints[:MOST_SERVICES], measured.breakers)
     open_alerts = [((rule, severity), float(number)) for rule, severity, number in measured.alerts]
     yield _gauges("syncflow_open_alerts", "Alerts that are open.", ("rule", "severity"), open_alerts)
@@ -143,7 +142,8 @@ def _sources(measured: Measurements) -> Iterator[Metric]:
         seconds,
     )
     yield _counter("syncflow_source_requests_failed", "Requests without an answer.", ("connector",), failed)
-    reachable = [((name,), float(is_up)) for name, is_up in reachability(measured.entities).items()]
+    followed = [one for one in measured.entities if one.is_followed]
+    reachable = [((name,), float(is_up)) for name, is_up in reachability(followed).items()]
     yield _gauges("syncflow_source_up", "Whether the source answered the syncs lately.", ("connector",), reachable)
 
 

@@ -3,12 +3,14 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from functools import partial
+from itertools import chain
 from typing import Final
 
 from fastapi import APIRouter, Request, Response
+from fastapi.concurrency import run_in_threadpool
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
@@ -18,6 +20,7 @@ from syncflow_pipelines.api.metric_families import families
 from syncflow_pipelines.api.problems import problems
 from syncflow_pipelines.config import Settings
 from syncflow_pipelines.database import Database, Lane, open_database
+from syncflow_pipelines.database.measurements import LONGEST_STATEMENT_S
 from syncflow_pipelines.database.measuring import measured
 from syncflow_pipelines.database.pool_usage import PoolUsage, pool_usage
 from syncflow_pipelines.errors import DatabaseError
@@ -35,13 +38,13 @@ class Metrics:
     Where that is away, `syncflow_database_up` is 0, and what this process knows of itself is all there is.
     """
 
-    def __init__(self, settings: Settings, more: Callable[[], Iterable[Metric]] = tuple) -> None:
-        """`more`: what else this process measures."""
+    def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._guard = threading.Lock()
         self._database: Database | None = None
         self._lane: Lane | None = None
         self._is_away = False
+        self._more: list[Callable[[], Iterable[Metric]]] = []
         self._read: list[Metric] = []
         self._read_at = -FRESH_S
         self._registry = CollectorRegistry(auto_describe=False)
@@ -50,20 +53,34 @@ class Metrics:
         GCCollector(registry=self._registry)
         self._registry.register(_Source(self.read))
         self._registry.register(_Source(partial(_pool_families, pool_usage)))
-        self._registry.register(_Source(more))
 
-    def exposition(self, accept: str) -> tuple[bytes, str]:
-        """The figures in the form that the header `Accept` asks for, and its `Content-Type`."""
-        encode, content_type = choose_encoder(accept)
-        return encode(self._registry), content_type
+    def add(self, more: Callable[[], Iterable[Metric]]) -> None:
+        """Has something else that this process measures told at every scrape; it is asked in the event loop."""
+        self._more.append(more)
+
+    def beside(self) -> list[Metric]:
+        """What is told beside what the database says, as it is now."""
+        return [family for more in self._more for family in more()]
+
+    def exposition(self, accept: str, beside: Sequence[Metric] = ()) -> tuple[bytes, str]:
+        """The figures in the form that the header `Accept` asks for, and its `Content-Type`; waits for the database."""
+        try:
+            encode, content_type = choose_encoder(accept)
+        except TypeError:  # a version that is no number
+            encode, content_type = choose_encoder("")
+        return encode(_Source(lambda: chain(self._registry.collect(), beside))), content_type
 
     def read(self) -> Iterable[Metric]:
         """What the database says, a moment old at most."""
-        with self._guard:
+        if not self._guard.acquire(timeout=LONGEST_STATEMENT_S):
+            return [_up(0)]  # another scrape has been asking for so long
+        try:
             if time.monotonic() - self._read_at >= FRESH_S:
                 self._read = self._read_now()
                 self._read_at = time.monotonic()
             return self._read
+        finally:
+            self._guard.release()
 
     def close(self) -> None:
         """Closes the connection that is kept."""
@@ -79,10 +96,10 @@ class Metrics:
                 _LOG.warning("metrics are shown without what the database says: %s", error)
             self._is_away = True
             self._forget()
-            return [_gauge("syncflow_database_up", "Whether the database could be asked.", 0)]
+            return [_up(0)]
         self._is_away = False
         return [
-            _gauge("syncflow_database_up", "Whether the database could be asked.", 1),
+            _up(1),
             *families(measurements),
             _gauge("syncflow_scrape_seconds", "How long the database took to say this.", time.monotonic() - began),
         ]
@@ -127,12 +144,13 @@ def metrics_router(metrics: Metrics) -> APIRouter:
             **{status: problem for status, problem in problems().items() if status in (400, 401, 403)},
         },
     )
-    def get_metrics(request: Request) -> Response:
+    async def get_metrics(request: Request) -> Response:
         """In Prometheus' text format, or as OpenMetrics where `Accept` asks for that.
 
         Where the database is away, `syncflow_database_up` is 0, and the figures that are read from it are not there.
         """
-        body, content_type = metrics.exposition(request.headers.get("accept", ""))
+        accept = request.headers.get("accept", "")
+        body, content_type = await run_in_threadpool(metrics.exposition, accept, metrics.beside())
         return Response(body, headers={"Content-Type": content_type, "Cache-Control": "no-store"})
 
     return router
@@ -148,6 +166,10 @@ def _pool_families(usage_now: Callable[[], PoolUsage]) -> Iterable[Metric]:
     yield connections
     yield _gauge("syncflow_pool_connections_limit", "Connections that the pools of this process may have.", usage.limit)
     yield _gauge("syncflow_pool_waiting", "Who waits for a connection of a pool of this process.", usage.waiting)
+
+
+def _up(value: int) -> Metric:
+    return _gauge("syncflow_database_up", "Whether the database could be asked.", value)
 
 
 def _gauge(name: str, documentation: str, value: float) -> Metric:

@@ -114,7 +114,7 @@ async def list_rejects(request: Request, database: UsedDatabase) -> Response:
     """Rows that did not fit their tables, of all entities, those met last first."""
     query = AllRejectsQuery.of(request)
     wanted = query.filter(query.entity_uid, query.connector)
-    part = await database.read(lambda connection: list_reject_documents(connection, wanted, limit=query.limit))
+    part = await database.read(lambda connection: list_reject_documents(connection, wanted, limit=query.limit), request)
     return answer(request, part_document(part), headers=cursor_links(request, part.next_place))
 
 
@@ -137,7 +137,7 @@ async def list_entity_rejects(request: Request, uid: EntityUid, database: UsedDa
             require_entity(connection, uid)
         return found
 
-    part = await database.read(read)
+    part = await database.read(read, request)
     return answer(request, part_document(part), headers=cursor_links(request, part.next_place))
 
 
@@ -152,5 +152,5 @@ async def list_entity_rejects(request: Request, uid: EntityUid, database: UsedDa
 )
 async def get_reject(request: Request, uid: RejectUid, database: UsedDatabase) -> Response:
     """One of them, with the row as the source sent it."""
-    document = await database.read(lambda connection: reject_document(connection, uid))
+    document = await database.read(lambda connection: reject_document(connection, uid), request)
     return answer_bytes(request, document.encode())

@@ -50,7 +50,18 @@ _EXAMPLE: dict[str, Any] = {
     "error_details": None,
     "details": {"pages": 1},
     "created_at": "2026-03-01T12:00:00Z",
+    "cancel_requested_at": None,
+    "progress": None,
 }
+
+
+class ProgressDocument(BaseModel):
+    """How far a running sync is."""
+
+    phase: str = Field(description="`reading` or `writing`.", examples=["reading"])
+    rows: int = Field(description="Rows so far.", examples=[12000])
+    total: int | None = Field(description="Of so many, where the source tells.", examples=[50000])
+    at: datetime = Field(description="When it was so far; about a second ago.")
 
 
 class RunDocument(BaseModel):
@@ -82,7 +93,9 @@ class RunDocument(BaseModel):
     error_message: str | None
     error_details: dict[str, Any] | None = Field(description="`type`: the class of the error.")
     details: dict[str, Any] | None
-    created_at: datetime
+    created_at: datetime = Field(description="When it began, or was asked for.")
+    cancel_requested_at: datetime | None = Field(description="When somebody wanted its end.")
+    progress: ProgressDocument | None = Field(description="Of one that has been running for more than a second.")
 
 
 class RunList(BaseModel):
@@ -130,7 +143,7 @@ async def list_runs(request: Request, database: UsedDatabase) -> Response:
     """The history of all entities, the newest run first."""
     query = AllRunsQuery.of(request)
     wanted = query.filter(database.settings.dagster_url, query.entity_uid, query.connector)
-    part = await database.read(lambda connection: list_run_documents(connection, wanted, limit=query.limit))
+    part = await database.read(lambda connection: list_run_documents(connection, wanted, limit=query.limit), request)
     return answer(request, part_document(part), headers=cursor_links(request, part.next_place))
 
 
@@ -153,7 +166,7 @@ async def list_entity_runs(request: Request, uid: EntityUid, database: UsedDatab
             require_entity(connection, uid)
         return found
 
-    part = await database.read(read)
+    part = await database.read(read, request)
     return answer(request, part_document(part), headers=cursor_links(request, part.next_place))
 
 
@@ -167,5 +180,5 @@ async def list_entity_runs(request: Request, uid: EntityUid, database: UsedDatab
 async def get_run(request: Request, uid: RunUid, database: UsedDatabase) -> Response:
     """One sync: how it stands while it runs, what it came to afterwards."""
     url = database.settings.dagster_url
-    document = await database.read(lambda connection: run_document(connection, uid, url))
+    document = await database.read(lambda connection: run_document(connection, uid, url), request)
     return answer_bytes(request, document.encode())

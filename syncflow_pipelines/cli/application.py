@@ -24,11 +24,11 @@ FLAGS = frozenset({"-v", "-vv", "--verbose", "-q", "--quiet", "--debug"})
 SUMMARIES = {
     "demo": "Run the whole job once on a demo source and services, and check the result.",
     "dev": "Run the Dagster UI, the daemon, the demo source and services until Ctrl-C.",
-    "connectors": "List the sources of connectors.yaml, and test them.",
+    "connectors": "List the sources of connectors.yaml and of the admin API, and test them.",
     "discover": "Ask the sources what they offer; make and follow the tables.",
     "entities": "List what was discovered, or show one entity.",
     "sync": "Sync entities now, each by its strategy.",
-    "runs": "List past syncs, or show one.",
+    "runs": "List past syncs, show one, or end one.",
     "changes": "List what syncs changed in the rows of an entity with `history: true`.",
     "rejects": "List rows that could not be stored; try them again, or drop them.",
     "serve": "Serve the gateway and the admin API until Ctrl-C.",

@@ -30,10 +30,15 @@ class Invocation:
 
     @cached_property
     def connectors(self) -> tuple["ConnectorConfig", ...]:
-        """Every connector that is configured. Raises `ConfigurationError`."""
-        from syncflow_pipelines.config import load_connectors
+        """Every connector, of the configuration and of the database. Raises `ConfigurationError`, `DatabaseError`.
 
-        return load_connectors(self.settings)
+        For commands that work on the database anyway.
+        """
+        from syncflow_pipelines.database import open_database
+        from syncflow_pipelines.sync.connectors import follow_connectors
+
+        with open_database(self.settings) as database:
+            return follow_connectors(database, self.settings)
 
     @cached_property
     def services(self) -> "Services":

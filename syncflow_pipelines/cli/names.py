@@ -9,7 +9,7 @@ from uuid import UUID
 import click
 from click.shell_completion import CompletionItem
 
-from syncflow_pipelines.config import load_connectors, load_schema_sync, load_services, load_settings
+from syncflow_pipelines.config import load_schema_sync, load_services, load_settings
 from syncflow_pipelines.errors import SyncflowError
 
 if TYPE_CHECKING:
@@ -119,12 +119,14 @@ class KnownName(NameParameter):
 
 
 class ConnectorName(KnownName):
-    """The name of a connector of connectors.yaml."""
+    """The name of a connector."""
 
     name = "connector"
 
     def known(self) -> list[str]:
-        return [connector.name for connector in load_connectors(load_settings())]
+        from syncflow_pipelines.sync.connectors import known_connectors  # nothing else here needs a database's driver
+
+        return [connector.name for connector in known_connectors(load_settings())]
 
 
 class ServiceName(KnownName):

@@ -30,7 +30,7 @@ class SecretSource:
         Raises `ConfigurationError` that names the source where there is nothing, or where the secret
         holds what no HTTP header can carry.
         """
-        secret = (self._from_variable() if self.file is None else self._from_file(self.file)).strip(" \t\r\n")
+        secret = self._unchecked().strip(" \t\r\n")
         if not secret:
             raise ConfigurationError(f"the {self} is empty; put the secret there")
         if not (secret.isascii() and secret.replace("\t", " ").isprintable()):
@@ -39,6 +39,9 @@ class SecretSource:
                 "which no HTTP header can carry; put the bare secret there"
             )
         return secret
+
+    def _unchecked(self) -> str:
+        return self._from_variable() if self.file is None else self._from_file(self.file)
 
     def _from_variable(self) -> str:
         value = self.environment.get(self.variable or "")
@@ -81,6 +84,8 @@ class BearerAuth:
     token_env: str | None = None
     token_file: Path | None = None
     environment: Environment = field(default_factory=Environment, repr=False, compare=False)
+    kept: SecretSource | None = None
+    """Where the token is instead, of a connector that is managed over the API."""
 
     def __post_init__(self) -> None:
         self.secret()
@@ -101,7 +106,7 @@ class BearerAuth:
 
     def secret(self) -> SecretSource:
         """Where the token is."""
-        return SecretSource(self.token_env, self.token_file, self.environment)
+        return self.kept or SecretSource(self.token_env, self.token_file, self.environment)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +118,8 @@ class HeaderAuth:
     value_file: Path | None = None
     prefix: str = ""
     environment: Environment = field(default_factory=Environment, repr=False, compare=False)
+    kept: SecretSource | None = None
+    """As for `BearerAuth`."""
 
     def __post_init__(self) -> None:
         self.secret()
@@ -127,7 +134,7 @@ class HeaderAuth:
 
     def secret(self) -> SecretSource:
         """Where the value is."""
-        return SecretSource(self.value_env, self.value_file, self.environment)
+        return self.kept or SecretSource(self.value_env, self.value_file, self.environment)
 
 
 Auth = BearerAuth | HeaderAuth | NoAuth

@@ -1,5 +1,6 @@
 """How a configuration file says who SyncFlow is to a source or a service."""
 
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -15,12 +16,15 @@ from syncflow_pipelines.config.settings import Settings
 
 _HEADER_NAME = r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}"
 # These belong to the transport: another value would break the connection or the body.
-_OWN_HEADERS = r"(?i:host|content-length|transfer-encoding|connection|accept-encoding|te|upgrade|expect)"
+_OWN_NAMES = "host|content-length|transfer-encoding|connection|accept-encoding|te|upgrade|expect"
+_OWN_HEADERS = re.sub("[a-z]", lambda letter: f"[{letter[0].upper()}{letter[0]}]", _OWN_NAMES)
 
 HeaderName = Annotated[
     str,
     matching(
-        rf"(?!{_OWN_HEADERS}\Z){_HEADER_NAME}", "a header such as X-Api-Key, none that the connection needs", hide=True
+        rf"(?!(?:{_OWN_HEADERS})$){_HEADER_NAME}",
+        "a header such as X-Api-Key, none that the connection needs",
+        hide=True,
     ),
 ]
 Prefix = Annotated[str, matching(r"[ -~]{0,100}", "text in ASCII", hide=True)]

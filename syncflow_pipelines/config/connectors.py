@@ -85,6 +85,8 @@ class ConnectorConfig:
     enabled: bool = True
     entities: Mapping[str, EntityOverride] = field(default_factory=dict, hash=False)
     """Overrides by slug, exactly as the source spells it."""
+    managed_by: Literal["yaml", "api"] = "yaml"
+    """Who may change it: the file, or the admin API."""
 
     def __post_init__(self) -> None:
         if not self.target_schema:

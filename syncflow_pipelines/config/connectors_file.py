@@ -2,10 +2,12 @@
 
 from collections import defaultdict
 from collections.abc import Iterator
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, ValidationInfo
+from pydantic import Field, ValidationInfo
 
+from syncflow_pipelines.config.auth import Auth
 from syncflow_pipelines.config.auth_sections import (
     BearerSection,
     HeaderSection,
@@ -19,6 +21,7 @@ from syncflow_pipelines.config.document import EACH, read_document, select
 from syncflow_pipelines.config.explanations import Explanation
 from syncflow_pipelines.config.mistakes import Location, path_text
 from syncflow_pipelines.config.section import (
+    Described,
     FilePath,
     HttpUrl,
     Identifier,
@@ -31,18 +34,18 @@ from syncflow_pipelines.config.section import (
     whole_number,
 )
 from syncflow_pipelines.config.settings import Settings
-from syncflow_pipelines.config.variables import LONGEST_INTERVAL_S
+from syncflow_pipelines.config.variables import LARGEST_PAGE, LONGEST_INTERVAL_S
 
 FILE_NAME = "connectors.yaml"
 
 
 def _page_size(value: object, info: ValidationInfo) -> int:
-    largest = (info.context or {}).get("max_page_size", 1000)
+    largest = (info.context or {}).get("max_page_size", LARGEST_PAGE)
     return whole_number(value, 1, largest, " (MAX_PAGE_SIZE)")
 
 
 Interval = Annotated[int, whole(1, LONGEST_INTERVAL_S)]
-PageSize = Annotated[int, BeforeValidator(_page_size)]
+PageSize = Annotated[int, Described(_page_size, schema={"minimum": 1, "maximum": LARGEST_PAGE})]
 Concurrency = Annotated[int, whole(1, 64)]
 Ratio = Annotated[float, number(0, 1)]
 Overlap = Annotated[int, whole(0, 2**53)]
@@ -62,14 +65,13 @@ class EntitySection(Section):
     history: Switch | None = None
 
 
-class ConnectorSection(Section):
+class ConnectorFields(Section):
+    """What is said of a connector, in the file and over the API alike."""
+
     name: Annotated[
         str, matching(r"[A-Za-z][A-Za-z0-9_-]{0,62}", "a letter, then letters, digits, _ and -, 63 characters or less")
     ] = Field(description="a name")
     base_url: HttpUrl = Field(description="a URL such as https://erp.example.com")
-    auth: Annotated[BearerSection | HeaderSection | NoAuthSection, Field(discriminator="type")] = NoAuthSection(
-        type="none"
-    )
     target_schema: Identifier | None = None
     sync_interval_seconds: Interval | None = None
     concurrency: Concurrency = 4
@@ -85,6 +87,12 @@ class ConnectorSection(Section):
     via: Text | None = None
     enabled: Switch = True
     entities: dict[str, EntitySection] = Field(default_factory=dict)
+
+
+class ConnectorSection(ConnectorFields):
+    auth: Annotated[BearerSection | HeaderSection | NoAuthSection, Field(discriminator="type")] = NoAuthSection(
+        type="none"
+    )
 
 
 class ConnectorsSection(Section):
@@ -110,15 +118,25 @@ def load_connectors(settings: Settings) -> tuple[ConnectorConfig, ...]:
         context={"max_page_size": settings.max_page_size},
         checks=(_names_once, _one_source_of_secrets, schemas, _tables_once),
     )
-    return tuple(_connector(said, settings) for said in section.connectors)
+    return tuple(
+        connector_of(said, auth_of(said.auth, settings), from_project(said.ca_file, settings), settings)
+        for said in section.connectors
+    )
 
 
-def _connector(said: ConnectorSection, settings: Settings) -> ConnectorConfig:
+def connector_of(
+    said: ConnectorFields,
+    auth: Auth,
+    ca_file: Path | None,
+    settings: Settings,
+    managed_by: Literal["yaml", "api"] = "yaml",
+) -> ConnectorConfig:
+    """The connector that its section, which has been checked, stands for."""
     entities = {slug: EntityOverride(**dict(override)) for slug, override in said.entities.items()}
     return ConnectorConfig(
         name=said.name,
         base_url=said.base_url,
-        auth=auth_of(said.auth, settings),
+        auth=auth,
         target_schema=said.target_schema or default_schema(said.name),
         sync_interval_seconds=said.sync_interval_seconds or settings.default_sync_interval_s,
         concurrency=said.concurrency,
@@ -129,11 +147,12 @@ def _connector(said: ConnectorSection, settings: Settings) -> ConnectorConfig:
         rowversion_overlap=said.rowversion_overlap,
         history=said.history,
         max_retry_after_s=said.max_retry_after_s,
-        ca_file=from_project(said.ca_file, settings),
+        ca_file=ca_file,
         service=said.service,
         via=said.via,
         enabled=said.enabled,
         entities=entities,
+        managed_by=managed_by,
     )
 
 

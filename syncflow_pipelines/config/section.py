@@ -4,12 +4,15 @@ Every type refuses with a phrase of its own (`refused`), which the reader of the
 """
 
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError
 
 from syncflow_pipelines.config.interpolation import Filled
 from syncflow_pipelines.config.yaml_tree import plain_value
@@ -21,6 +24,16 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
 
 
+@dataclass(frozen=True, slots=True)
+class Described(BeforeValidator):
+    """A check that JSON Schema can tell of; what it tells is for readers, and checks nothing."""
+
+    schema: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {**handler(schema), **self.schema}
+
+
 def refused(expected: str, found: str | None = None) -> PydanticCustomError:
     """The error for a validator to raise; `found` replaces the value where that must not be shown."""
     return PydanticCustomError("refused", "expected {expected}", {"expected": expected, "found": found})
@@ -28,7 +41,7 @@ def refused(expected: str, found: str | None = None) -> PydanticCustomError:
 
 def whole(low: int, high: int) -> BeforeValidator:
     """For `Annotated[int, whole(1, 64)]`."""
-    return BeforeValidator(lambda value: whole_number(value, low, high))
+    return Described(lambda value: whole_number(value, low, high), schema={"minimum": low, "maximum": high})
 
 
 def whole_number(value: object, low: int, high: int, why: str = "") -> int:
@@ -49,7 +62,7 @@ def number(low: float, high: float) -> BeforeValidator:
             raise refused(expected)
         return float(number)
 
-    return BeforeValidator(check)
+    return Described(check, schema={"minimum": low, "maximum": high})
 
 
 def matching(pattern: str, expected: str, *, hide: bool = False) -> BeforeValidator:
@@ -64,7 +77,7 @@ def matching(pattern: str, expected: str, *, hide: bool = False) -> BeforeValida
             raise refused(expected, "something else" if hide else None)
         return str(value)
 
-    return BeforeValidator(check)
+    return Described(check, schema={"pattern": f"^(?:{pattern})$"})
 
 
 def _read(value: object) -> object:

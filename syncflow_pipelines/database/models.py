@@ -59,14 +59,20 @@ class Model(DeclarativeBase):
 
 
 class Connector(Model):
-    """A source of entities, as the configuration names it."""
+    """A source of entities, as the configuration names it, or as it was registered over the API."""
 
     __tablename__ = "connectors"
+    __table_args__ = (CheckConstraint("managed_by IN ('yaml', 'api')", name="managed_by"),)
 
     name: Mapped[str] = mapped_column(String(100), unique=True)
     base_url: Mapped[str] = mapped_column(String(500))
     auth_token: Mapped[str | None]
-    """Only of connectors that are managed over the API; those of the configuration keep theirs outside."""
+    """Encrypted; only of connectors that are managed over the API, and where it is not kept outside."""
+    managed_by: Mapped[str] = mapped_column(String(10), server_default="yaml")
+    settings: Mapped[dict[str, Any] | None]
+    """What was registered over the API, without a secret."""
+    revision: Mapped[int] = mapped_column(server_default=text("1"))
+    """Grows with every change over the API."""
     is_active: Mapped[bool] = mapped_column(server_default=true())
     catalogue_digest: Mapped[str | None]
     catalogue_at: Mapped[datetime | None]
@@ -123,6 +129,16 @@ class SyncRun(Model):
         CheckConstraint("status IN ('queued', 'running', 'success', 'failed')", name="status"),
         Index("sync_runs_entity_uid_started_at_idx", "entity_uid", text("started_at DESC")),
         Index("sync_runs_running_idx", "entity_uid", postgresql_where=text("status = 'running'")),
+        # The same sync is not asked for twice.
+        Index(
+            "sync_runs_queued_idx",
+            "entity_uid",
+            "is_full_refresh",
+            "requested_strategy",
+            unique=True,
+            postgresql_where=text("status = 'queued'"),
+            postgresql_nulls_not_distinct=True,
+        ),
         Index("sync_runs_started_at_uid_idx", text("started_at DESC"), text("uid DESC")),
     )
 
@@ -146,6 +162,27 @@ class SyncRun(Model):
     error_message: Mapped[str | None]
     error_details: Mapped[dict[str, Any] | None]
     details: Mapped[dict[str, Any] | None]
+    requested_strategy: Mapped[str | None] = mapped_column(String(20))
+    """This and the next three are of runs that were asked for; null: the entity's own strategy."""
+    claim: Mapped[UUID | None]
+    """Whoever has it may run what is queued; each attempt to start it has one of its own."""
+    claimed_at: Mapped[datetime | None]
+    claims: Mapped[int] = mapped_column(server_default=text("0"))
+    cancel_requested_at: Mapped[datetime | None]
+    progress: Mapped[dict[str, Any] | None]
+    """How far a running one is; renewed while it runs, null once it has ended."""
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class SyncRequest(Model):
+    """A key by which somebody asked for a sync, so that asking again changes nothing."""
+
+    __tablename__ = "sync_requests"
+    __table_args__ = (Index(None, "run_uid"),)
+
+    uid = None  # type: ignore[assignment]
+    idempotency_key: Mapped[str] = mapped_column(String(255), primary_key=True)
+    run_uid: Mapped[UUID] = mapped_column(ForeignKey("sync_runs.uid", ondelete="CASCADE"))
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 

@@ -5,7 +5,7 @@ import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
@@ -40,6 +40,7 @@ class Readers:
         """`opened` gives the database, and is asked before each connection. `limit_s`: of each statement."""
         self._opened, self._limit_s = opened, limit_s
         self._asked: queue.SimpleQueue[_Asked | None] = queue.SimpleQueue()
+        self._waiting: dict[Hashable, _Asked] = {}
         self._found: deque[tuple[_Asked, object, BaseException | None]] = deque()
         self._is_waking = False
         self._failed_at, self._failure = -1.0, ""
@@ -48,21 +49,33 @@ class Readers:
         ]
         self._are_running = False
 
-    async def read(self, read: Callable[[psycopg.Connection], T]) -> T:
+    async def read(self, read: Callable[[psycopg.Connection], T], same: Hashable = None) -> T:
         """What `read` finds. Its connection is in autocommit, and can change nothing.
 
-        Raises what `read` does, and `DatabaseError` in the place of what PostgreSQL says.
+        Reads that say `same` find the same: while one of them waits for its turn, others are answered by it, too, and
+        each of them sees what was committed before it was asked for. Raises what `read` does, and `DatabaseError` in
+        the place of what PostgreSQL says.
         """
         loop = asyncio.get_running_loop()
         found: asyncio.Future[T] = loop.create_future()
         timer = loop.call_later(ANSWER_LIMIT_S, _give_up, found)
         if not self._are_running:
             self._start()
-        self._asked.put(_Asked(read, time.monotonic(), found, loop))
+        self._ask(read, found, loop, same)
         try:
             return await found
         finally:
             timer.cancel()
+
+    def _ask(self, read: Read, found: asyncio.Future[Any], loop: asyncio.AbstractEventLoop, same: Hashable) -> None:
+        waiting = self._waiting.get(same)
+        if waiting is not None:
+            waiting.found.append(found)
+            return
+        asked = _Asked(read, time.monotonic(), [found], loop, same)
+        if same is not None:
+            self._waiting[same] = asked
+        self._asked.put(asked)
 
     def close(self) -> None:
         """Ends the threads once what was asked is answered, and closes their connections."""
@@ -81,6 +94,7 @@ class Readers:
         kept = _Kept(self)
         try:
             while (asked := self._asked.get()) is not None:
+                self._waiting.pop(asked.same, None)  # whoever asks from now on wants to see a later state
                 self._tell(asked, *kept.answer(asked))
         finally:
             kept.drop()
@@ -97,12 +111,8 @@ class Readers:
         self._is_waking = False  # before anything is taken: whoever comes now wakes the loop again
         while self._found:
             asked, value, error = self._found.popleft()
-            if asked.found.done():
-                continue
-            if error is None:
-                asked.found.set_result(value)
-            else:
-                asked.found.set_exception(error)
+            for found in asked.found:
+                _hand_over(found, value, error)
 
     def connect(self, stack: ExitStack, since: float) -> psycopg.Connection:
         """A connection for one thread, which `stack` closes. Raises `DatabaseError`, as attempts after `since` did."""
@@ -133,8 +143,10 @@ class _Asked:
 
     read: Read
     since: float
-    found: asyncio.Future[Any]
+    found: list[asyncio.Future[Any]]
+    """Of all who asked for the same."""
     loop: asyncio.AbstractEventLoop
+    same: Hashable
 
 
 class _Kept:
@@ -173,6 +185,15 @@ class _Kept:
         ours = DatabaseError(self._readers.told(error))
         ours.__cause__ = error
         return ours
+
+
+def _hand_over(found: asyncio.Future[Any], value: object, error: BaseException | None) -> None:
+    if found.done():  # whoever asked has gone
+        return
+    if error is None:
+        found.set_result(value)
+    else:
+        found.set_exception(error)
 
 
 def _give_up(found: asyncio.Future[Any]) -> None:

@@ -10,13 +10,13 @@ from syncflow_pipelines.database import open_database
 from syncflow_pipelines.defs.gateway import keys_before
 from syncflow_pipelines.defs.names import catalogue_key, spec_key
 from syncflow_pipelines.defs.partitions import follow_discovery
-from syncflow_pipelines.defs.reload import LOCATION, ask_reload
 from syncflow_pipelines.defs.results import give_up
 from syncflow_pipelines.defs.workers import working
-from syncflow_pipelines.defs.world import World, load_world
+from syncflow_pipelines.defs.world import World, live_world, load_world
 from syncflow_pipelines.errors import SyncflowError
 from syncflow_pipelines.sync.model import DiscoveryReport
 from syncflow_pipelines.sync.schema.discovery import discover
+from syncflow_pipelines.transport.dagster_webserver import LOCATION, ask_reload
 
 USABLE = "usable"
 _OUTPUT = "catalogue"
@@ -72,7 +72,7 @@ def _discovered(
     """Discovers the connector; partitions and, through the webserver, definitions follow."""
     with open_database(settings) as database, working(database, context.instance, context.run.run_id):
         try:
-            report = discover(database, load_world(settings).connector(connector), settings)
+            report = discover(database, live_world(settings, database).connector(connector), settings)
         except SyncflowError as error:
             give_up(context.instance, context.run.run_id, [type(error).__name__])
             raise dg.Failure(description=f"{connector} was not discovered: {error}") from error

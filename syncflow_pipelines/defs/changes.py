@@ -18,16 +18,16 @@ from syncflow_pipelines.defs.asking import Asked, asked_now
 from syncflow_pipelines.defs.cursor import KeptAsText
 from syncflow_pipelines.defs.names import CONNECTOR_TAG, catalogue_key
 from syncflow_pipelines.defs.partitions import follow_discovery
-from syncflow_pipelines.defs.reload import LOCATION, ask_reload
 from syncflow_pipelines.defs.schemas import following_keys
 from syncflow_pipelines.defs.switches import Switches
-from syncflow_pipelines.defs.world import World, load_world
+from syncflow_pipelines.defs.world import World, live_world
 from syncflow_pipelines.errors import SyncflowError
 from syncflow_pipelines.events.flags import Flag
 from syncflow_pipelines.sync.entities import register_connectors
 from syncflow_pipelines.sync.schema.catalogue import parse_catalogue
 from syncflow_pipelines.sync.schema.discovery import CATALOGUE_PATH
 from syncflow_pipelines.transport import open_source
+from syncflow_pipelines.transport.dagster_webserver import LOCATION, ask_reload
 
 INTERVAL_S = 30
 BUDGET_S = 45.0
@@ -61,7 +61,8 @@ def changes_sensor(loaded: World, job: UnresolvedAssetJobDefinition) -> dg.Senso
     )
     def changes(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         cursor = Cursor.read(context.cursor)
-        world = load_world(loaded.settings)
+        with open_database(loaded.settings) as database:
+            world = live_world(loaded.settings, database)
         follow_discovery(context.instance, world)
         if world.fingerprint() not in (fingerprint, cursor.reloaded):
             cursor = replace(cursor, reloaded=world.fingerprint())

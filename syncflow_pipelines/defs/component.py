@@ -10,10 +10,12 @@ from dagster._core.storage.defs_state.base import DefsStateStorage
 from dagster.components.utils.defs_state import DefsStateConfig
 from dagster_shared.serdes.objects.models.defs_state_info import LOCAL_STATE_VERSION, DefsStateManagementType
 
+from syncflow_pipelines.config import load_settings
 from syncflow_pipelines.database import open_database
 from syncflow_pipelines.defs.build import build_definitions
 from syncflow_pipelines.defs.world import load_world
 from syncflow_pipelines.errors import SyncflowError
+from syncflow_pipelines.sync.connectors import follow_connectors
 from syncflow_pipelines.sync.schema.discovery import discover
 from syncflow_pipelines.sync.state import FOLDER
 
@@ -65,13 +67,13 @@ class ConnectorsComponent(dg.StateBackedComponent, dg.Resolvable):
 
 def discover_all() -> None:
     """Discovers every enabled connector. Raises the last one's `SyncflowError` where none could be read."""
-    world = load_world()
-    connectors = [connector for connector in world.connectors if connector.enabled]
+    settings = load_settings()
     failures: list[SyncflowError] = []
-    with open_database(world.settings) as database:
+    with open_database(settings) as database:
+        connectors = [connector for connector in follow_connectors(database, settings) if connector.enabled]
         for connector in connectors:
             try:
-                discover(database, connector, world.settings)
+                discover(database, connector, settings)
             except SyncflowError as error:
                 _LOG.warning("%s keeps its old state: %s", connector.name, error)
                 failures.append(error)

@@ -24,6 +24,7 @@ from syncflow_pipelines.defs.schemas import schema_keys
 from syncflow_pipelines.defs.specs import generated_keys
 from syncflow_pipelines.defs.syncing import sync_partition
 from syncflow_pipelines.defs.world import World
+from syncflow_pipelines.sync.claims import REQUESTED_SYNCS
 from syncflow_pipelines.sync.model import STRATEGIES, Strategy
 
 DUE_SYNCS = "due_syncs"
@@ -31,7 +32,14 @@ DISCOVERY = "discovery"
 OPENAPI_SPECS = "openapi_specs"
 SCHEMA_SYNC = "schema_sync"
 WATCHED = frozenset(
-    {DUE_SYNCS, DISCOVERY, OPENAPI_SPECS, SCHEMA_SYNC, *(f"{strategy}_sync" for strategy in STRATEGIES)}
+    {
+        DUE_SYNCS,
+        REQUESTED_SYNCS,
+        DISCOVERY,
+        OPENAPI_SPECS,
+        SCHEMA_SYNC,
+        *(f"{strategy}_sync" for strategy in STRATEGIES),
+    }
 )
 """Jobs all of whose steps show that their process lives."""
 
@@ -53,14 +61,29 @@ _DESCRIPTIONS: dict[Strategy, str] = {
 
 def due_syncs_job() -> UnresolvedAssetJobDefinition:
     """Any part of the entities' assets, retried entity by entity."""
-    selections = [dg.AssetSelection.tag(STRATEGY_TAG, strategy) for strategy in STRATEGIES]
     return dg.define_asset_job(
         DUE_SYNCS,
-        selection=selections[0] | selections[1] | selections[2],
+        selection=_entities(),
         description="Syncs entities, each by its own strategy. The sensor due_entities asks for what is due.",
         tags=BATCH_TAGS,
         executor_def=dg.in_process_executor,
     )
+
+
+def requested_syncs_job() -> UnresolvedAssetJobDefinition:
+    """Any part of the entities' assets; what was asked for of each stands in the database."""
+    return dg.define_asset_job(
+        REQUESTED_SYNCS,
+        selection=_entities(),
+        description="Runs the syncs that were asked for over the API. Started there, or by the sensor requested_syncs.",
+        tags={**BATCH_TAGS, "dagster/priority": "3"},
+        executor_def=dg.in_process_executor,
+    )
+
+
+def _entities() -> dg.AssetSelection:
+    selections = [dg.AssetSelection.tag(STRATEGY_TAG, strategy) for strategy in STRATEGIES]
+    return selections[0] | selections[1] | selections[2]
 
 
 def discovery_job(world: World) -> UnresolvedAssetJobDefinition:

@@ -1,28 +1,22 @@
-"""What things are called in Dagster.
-
-Names of connectors and slugs come from outside and may hold any character. Asset keys and partition keys keep
-them as they are where that is legal; every other character is percent-encoded, so that no two names meet and
-each can be read back.
-"""
+"""What things are called in Dagster. `sync.asset_path` says how names from outside are encoded."""
 
 import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterable
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 
 import dagster as dg
 
+from syncflow_pipelines.sync.asset_path import CATALOGUE, RESERVED, connector_part, encoded, entity_path
 from syncflow_pipelines.sync.model import Strategy
 
-CATALOGUE = "catalogue"
 SPEC, MCP_SERVER, RESOLVER = "openapi", "mcp_server", "resolver"
 SCHEMAS = "schemas"
 ENDPOINT = "gateway"
-SERVICE_KINDS = frozenset({SPEC, MCP_SERVER, RESOLVER})
-"""First halves of the asset keys of services; no connector's key begins so."""
-_RESERVED = SERVICE_KINDS | {SCHEMAS, ENDPOINT}
-"""... nor as those of sources of schemas and of endpoints of the gateway do."""
+SERVICE_KINDS = RESERVED - {SCHEMAS, ENDPOINT}
+"""First halves of the asset keys of services; no connector's key begins so, nor as those of sources of schemas and of
+endpoints of the gateway do."""
 
 STRATEGY_TAG = "syncflow/strategy"
 CONNECTOR_TAG = "syncflow/connector"
@@ -32,20 +26,15 @@ SCHEMAS_TAG = "syncflow/schemas"
 REPAIR_TAG = "syncflow/repair"
 """On runs of the partitioned jobs: the connector. `dagster.yaml` limits how many of one value run at once."""
 
-_UNSAFE = re.compile(r"[^\w.~-]")
-
 
 def entity_key(connector: str, slug: str) -> dg.AssetKey:
     """The asset of an entity's table."""
-    part = _encode(slug)
-    if part == CATALOGUE:
-        part = _spelled_out(part[0]) + part[1:]
-    return dg.AssetKey([_connector_part(connector), part])
+    return dg.AssetKey(list(entity_path(connector, slug)))
 
 
 def catalogue_key(connector: str) -> dg.AssetKey:
     """The asset of a connector's catalogue; no entity ever has this key."""
-    return dg.AssetKey([_connector_part(connector), CATALOGUE])
+    return dg.AssetKey([connector_part(connector), CATALOGUE])
 
 
 def spec_key(service: str) -> dg.AssetKey:
@@ -70,7 +59,7 @@ def schemas_key(source: str) -> dg.AssetKey:
 
 def endpoint_key(name: str) -> dg.AssetKey:
     """The asset of an endpoint of the gateway, whatever its version."""
-    return dg.AssetKey([ENDPOINT, _encode(name)])
+    return dg.AssetKey([ENDPOINT, encoded(name)])
 
 
 def service_of(key: dg.AssetKey) -> str | None:
@@ -80,7 +69,7 @@ def service_of(key: dg.AssetKey) -> str | None:
 
 def entity_of(key: dg.AssetKey) -> tuple[str, str] | None:
     """Connector and slug of an entity's asset; None for any other asset."""
-    if len(key.path) != 2 or key.path[1] == CATALOGUE or key.path[0] in _RESERVED:
+    if len(key.path) != 2 or key.path[1] == CATALOGUE or key.path[0] in RESERVED:
         return None
     return unquote(key.path[0]), unquote(key.path[1])
 
@@ -100,7 +89,7 @@ def entity_of_partition(partition: str) -> tuple[str, str]:
 
 def pool_name(connector: str) -> str:
     """The pool that bounds how many runs read from the connector at once."""
-    return _encode(connector)
+    return encoded(connector)
 
 
 def identifiers(connectors: Iterable[str]) -> dict[str, str]:
@@ -114,21 +103,6 @@ def identifiers(connectors: Iterable[str]) -> dict[str, str]:
 def op_name(identifier: str, strategy: Strategy) -> str:
     """The op that syncs a connector's entities of one strategy."""
     return f"{identifier}__{strategy}"
-
-
-def _connector_part(connector: str) -> str:
-    part = _encode(connector)
-    return _spelled_out(part[0]) + part[1:] if part in _RESERVED else part
-
-
-def _encode(name: str) -> str:
-    # "..." stands for a range of partitions in Dagster; "." and ".." are folders in the address of a page
-    part = _UNSAFE.sub(lambda found: quote(found[0], safe=""), name).replace("...", "%2E%2E%2E")
-    return part if part.strip(".") else _spelled_out(part)
-
-
-def _spelled_out(part: str) -> str:
-    return "".join(f"%{ord(character):02X}" for character in part)
 
 
 def _digest(name: str) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
 import dagster as dg
 
@@ -21,6 +22,7 @@ _LASTING = frozenset(
         "GenerationFailed",
         "ModelsError",
         "SchemasNotGenerated",
+        "SyncCancelled",
     }
 )
 _NAMED_IN_FULL = 20
@@ -51,12 +53,17 @@ def _where_there_is_one(outcome: SyncOutcome) -> dict[str, Any]:
         "dagster/row_count": outcome.live_rows,
         "dagster/table_name": str(outcome.table) if outcome.table else None,
         "run": str(outcome.run_uid) if outcome.run_uid else None,
+        "run_told_by": _where_told(outcome.run_uid) if outcome.run_uid else None,
         "recorded_changes": outcome.recorded_changes,
         "rowversion_start": outcome.rowversion_start,
         "rowversion_end": outcome.rowversion_end,
         "notes": dg.MetadataValue.md("\n".join(f"- {note}" for note in outcome.notes)) if outcome.notes else None,
     }
     return {name: value for name, value in optional.items() if value is not None}
+
+
+def _where_told(run: UUID) -> dg.MetadataValue:
+    return dg.MetadataValue.md(f"`syncflow runs show {run}`, or `GET /api/v1/runs/{run}` of the admin API")
 
 
 def _sentence(outcome: SyncOutcome) -> str:

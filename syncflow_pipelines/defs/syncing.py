@@ -11,9 +11,11 @@ from syncflow_pipelines.config import Settings
 from syncflow_pipelines.database import Database, open_database
 from syncflow_pipelines.defs.checks import CheckOutcome, evaluate
 from syncflow_pipelines.defs.names import entity_key, entity_of, entity_of_partition
+from syncflow_pipelines.defs.requested import claimed_requests
 from syncflow_pipelines.defs.results import failure_of, give_up, metadata_of
 from syncflow_pipelines.defs.workers import working
-from syncflow_pipelines.defs.world import load_world
+from syncflow_pipelines.defs.world import live_world
+from syncflow_pipelines.sync.claims import CLAIM_TAG
 from syncflow_pipelines.sync.engine import Progress, SyncRequest, sync_entities
 from syncflow_pipelines.sync.model import Strategy, SyncOutcome
 
@@ -38,7 +40,7 @@ def sync_selected(context: dg.AssetExecutionContext, settings: Settings) -> Iter
         working(database, context.instance, context.run.run_id) as cancelled,
     ):
         yield from _checks_alone(database, selected, slugs)
-        requests = _requests(context, settings, slugs)
+        requests = _requests(context, settings, database, slugs)
         with closing(_outcomes(context, settings, database, requests, cancelled)) as outcomes:
             yield from _report(context, database, outcomes, selected, len(requests))
 
@@ -51,20 +53,20 @@ def sync_partition(
     Raises `Failure` where it failed.
     """
     name, slug = entity_of_partition(context.partition_key)
-    request = SyncRequest(
-        load_world(settings).connector(name),
-        slug,
-        strategy=strategy,
-        full_refresh=strategy == "full",
-        trigger=context.run.job_name,
-        dagster_run_id=context.run.run_id,
-        wait_s=WAIT_ALONE_S,
-    )
     key = entity_key(name, slug)
     with (
         open_database(settings) as database,
         working(database, context.instance, context.run.run_id) as cancelled,
     ):
+        request = SyncRequest(
+            live_world(settings, database).connector(name),
+            slug,
+            strategy=strategy,
+            full_refresh=strategy == "full",
+            trigger=context.run.job_name,
+            dagster_run_id=context.run.run_id,
+            wait_s=WAIT_ALONE_S,
+        )
         with closing(_outcomes(context, settings, database, [request], cancelled)) as outcomes:
             outcome = next(outcomes)
         yield from (check.evaluation() for check in evaluate(database, name, slug))
@@ -79,9 +81,14 @@ def _slugs_by_key(context: dg.AssetExecutionContext) -> dict[dg.AssetKey, tuple[
 
 
 def _requests(
-    context: dg.AssetExecutionContext, settings: Settings, slugs: Mapping[dg.AssetKey, tuple[str, str]]
+    context: dg.AssetExecutionContext,
+    settings: Settings,
+    database: Database,
+    slugs: Mapping[dg.AssetKey, tuple[str, str]],
 ) -> list[SyncRequest]:
-    world = load_world(settings)
+    world, run = live_world(settings, database), context.run
+    if CLAIM_TAG in run.tags:
+        return claimed_requests(database, world, run, frozenset(slugs.values()))
     return [
         SyncRequest(
             world.connector(connector),

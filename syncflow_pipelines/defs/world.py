@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import dagster as dg
 import msgspec
@@ -14,7 +14,6 @@ from syncflow_pipelines.config import (
     ServiceConfig,
     Services,
     Settings,
-    load_connectors,
     load_schema_sync,
     load_services,
     load_settings,
@@ -22,9 +21,11 @@ from syncflow_pipelines.config import (
 from syncflow_pipelines.config.endpoints import endpoints_of
 from syncflow_pipelines.config.gateway import EndpointConfig, GatewayConfig
 from syncflow_pipelines.config.gateway_file import load_gateway
+from syncflow_pipelines.database import Database
 from syncflow_pipelines.defs.gateway_state import EndpointState, read_endpoint_state
 from syncflow_pipelines.defs.names import entity_key, identifiers
 from syncflow_pipelines.errors import ConfigurationError
+from syncflow_pipelines.sync.connectors import follow_connectors, known_connectors
 from syncflow_pipelines.sync.state import EntityState, read_catalogue_state
 
 
@@ -74,7 +75,8 @@ class World:
         for connector in self.connectors:
             if connector.name == name:
                 return connector
-        raise ConfigurationError(f"connector {name} is not in {self.settings.config_dir / 'connectors.yaml'}; add it")
+        file = self.settings.config_dir / "connectors.yaml"
+        raise ConfigurationError(f"connector {name} is neither in {file} nor managed over the API; add it")
 
     def identifiers(self) -> dict[str, str]:
         """Names for groups and ops, by connector."""
@@ -106,7 +108,7 @@ def load_world(settings: Settings | None = None) -> World:
     Raises `ConfigurationError` with every mistake of the configuration. A state that cannot be read counts as none.
     """
     settings = settings or load_settings()
-    connectors = load_connectors(settings)
+    connectors = known_connectors(settings)
     known = {connector.name for connector in connectors}
     state = {name: entities for name, entities in read_catalogue_state(settings.home).items() if name in known}
     return World(
@@ -118,3 +120,12 @@ def load_world(settings: Settings | None = None) -> World:
         load_gateway(settings),
         read_endpoint_state(settings.home),
     )
+
+
+def live_world(settings: Settings, database: Database) -> World:
+    """The same, with the connectors that the database has now, and their secrets; for those who are to ask sources.
+
+    What is loaded from the disk is in step with the database then. Raises `DatabaseError`, too.
+    """
+    connectors = follow_connectors(database, settings)
+    return replace(load_world(settings), connectors=connectors)

@@ -64,7 +64,7 @@ class _Variants:
 
     @property
     def size_bytes(self) -> int:
-        return sum(kept.size_bytes for kept in self.answers.values())
+        return sum(kept.size_bytes + sum(map(len, selected)) for selected, kept in self.answers.items())
 
 
 class AnswerCache:
@@ -132,13 +132,13 @@ class AnswerCache:
         if len(variants.answers) > _VARIANTS:
             variants.answers.popitem(last=False)
         self._targets[target] = variants
-        self._size_bytes += variants.size_bytes
+        self._size_bytes += len(target) + variants.size_bytes
         while self._size_bytes > self._max_bytes or len(self._targets) > self._max_targets:
             self._drop(next(iter(self._targets)))
 
     def _drop(self, target: bytes) -> None:
         dropped = self._targets.pop(target, None)
-        self._size_bytes -= dropped.size_bytes if dropped else 0
+        self._size_bytes -= len(target) + dropped.size_bytes if dropped else 0
 
 
 class Recording:

@@ -27,6 +27,7 @@ from syncflow_pipelines.gateway.proxy.data_plane import DataPlane
 from syncflow_pipelines.gateway.registry import Registry, SyncReport
 from syncflow_pipelines.gateway.registry.targets import checked_connector, rules_of
 from syncflow_pipelines.gateway.routing import Route, Routes
+from syncflow_pipelines.gateway.statistics import StatisticsSnapshot
 from syncflow_pipelines.gateway.switch import Switch
 
 _LOG = logging.getLogger(__name__)
@@ -147,6 +148,11 @@ class Gateway:
         """The breakers of endpoints that had requests, by key."""
         routes = self.routes.by_key()
         return {key: one.breaker.snapshot() for key, one in routes.items() if one.statistics.snapshot().requests}
+
+    def statistics(self) -> Mapping[str, StatisticsSnapshot]:
+        """What came of the requests to endpoints that had any in this process, by key."""
+        snapshots = {key: one.statistics.snapshot() for key, one in self.routes.by_key().items()}
+        return {key: snapshot for key, snapshot in snapshots.items() if snapshot.requests}
 
     async def _apply(self) -> SyncReport:
         config = await asyncio.to_thread(load_gateway, self.settings, self.serving.config_path)

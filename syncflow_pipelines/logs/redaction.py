@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from math import isfinite
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
@@ -68,14 +69,24 @@ class LogRedaction:
         return text
 
     def mask_value(self, name: str, value: Any) -> Any:
-        """A value of a log line's field, which may be nested; all of it where its name says that it is a secret."""
+        """A log line's field as JSON has it, without secrets; all of it where its name says that it is one.
+
+        What holds itself, or is nested too deep, is masked whole.
+        """
+        try:
+            return self._masked(name, value)
+        except RecursionError:
+            return MASK
+
+    def _masked(self, name: str, value: Any) -> Any:
         if _HOLDS_SECRET.search(name):
             return MASK
         if isinstance(value, Mapping):
-            return {self.mask(text_of(key)): self.mask_value(text_of(key), each) for key, each in value.items()}
+            return {self.mask(text_of(key)): self._masked(text_of(key), each) for key, each in value.items()}
         if isinstance(value, list | tuple | set | frozenset):
-            return [self.mask_value("", each) for each in value]
-        return value if isinstance(value, bool | int | float | None) else self.mask(text_of(value))
+            return [self._masked("", each) for each in value]
+        is_plain = isinstance(value, bool | int | None) or (isinstance(value, float) and isfinite(value))
+        return value if is_plain else self.mask(text_of(value))
 
 
 def secrets_of(variables: Mapping[str, str]) -> set[str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from fastmcp.exceptions import ToolError
 
-from syncflow_pipelines.config import ConnectorConfig, Settings, load_connectors
+from syncflow_pipelines.config import ConnectorConfig, Settings
 from syncflow_pipelines.errors import SyncflowError
 
 if TYPE_CHECKING:
@@ -42,8 +42,10 @@ class Project:
 
     @property
     def connectors(self) -> tuple[ConnectorConfig, ...]:
-        """Every connector that is configured now. Raises `ConfigurationError`."""
-        return load_connectors(self.settings)
+        """Every connector that there is now. Raises `ConfigurationError` and `DatabaseError`."""
+        from syncflow_pipelines.sync.connectors import follow_connectors
+
+        return follow_connectors(self.database, self.settings)
 
     def close(self) -> None:
         """Closes the database; no tool can use it any more."""

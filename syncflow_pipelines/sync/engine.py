@@ -12,43 +12,39 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, ExitStack
-from dataclasses import asdict, dataclass, field, replace
+from contextlib import AbstractContextManager, ExitStack, suppress
+from dataclasses import dataclass, field, replace
 from typing import Literal
 from uuid import UUID
 
 import psycopg
-from psycopg.pq import TransactionStatus
 
 from syncflow_pipelines.config import ConnectorConfig, Settings
 from syncflow_pipelines.database import Database, Lane
 from syncflow_pipelines.errors import DatabaseError, SchemaRefused, SyncCancelled, SyncError, SyncflowError
 from syncflow_pipelines.logs.fields import bound
 from syncflow_pipelines.sync.cancellation import cancellable
+from syncflow_pipelines.sync.ending import logged
 from syncflow_pipelines.sync.entities import find_entity
+from syncflow_pipelines.sync.failures import FailedRun, record_failure, unexpected
 from syncflow_pipelines.sync.ingest import Ingest, Reading
 from syncflow_pipelines.sync.locking import locked
-from syncflow_pipelines.sync.model import Counts, Entity, Strategy, SyncOutcome
-from syncflow_pipelines.sync.refusals import as_ours, translated
-from syncflow_pipelines.sync.runs import back_off, close_run, open_run
+from syncflow_pipelines.sync.model import Claimed, Counts, Entity, Strategy, SyncOutcome
+from syncflow_pipelines.sync.refusals import translated
+from syncflow_pipelines.sync.runs import close_run, open_run, refuse_claimed
 from syncflow_pipelines.sync.schema.repair import repaired
 from syncflow_pipelines.sync.schema.schema_changes import refill_reason
+from syncflow_pipelines.sync.watching import RunWatch
 from syncflow_pipelines.transport import LatencyCounts, SourceClient, open_source
 
 _LOG = logging.getLogger(__name__)
 
 _APPLICATION = "syncflow sync"
 
-RECORD_LIMIT_S = 10.0
-"""How long a run that failed waits for a PostgreSQL that is being started again, to say so there."""
-CANCELLED_RECORD_LIMIT_S = 2.0
-RECORD_POLL_S = 0.5
-
 _SUCCEEDED = """
 UPDATE entities SET last_sync_at = now(), last_sync_status = 'success', last_rowversion = %s, last_run_uid = %s,
   consecutive_failures = 0, next_attempt_at = NULL, live_rows = %s, updated_at = now() WHERE uid = %s
 """
-_CANCELLED = "UPDATE entities SET last_sync_status = 'failed', last_run_uid = %s, updated_at = now() WHERE uid = %s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +61,8 @@ class SyncRequest:
     dagster_run_id: str | None = None
     wait_s: float = 0.0
     """How long to wait for another sync of the same entity to end."""
+    queued: Claimed | None = None
+    """The run that was asked for, and is opened with this sync; None: a new one."""
 
     @property
     def key(self) -> str:
@@ -114,7 +112,8 @@ def sync_entity(
             return source or stack.enter_context(open_source(request.connector, settings, cancelled=cancelled))
 
         lane = stack.enter_context(db.lane(_APPLICATION))
-        return _sync(_Sync(db, lane, request, cancelled, progress), client)
+        watch = stack.enter_context(RunWatch(db))
+        return _sync(_Sync(db, lane, request, cancelled, progress, watch), client)
 
 
 def _sync(sync: "_Sync", client: Callable[[], SourceClient]) -> SyncOutcome:
@@ -133,20 +132,10 @@ def _timed(sync: "_Sync", client: Callable[[], SourceClient]) -> SyncOutcome:
         outcome = sync.failure(translated(error))
     except Exception as error:  # noqa: BLE001 - the other entities of the run must not fall with this one
         _LOG.exception("%s", request.key, extra={"event": "sync_broken"})
-        outcome = sync.failure(_unexpected(request.key, error))
+        outcome = sync.failure(unexpected(request.key, error))
     finally:
-        sync.progress(Progress(request.key, "done"))
-    outcome = replace(outcome, seconds=time.monotonic() - started)
-    if outcome.status == "success":
-        _LOG.info("%s: synced", request.key, extra=_told(outcome))
-    return outcome
-
-
-def _told(outcome: SyncOutcome) -> dict[str, object]:
-    """The fields of the log line of a sync that ended well."""
-    counts = {name: count for name, count in asdict(outcome.counts).items() if count}
-    fields = {"strategy": outcome.strategy, "seconds": round(outcome.seconds, 3), **counts}
-    return {"event": "sync_finished", "run": str(outcome.run_uid), **fields}
+        sync.leave()
+    return logged(replace(outcome, seconds=time.monotonic() - started))
 
 
 def sync_entities(
@@ -175,6 +164,7 @@ def sync_entities(
         for _ in range(max(workers, 1)):
             lanes.put(stack.enter_context(db.lane(_APPLICATION)))
         pool = stack.enter_context(ThreadPoolExecutor(max(workers, 1), thread_name_prefix="syncflow-sync"))
+        watch = stack.enter_context(RunWatch(db))
         stack.callback(stop.set)
 
         waiting = deque(requests)
@@ -182,7 +172,7 @@ def sync_entities(
         def work() -> None:
             request, lane = waiting.popleft(), lanes.get()  # as many lanes as workers, so nobody waits for one
             try:
-                sync = _Sync(db, lane, request, is_over, progress)
+                sync = _Sync(db, lane, request, is_over, progress, watch)
                 outcome: SyncOutcome | BaseException = _sync(sync, lambda: sources.of(request.connector))
             except BaseException as unexpected:  # noqa: BLE001 - handed to the caller's thread, which raises it
                 outcome = unexpected
@@ -224,8 +214,9 @@ class _Sync:
     db: Database
     lane: Lane
     request: SyncRequest
-    cancelled: Cancelled
+    stopped: Cancelled
     progress: Report
+    watch: RunWatch
     entity: Entity | None = None
     run_uid: UUID | None = None
     counts: Counts = field(default_factory=Counts)
@@ -239,7 +230,17 @@ class _Sync:
             return "full"
         return self.request.strategy or (self.entity.strategy if self.entity else "full")
 
+    def cancelled(self) -> bool:
+        """Whether this process is to stop, or somebody wants the end of this run."""
+        return self.stopped() or (self._watched is not None and self.watch.is_to_end(self._watched))
+
+    @property
+    def _watched(self) -> UUID | None:
+        return self.request.queued.run_uid if self.request.queued else self.run_uid
+
     def run(self, client: Callable[[], SourceClient]) -> SyncOutcome:
+        if self.request.queued:
+            self.watch.add(self.request.queued.run_uid)
         if self.cancelled():
             raise SyncCancelled(f"{self.request.key} was not begun: cancelled")
         with self.lane.connection() as connection:
@@ -249,10 +250,16 @@ class _Sync:
             with locked(connection, entity, waits, cancelled=self.cancelled, waiting=lambda: self._waits(entity)):
                 return self._run_locked(connection, client)
 
+    def leave(self) -> None:
+        """The sync is over, well or not."""
+        if self._watched is not None:
+            self.watch.remove(self._watched)
+        self.progress(Progress(self.request.key, "done"))
+
     def failure(self, error: SyncflowError) -> SyncOutcome:
         """The outcome of a sync that did not end well."""
-        fields = {"event": "sync_failed", "run": str(self.run_uid), "error_type": type(error).__name__}
-        _LOG.warning("%s: %s", self.request.key, error, extra=fields)
+        if self.request.queued and self.run_uid is None:
+            self._refuse_queued(self.request.queued, error)
         return SyncOutcome(
             entity=self.request.key,
             strategy=self.strategy,
@@ -266,6 +273,12 @@ class _Sync:
             live_rows=self.entity.live_rows if self.entity else None,
             table=self.entity.table if self.entity else None,
         )
+
+    def _refuse_queued(self, queued: Claimed, error: SyncflowError) -> None:
+        """Closes the record of a run that did not even begin; where PostgreSQL is away, it is asked for again."""
+        with suppress(psycopg.Error, DatabaseError), self.db.connection() as connection:
+            if refuse_claimed(connection, queued, error):
+                self.run_uid = queued.run_uid
 
     def _waits(self, entity: Entity) -> None:
         self.progress(Progress(entity.key, "waiting"))
@@ -282,15 +295,23 @@ class _Sync:
                 trigger=self.request.trigger,
                 dagster_run_id=self.request.dagster_run_id,
                 rowversion_start=None if self.request.full_refresh else entity.last_rowversion,
+                queued=self.request.queued,
             )
+            self.watch.add(self.run_uid)
         try:
             with self._cancellable(connection):
                 _refuse_unsyncable(entity, self.strategy)
                 entity = self.entity = repaired(connection, entity)
                 return self._transfer(connection, client(), entity, self.run_uid)
         except BaseException as error:
-            self._record_failure(connection, entity, self.run_uid, error)
+            run = FailedRun(self.run_uid, entity, self.counts, self._latencies())
+            record_failure(self.db, connection, run, error, application=_APPLICATION, is_cancelled=self.cancelled())
             raise
+
+    def _report(self, phase: Literal["reading", "writing"], rows: int, total: int | None) -> None:
+        if self.run_uid:
+            self.watch.tell(self.run_uid, phase, rows, total)
+        self.progress(Progress(self.request.key, phase, rows, total))
 
     def _cancellable(self, connection: psycopg.Connection) -> AbstractContextManager[None]:
         return cancellable(connection, self.request.key, self.cancelled)
@@ -303,9 +324,7 @@ class _Sync:
         self.source = source
         with connection.transaction():
             ingest = Ingest(connection, self.request.connector, entity, run_uid, source)
-            ingest.follow(
-                self.cancelled, lambda phase, rows, total: self.progress(Progress(entity.key, phase, rows, total))
-            )
+            ingest.follow(self.cancelled, self._report)
             reading = ingest.read(self.strategy)
             if reason := refill_reason(connection, entity):
                 reading.notes.insert(0, reason)
@@ -351,39 +370,6 @@ class _Sync:
             self.latencies += self.source.take_latencies()
         return self.latencies
 
-    def _record_failure(
-        self, connection: psycopg.Connection, entity: Entity, run_uid: UUID, error: BaseException
-    ) -> None:
-        """Closes the run's record; where PostgreSQL stays away for long, the next sync does it."""
-        shown = _shown(entity.key, error)
-        deadline = time.monotonic() + (CANCELLED_RECORD_LIMIT_S if self.cancelled() else RECORD_LIMIT_S)
-        while True:
-            try:
-                return self._close_failed(connection, entity, run_uid, shown)
-            except (psycopg.Error, DatabaseError) as failure:
-                if time.monotonic() >= deadline:
-                    _LOG.warning("%s: its run record stays open for now: %s", entity.key, type(failure).__name__)
-                    return None
-            time.sleep(RECORD_POLL_S)
-
-    def _close_failed(
-        self, connection: psycopg.Connection, entity: Entity, run_uid: UUID, shown: SyncflowError
-    ) -> None:
-        if connection.info.transaction_status != TransactionStatus.IDLE:
-            connection.close()  # what it left half-done would be in the way, and ends with it
-        with ExitStack() as stack:
-            if connection.closed:
-                connection = stack.enter_context(self.db.dedicated(_APPLICATION))
-            stack.enter_context(connection.transaction())
-            end = entity.last_rowversion
-            latencies = self._latencies()
-            if not close_run(connection, run_uid, self.counts, rowversion_end=end, error=shown, latencies=latencies):
-                return  # the sync was committed, and only PostgreSQL's answer was lost
-            if isinstance(shown, SyncCancelled):
-                connection.execute(_CANCELLED, (run_uid, entity.uid))
-            else:
-                back_off(connection, entity.uid, run_uid)
-
 
 def _refuse_unsyncable(entity: Entity, strategy: Strategy) -> None:
     if entity.schema_error:
@@ -394,16 +380,3 @@ def _refuse_unsyncable(entity: Entity, strategy: Strategy) -> None:
 
 def _details(reading: Reading) -> dict[str, object]:
     return {"pages": reading.pages, "received_bytes": reading.received_bytes, "notes": reading.notes}
-
-
-def _unexpected(key: str, error: BaseException) -> SyncError:
-    return SyncError(f"{key}: an unexpected {type(error).__name__} ended the sync; its traceback is in the log")
-
-
-def _shown(key: str, error: BaseException) -> SyncflowError:
-    """What the run record says of the error."""
-    if ours := as_ours(error):
-        return ours
-    if not isinstance(error, Exception):
-        return SyncCancelled(f"{key} was interrupted; nothing of this sync was kept")
-    return _unexpected(key, error)

@@ -269,7 +269,8 @@ class Ingest:
             query.append(("rowversion_gt", above))
         try:
             started = time.monotonic()
-            found = replace(self._source.get(self._path, query, validate=parse_page).body, number=page)
+            reply = self._source.get(self._path, query, validate=parse_page, cancelled=self._intake.cancelled)
+            found = replace(reply.body, number=page)
             self._page_s = time.monotonic() - started
             return found
         except NotFound as cause:

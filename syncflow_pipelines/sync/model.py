@@ -13,6 +13,14 @@ RunStatus = Literal["running", "success", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
+class Claimed:
+    """A queued run, and the claim that lets its holder begin it; another claim on it makes this one void."""
+
+    run_uid: UUID
+    claim: UUID
+
+
+@dataclass(frozen=True, slots=True)
 class Column:
     """One column of an entity, as the source names it and as PostgreSQL keeps it."""
 

@@ -9,10 +9,11 @@ import psycopg
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
-from syncflow_pipelines.errors import UnknownEntity
+from syncflow_pipelines.config import Settings
+from syncflow_pipelines.errors import SyncCancelled, UnknownEntity
 from syncflow_pipelines.events.happenings import sync_finished
 from syncflow_pipelines.events.publishing import publish
-from syncflow_pipelines.sync.model import Counts, Strategy
+from syncflow_pipelines.sync.model import Claimed, Counts, Strategy
 from syncflow_pipelines.sync.totals import count_run
 from syncflow_pipelines.transport import LatencyCounts
 
@@ -22,6 +23,10 @@ _OPEN = """
 INSERT INTO sync_runs
   (uid, entity_uid, started_at, status, strategy, is_full_refresh, trigger, dagster_run_id, rowversion_start)
 VALUES (%s, %s, now(), 'running', %s, %s, %s, %s, %s)
+"""
+_TAKE_OVER = """
+UPDATE sync_runs SET started_at = now(), status = 'running', strategy = %s, dagster_run_id = %s, rowversion_start = %s
+WHERE uid = %s AND claim = %s AND status = 'queued'
 """
 _TOLD = """
 r.uid, r.trigger, c.name || '/' || e.slug AS entity, jsonb_build_object('run', r.uid, 'status', r.status,
@@ -36,14 +41,20 @@ _CLOSE = f"""
 UPDATE sync_runs r SET completed_at = clock_timestamp(), status = %(status)s, rowversion_end = %(rowversion_end)s,
   records_fetched = %(fetched)s, records_inserted = %(inserted)s, records_updated = %(updated)s,
   records_unchanged = %(unchanged)s, records_deleted = %(deleted)s, records_rejected = %(rejected)s,
-  records_missing = %(missing)s, error_message = %(error)s, error_details = %(error_details)s, details = %(details)s
+  records_missing = %(missing)s, error_message = %(error)s, error_details = %(error_details)s, details = %(details)s,
+  progress = NULL
 FROM entities e JOIN connectors c ON c.uid = e.connector_uid
 WHERE r.uid = %(uid)s AND r.status = 'running' AND e.uid = r.entity_uid RETURNING {_TOLD}
+"""  # noqa: S608 - of constants
+_REFUSE = f"""
+UPDATE sync_runs r SET completed_at = now(), status = 'failed', error_message = %s, error_details = %s
+FROM entities e JOIN connectors c ON c.uid = e.connector_uid
+WHERE r.uid = %s AND r.claim IS NOT DISTINCT FROM %s AND r.status = 'queued' AND e.uid = r.entity_uid RETURNING {_TOLD}
 """  # noqa: S608 - of constants
 _IS_OPEN = "SELECT 1 FROM sync_runs WHERE entity_uid = %s AND status = 'running' LIMIT 1"
 _DEAD = f"""
 UPDATE sync_runs r SET completed_at = now(), status = 'failed', error_message = %s,
-  error_details = '{{"type": "ProcessEnded"}}'
+  error_details = '{{"type": "ProcessEnded"}}', progress = NULL
 FROM entities e JOIN connectors c ON c.uid = e.connector_uid
 WHERE r.entity_uid = %s AND r.status = 'running' AND e.uid = r.entity_uid RETURNING {_TOLD}
 """  # noqa: S608 - of constants
@@ -68,7 +79,7 @@ SELECT r.uid, c.name || '/' || e.slug AS entity, r.status, r.strategy, r.is_full
   r.started_at, r.completed_at, r.records_fetched AS fetched, r.records_inserted AS inserted,
   r.records_updated AS updated, r.records_unchanged AS unchanged, r.records_deleted AS deleted,
   r.records_rejected AS rejected, r.records_missing AS missing, r.rowversion_start, r.rowversion_end,
-  r.error_message, r.error_details, r.details
+  r.error_message, r.error_details, r.details, r.created_at AS requested_at, r.cancel_requested_at, r.progress
 FROM sync_runs r JOIN entities e ON e.uid = r.entity_uid JOIN connectors c ON c.uid = e.connector_uid
 """
 _LIST = (
@@ -111,6 +122,11 @@ class SyncRun:
     error_message: str | None
     error_details: dict[str, Any] | None
     details: dict[str, Any] | None
+    requested_at: datetime | None = None
+    """When its record was made: of a queued run, when it was asked for."""
+    cancel_requested_at: datetime | None = None
+    progress: dict[str, Any] | None = None
+    """Of a run that takes longer than a second: `phase`, `rows`, `total` and `at`, about a second old."""
 
     @property
     def seconds(self) -> float | None:
@@ -137,9 +153,19 @@ def open_run(
     trigger: str,
     dagster_run_id: str | None,
     rowversion_start: str | None,
+    queued: Claimed | None = None,
 ) -> UUID:
-    """Records that a sync began. The caller holds the entity's lock, so any older run that is open is dead."""
+    """Records that a sync began. The caller holds the entity's lock, so any older run that is open is dead.
+
+    `queued` is the record that it goes into instead of a new one. Raises `SyncCancelled` where that is not to be begun
+    any more, or not with this claim.
+    """
     _bury(connection, entity_uid)
+    if queued:
+        taking = (strategy, dagster_run_id, rowversion_start, queued.run_uid, queued.claim)
+        if not connection.execute(_TAKE_OVER, taking).rowcount:
+            raise SyncCancelled(f"run {queued.run_uid} was not begun: it was cancelled, or is begun by somebody else")
+        return queued.run_uid
     uid = uuid4()
     connection.execute(_OPEN, (uid, entity_uid, strategy, full_refresh, trigger, dagster_run_id, rowversion_start))
     return uid
@@ -185,6 +211,22 @@ def close_run(
     return True
 
 
+def refuse_claimed(connection: psycopg.Connection, queued: Claimed, error: Exception) -> bool:
+    """Records, and publishes, that a queued run will not be begun; False where the claim does not hold any more."""
+    return refuse_queued(connection, queued.run_uid, queued.claim, error)
+
+
+def refuse_queued(connection: psycopg.Connection, uid: UUID, claim: UUID | None, error: Exception) -> bool:
+    """The same for a run that nobody may have claimed."""
+    details = Jsonb({"type": type(error).__name__})
+    refused = connection.execute(_REFUSE, (str(error), details, uid, claim)).fetchone()
+    if refused is None:
+        return False
+    _, _, entity, told = refused
+    publish(connection, [sync_finished(entity, told)])
+    return True
+
+
 def back_off(connection: psycopg.Connection, entity_uid: UUID, run_uid: UUID) -> None:
     """Notes that the entity's sync failed, and when the next may be tried."""
     connection.execute(_BACK_OFF, (run_uid, entity_uid))
@@ -216,6 +258,11 @@ def _bury(connection: psycopg.Connection, entity_uid: UUID) -> int:
             if trigger != RETRY:  # which says nothing of the source
                 back_off(connection, entity_uid, run_uid)
     return len(closed)
+
+
+def dagster_url(run: SyncRun, settings: Settings) -> str | None:
+    """The address of the run's run in Dagster's UI; None where Dagster does not run it."""
+    return f"{settings.dagster_url}/runs/{run.dagster_run_id}" if run.dagster_run_id else None
 
 
 def list_runs(

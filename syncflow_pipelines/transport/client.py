@@ -1,6 +1,7 @@
 """GET requests to one source, made as patiently as its contract asks."""
 
 import ssl
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -90,6 +91,12 @@ class SourceClient:
         clock: Clock = SYSTEM,
     ) -> None:
         self._origin, self._base_path = split_base_url(base_url)
+        self._asking = threading.local()
+
+        def is_cancelled() -> bool:
+            asks: Callable[[], bool] = getattr(self._asking, "cancelled", never)
+            return cancelled() or asks()
+
         through = parse_proxy(proxy) if proxy else None
         detour = detour_of(via)
         self._attempts = Attempts(
@@ -98,7 +105,7 @@ class SourceClient:
             else "a request without credentials; set the connector's auth",
             redaction=Redaction({**headers, **(proxy_headers(through) if through else {})}),
             max_retry_after_s=max_retry_after_s,
-            cancelled=cancelled,
+            cancelled=is_cancelled,
             clock=clock,
         )
         self._exchanger = Exchanger(
@@ -114,7 +121,7 @@ class SourceClient:
                 total_s=5 * timeout_s if deadline_s is None else deadline_s,
                 wire_bytes=wire_limit(max_body_bytes),
                 monotonic=clock.monotonic,
-                cancelled=cancelled,
+                cancelled=is_cancelled,
             ),
             max_connections=max_connections,
             max_body_bytes=max_body_bytes,
@@ -141,18 +148,24 @@ class SourceClient:
         *,
         validate: Callable[[bytes], T],
         etag: str | None = None,
+        cancelled: Callable[[], bool] = never,
     ) -> Reply[T]:
         """The answer to `GET <base_url><path>?<query>`, its body through `validate`.
 
         `path` begins with a slash and is percent-encoded (`url_path` does it). `validate` raises
         `ValueError` or `SourceProtocolError` for a body that is torn or not what was expected; the
-        request is then repeated. With an `etag`, the reply may be a 304 without a body.
+        request is then repeated. With an `etag`, the reply may be a 304 without a body. `cancelled` is asked as the
+        client's own is, for this request alone.
 
         Raises `SourceRefused` (401, 403), `NotFound` (404), `SourceUnreachable` (down, slow, torn, or
         busy for too long), `SourceProtocolError` (anything else) and `SyncCancelled`.
         """
         target = request_target(self._base_path, path, query)
-        return self._attempts.made(shown(self._origin, target), lambda: self._attempt(target, validate, etag))
+        self._asking.cancelled = cancelled  # a request waits in the thread that makes it
+        try:
+            return self._attempts.made(shown(self._origin, target), lambda: self._attempt(target, validate, etag))
+        finally:
+            self._asking.cancelled = never
 
     def close(self) -> None:
         """Closes idle connections; those in use close when their request ends."""

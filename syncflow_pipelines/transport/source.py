@@ -44,6 +44,8 @@ def open_source(
 
 def in_words(auth: Auth) -> str:
     """Where the credentials come from, for the person who has to replace them."""
+    if isinstance(auth, BearerAuth | HeaderAuth) and auth.kept is not None:
+        return f"the {auth.kept}"
     if isinstance(auth, BearerAuth):
         return f"the token in {auth.token_env or auth.token_file}"
     if isinstance(auth, HeaderAuth):

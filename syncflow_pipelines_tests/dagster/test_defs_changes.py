@@ -11,9 +11,9 @@ from syncflow_pipelines.defs.asking import AGAIN_AFTER_S, Asked
 from syncflow_pipelines.defs.changes import Cursor, fetch_digests, what_to_ask
 from syncflow_pipelines.defs.names import catalogue_key
 from syncflow_pipelines.defs.partitions import PARTITIONS
-from syncflow_pipelines.defs.reload import ask_reload
 from syncflow_pipelines.errors import SourceUnreachable, SyncflowError
 from syncflow_pipelines.sync.state import read_catalogue_state, state_path
+from syncflow_pipelines.transport.dagster_webserver import ask_reload
 from syncflow_pipelines_tests.dagster.project import Project, failure_text
 from syncflow_pipelines_tests.dagster.webserver import Webserver, running_webserver
 

@@ -215,6 +215,7 @@ def test_jobs_sensors_and_schedule() -> None:
     repository = build_definitions(world_of(ITEMS)).get_repository_def()
     assert {job.name for job in repository.get_all_jobs()} >= {
         "due_syncs",
+        "requested_syncs",
         "discovery",
         "openapi_specs",
         "schema_sync",
@@ -224,6 +225,7 @@ def test_jobs_sensors_and_schedule() -> None:
         "retention",
     }
     assert {sensor.name: sensor.default_status for sensor in repository.sensor_defs} == {
+        "requested_syncs": dg.DefaultSensorStatus.RUNNING,
         "due_entities": dg.DefaultSensorStatus.RUNNING,
         "catalogue_changes": dg.DefaultSensorStatus.RUNNING,
         "openapi_spec_changes": dg.DefaultSensorStatus.RUNNING,

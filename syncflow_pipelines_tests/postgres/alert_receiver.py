@@ -3,7 +3,7 @@
 import json
 import socketserver
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -17,6 +17,8 @@ class Receiver:
     port: int = 0
     status: int = 200
     messages: list[dict[str, Any]] = field(default_factory=list)
+    before_answer: Callable[[], object] = bool
+    """Called when a message has come."""
 
     @property
     def url(self) -> str:
@@ -37,6 +39,7 @@ def http_receiver() -> Iterator[Receiver]:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             if receiver.status == 200:
                 receiver.messages.append(json.loads(body))
+                receiver.before_answer()
             self.send_response(receiver.status)
             self.send_header("Content-Length", "0")
             self.end_headers()

@@ -255,6 +255,23 @@ def test_processes_that_look_at_once_send_one_message(synced: World, config: Ale
     assert sum(bool(one.sent) for one in done) == 1
 
 
+def test_a_message_whose_record_is_lost_is_sent_again(synced: World, config: AlertsConfig, receiver: Receiver) -> None:
+    def end_connection() -> None:
+        synced.query(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE application_name = 'syncflow alerts' AND datname = current_database()"
+        )
+
+    fail(synced)
+    receiver.before_answer = end_connection
+    with pytest.raises(DatabaseError):
+        evaluate(synced.database, config)
+    receiver.before_answer = bool
+    evaluate(synced.database, config)
+    evaluate(synced.database, config)
+    assert receiver.titles() == ["SyncFlow alerts: 1 new"] * 2
+
+
 def test_a_thousand_alerts_are_one_message(synced: World, config: AlertsConfig, receiver: Receiver) -> None:
     observed = {Rule.RUN_FAILED: [(f"job {number}", "it failed") for number in range(1000)]}
     evaluate(synced.database, config, observed)

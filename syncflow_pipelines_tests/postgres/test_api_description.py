@@ -23,20 +23,22 @@ def document(api: ApiWorld) -> dict[str, Any]:
 
 def test_everything_that_is_described_can_be_used(document: dict[str, Any]) -> None:
     spec = normalise(document)
-    assert [finding for finding in spec.findings if finding.severity == "error"] == []
+    assert [finding.reason for finding in spec.findings if finding.is_fatal] == []
     described = [operation for methods in document["paths"].values() for operation in methods.values()]
     assert sorted(operation.id for operation in spec.operations) == sorted(one["operationId"] for one in described)
     for operation in described:
         assert operation["summary"], operation["operationId"]
         assert operation["description"], operation["operationId"]
-        assert {"200", "400"} <= operation["responses"].keys()
+        assert "400" in operation["responses"]
+        assert any(status.startswith("2") for status in operation["responses"])
         assert all(parameter.get("description") for parameter in operation.get("parameters", ()))
 
 
 def test_every_link_leads_to_an_operation_and_its_parameters(document: dict[str, Any]) -> None:
     described = [operation for methods in document["paths"].values() for operation in methods.values()]
     known = {one["operationId"]: {each["name"] for each in one.get("parameters", ())} for one in described}
-    links = [link for one in described for link in one["responses"]["200"].get("links", {}).values()]
+    answers = [answer for one in described for answer in one["responses"].values()]
+    links = [link for answer in answers for link in answer.get("links", {}).values()]
     assert len(links) > 10
     for link in links:
         assert link["parameters"].keys() <= known[link["operationId"]], link

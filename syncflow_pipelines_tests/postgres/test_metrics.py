@@ -135,7 +135,8 @@ def test_a_connection_that_was_lost_is_made_anew(metrics: Metrics, database: Dat
     assert scrape(metrics).value("syncflow_database_up") == 1
     with database.connection() as connection:
         connection.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'syncflow metrics'"
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE application_name = 'syncflow metrics' AND datname = current_database()"
         )
     assert scrape(metrics).value("syncflow_database_up") == 1
 
@@ -183,3 +184,5 @@ def test_the_route_answers_in_either_format_whoever_may_read(settings: Settings)
         opened = client.get("/metrics", headers={"Accept": "application/openmetrics-text; version=1.0.0"})
         assert opened.headers["content-type"].startswith("application/openmetrics-text")
         assert opened.text.endswith("# EOF\n")
+        odd = client.get("/metrics", headers={"Accept": "application/openmetrics-text; version=abc"})
+        assert (odd.status_code, odd.headers["content-type"].split(";")[0]) == (200, "text/plain")

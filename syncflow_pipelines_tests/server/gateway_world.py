@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
+import aiohttp
 import uvicorn
 
 from syncflow_pipelines.config.gateway import EndpointConfig, GatewayConfig, TimeoutConfig
@@ -26,6 +27,11 @@ def registered(config: EndpointConfig, status: Status = Status.ACTIVE, **more: A
     return replace(Registered(config, Origin.FILE, status, True, 1, now, now), **more)
 
 
+def open_connector(_registered: Registered) -> aiohttp.TCPConnector:
+    """Connects to whatever it is told."""
+    return aiohttp.TCPConnector(limit=0, resolver=aiohttp.ThreadedResolver())
+
+
 @dataclass(slots=True)
 class ServedGateway:
     """Serves while it is used as a context manager, in a thread and an event loop of its own."""
@@ -34,6 +40,7 @@ class ServedGateway:
     endpoints: tuple[Registered, ...] = ()
     head_timeout_s: float = 30.0
     body_timeout_s: float = 60.0
+    keep_alive_s: int = 60
     http: str | None = None
     """One of uvicorn's own protocols instead of ours."""
     wrap: Callable[[App], App] = lambda app: app
@@ -61,7 +68,7 @@ class ServedGateway:
 
     async def _serve(self) -> None:
         self.loop = asyncio.get_running_loop()
-        self.plane = DataPlane(self.config)
+        self.plane = DataPlane(self.config, open_connector)
         self.plane.routes = Routes.build(self.endpoints, self.config)
         self.server = uvicorn.Server(
             uvicorn.Config(
@@ -70,6 +77,7 @@ class ServedGateway:
                 lifespan="off",
                 proxy_headers=False,
                 log_level="error",
+                timeout_keep_alive=self.keep_alive_s,
                 timeout_graceful_shutdown=5,
             )
         )

@@ -255,6 +255,7 @@ SCRAPS = [
 ]
 
 
+@pytest.mark.slow
 def test_nothing_that_an_endpoint_says_stops_the_gateway_or_is_taken_for_another_answer() -> None:
     draw, ends = random.Random(13), time.monotonic() + float(os.environ.get("SYNCFLOW_FUZZ_SECONDS", "3"))
     good, never = reply(body=b"good", headers={"X-Good": "1"}), BreakerConfig(failure_threshold=1_000_000)

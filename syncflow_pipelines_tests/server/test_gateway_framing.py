@@ -194,6 +194,7 @@ def test_a_path_that_leads_upwards_is_refused(path: str, gateway: ServedGateway,
     assert json.loads(got.body)["type"] == "urn:syncflow:problem:path-leaves-base"
 
 
+@pytest.mark.slow
 def test_nothing_that_a_fuzzer_sends_stops_the_gateway_or_reaches_an_endpoint_unasked(
     gateway: ServedGateway, backend: RecordingBackend
 ) -> None:
@@ -238,5 +239,6 @@ def fuzz_one(draw: random.Random, gateway: ServedGateway) -> None:
         cut = draw.randrange(len(data) + 1)
         client.send(data[:cut])
         client.send(data[cut:])
-        client.socket.shutdown(socket.SHUT_WR)
+        with suppress(OSError):  # hung up already
+            client.socket.shutdown(socket.SHUT_WR)
         client.reader.read()

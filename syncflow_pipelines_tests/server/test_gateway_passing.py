@@ -3,11 +3,13 @@
 import gc
 import random
 import socket
+import threading
 
 import pytest
 
 from syncflow_pipelines.gateway.proxy.client_exchange import ClientExchange
 from syncflow_pipelines.gateway.proxy.passage import Passage
+from syncflow_pipelines_tests.server.gateway_asking import route_of, wait_until
 from syncflow_pipelines_tests.server.gateway_traffic import (
     ADDED_TO_ANSWERS,
     ADDED_TO_REQUESTS,
@@ -17,7 +19,7 @@ from syncflow_pipelines_tests.server.gateway_traffic import (
     generated_request,
 )
 from syncflow_pipelines_tests.server.gateway_world import Answer, Client, endpoint, gateway_to
-from syncflow_pipelines_tests.server.recording_backend import Arrival, RecordingBackend
+from syncflow_pipelines_tests.server.recording_backend import PATIENCE_S, Arrival, RecordingBackend
 
 ROUNDS = 3000
 
@@ -117,3 +119,37 @@ def test_requests_that_are_over_leave_nothing_for_the_garbage_collector() -> Non
         finally:
             gc.enable()
     assert len(kept) < 5
+
+
+def test_no_answer_reaches_another_caller_whoever_goes_away_in_the_middle() -> None:
+    def echo(arrival: Arrival) -> None:
+        body = arrival.read()
+        arrival.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+
+    def call(seed: int) -> None:
+        draw = random.Random(seed)
+        client = gateway.connect()
+        for _ in range(40):
+            body = draw.randbytes(draw.choice((1, 100, 100_000)))
+            request = b"POST /orchestrator/it HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+            if draw.random() < 0.2:
+                client.send(request[: draw.randrange(len(request))])
+                client.__exit__()
+                client = gateway.connect()
+            elif client.ask(request).body != body:
+                wrong.append(seed)
+        client.__exit__()
+
+    wrong: list[int] = []
+    with RecordingBackend(echo) as backend, gateway_to(endpoint(backend.url)) as gateway:
+        callers = [threading.Thread(target=call, args=(seed,)) for seed in range(12)]
+        for caller in callers:
+            caller.start()
+        for caller in callers:
+            caller.join(PATIENCE_S)
+        route = route_of(gateway)
+        wait_until(lambda: gateway.plane.is_idle and route.gate.in_flight == 0)
+        snapshot = route.statistics.snapshot()
+    assert wrong == []
+    assert set(snapshot.by_status) <= {200, 499}
+    assert snapshot.requests == sum(snapshot.by_status.values())

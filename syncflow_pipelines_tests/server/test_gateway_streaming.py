@@ -66,6 +66,7 @@ def test_events_pass_one_by_one_and_may_be_long_in_coming() -> None:
         assert client.line() == b"0\r\n"
 
 
+@pytest.mark.slow
 def test_a_client_that_does_not_read_holds_back_the_endpoint_and_nobody_else() -> None:
     sent = [0]
 
@@ -102,6 +103,7 @@ def _when_it_stalls(counter: list[int]) -> int:
     return seen
 
 
+@pytest.mark.slow
 def test_an_endpoint_that_does_not_read_holds_back_the_client() -> None:
     def answer(arrival: Arrival, steps: Steps) -> None:
         steps.wait()
@@ -276,7 +278,7 @@ def test_a_body_that_stops_coming_is_given_up_but_not_while_the_endpoint_does_no
     steps = Steps(answer)
     with RecordingBackend(steps) as backend:
         rows = (registered(endpoint(backend.url)),)
-        with ServedGateway(endpoints=rows, body_timeout_s=0.2) as gateway, gateway.connect() as client:
+        with ServedGateway(endpoints=rows, body_timeout_s=0.2, keep_alive_s=1) as gateway, gateway.connect() as client:
             client.send(POST + b"Content-Length: 20000000\r\n\r\n" + MEGABYTE)
             if pace == "the endpoint does not read":
                 sending = threading.Thread(target=lambda: client.send(MEGABYTE * 19))

@@ -118,6 +118,31 @@ def test_a_client_that_vanishes_has_gone_away_for_the_endpoint() -> None:
     within(story())
 
 
+def test_a_client_that_breaks_the_protocol_closes_both_ends(capsys: pytest.CaptureFixture[str]) -> None:
+    async def story() -> None:
+        seen: asyncio.Queue[Any] = asyncio.Queue()
+
+        async def talk(endpoint: web.WebSocketResponse) -> None:
+            pouring = asyncio.create_task(_pour(endpoint))
+            await seen.put(await endpoint.receive())
+            pouring.cancel()
+            await endpoint.close()
+
+        async with world(talking(talk)) as chat, chat.connect() as client:
+            assert (await client.receive()).type is WSMsgType.BINARY
+            client._writer.transport.write(b"\x83\x00")  # an opcode that nobody knows, and not masked
+            assert (await seen.get()).data == 1002
+            await until(lambda: chat.route.gate.in_flight == 0)
+
+    within(story())
+    assert capsys.readouterr().err == ""
+
+
+async def _pour(endpoint: web.WebSocketResponse) -> None:
+    while True:
+        await endpoint.send_bytes(bytes(65_536))
+
+
 def test_an_endpoint_that_breaks_off_is_a_bad_gateway_for_the_client() -> None:
     async def story() -> None:
         async def talk(endpoint: web.WebSocketResponse) -> None:
@@ -244,5 +269,31 @@ def test_an_endpoint_that_stops_reading_is_left_and_the_client_is_told() -> None
             released.set()
             farewell = await relaying
             assert (told, farewell.is_broken) == ([("websocket.close", 1014)], True)
+
+    within(story())
+
+
+@pytest.mark.parametrize("error", [OSError, RuntimeError])
+def test_a_client_that_cannot_be_written_to_has_gone_away(error: type[Exception]) -> None:
+    async def story() -> None:
+        seen: asyncio.Queue[Any] = asyncio.Queue()
+
+        async def talk(endpoint: web.WebSocketResponse) -> None:
+            await endpoint.send_str("hello")
+            await seen.put(await endpoint.receive())
+            await endpoint.close()
+
+        async def receive() -> Mapping[str, Any]:
+            await asyncio.Event().wait()
+            raise AssertionError
+
+        async def send(_: Any) -> None:
+            raise error
+
+        async with world(talking(talk)) as chat:
+            async with chat.client.ws_connect(chat.route.config.url, autoclose=False) as socket:
+                farewell = await relay(asyncio.ensure_future(receive()), receive, send, Dialled(socket, ()))
+            assert farewell.is_of_client
+            assert (await seen.get()).data == 1001
 
     within(story())

@@ -13,10 +13,10 @@ from aiohttp import WSMsgType, web
 from yarl import URL
 
 from syncflow_pipelines.config.gateway import EndpointConfig, GatewayConfig
-from syncflow_pipelines.gateway.proxy.data_plane import ConnectorFactory, DataPlane, open_connector
+from syncflow_pipelines.gateway.proxy.data_plane import ConnectorFactory, DataPlane
 from syncflow_pipelines.gateway.proxy.http_protocol import http_protocol
 from syncflow_pipelines.gateway.routing import Route, Routes
-from syncflow_pipelines_tests.server.gateway_world import registered
+from syncflow_pipelines_tests.server.gateway_world import open_connector, registered
 
 PATIENCE_S = 30.0
 CHAT = EndpointConfig("chat", "http://chat.invalid")

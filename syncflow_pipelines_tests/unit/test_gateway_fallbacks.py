@@ -158,7 +158,15 @@ def test_bytes_are_counted_and_given_back(watch: Watch) -> None:
         keep(cache, b"/%d" % (number % 25), b"x" * 10_000)
         assert cache.size_bytes <= 100_000
     assert len(cache) == 9
-    assert cache.size_bytes == sum((10_000 + 512 + 16 + 12 + 19,) * 9)
+    assert cache.size_bytes == 9 * (10_000 + 512 + 16 + 12 + 19) + sum(len(b"/%d" % number) for number in range(6, 15))
+
+
+def test_long_questions_count_as_their_answers_do(watch: Watch) -> None:
+    cache = AnswerCache(60, max_bytes=100_000, now=watch)
+    for number in range(40):
+        asked = ((b"accept", b"x" * 5_000),)
+        keep(cache, b"/%d" % number + b"y" * 5_000, b"{}", (b"vary", b"accept"), request=asked)
+    assert len(cache) == 9
 
 
 def test_each_strategy_has_its_own_to_say() -> None:

@@ -128,6 +128,13 @@ def test_what_the_environment_says_in_secret_is_masked_wherever_it_stands(tmp_pa
     assert LogRedaction({"a"}).mask("a cat") == "a cat"
 
 
+def round_and_round() -> list[Any]:
+    """A list that holds itself."""
+    made: list[Any] = []
+    made.append(made)
+    return made
+
+
 class Odd:
     def __str__(self) -> str:
         raise RuntimeError(S)
@@ -143,6 +150,7 @@ def test_whatever_a_record_holds_there_is_a_line_for_it(
         record("%d", f"password={S}"),
         record(Odd()),
         record("told", detail=Odd()),
+        record("told", detail=[f"password={S}", round_and_round()], number=float("nan")),
         record("\ud800 lone", detail={1: {2, 3}}),
         record("told", exc_info=(ValueError, ValueError(Odd()), None)),
     ):
@@ -150,6 +158,8 @@ def test_whatever_a_record_holds_there_is_a_line_for_it(
     printed = capsys.readouterr().err
     assert S not in printed
     assert "Logging error" not in printed
+    if isinstance(lines, JsonLines):
+        assert all(json.loads(line, parse_constant=pytest.fail) for line in printed.splitlines())
 
 
 def test_no_text_ends_its_line_or_drives_a_terminal(lines: logging.Formatter) -> None:

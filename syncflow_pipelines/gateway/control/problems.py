@@ -1,7 +1,8 @@
 """Every error of the control plane and the admin API as a problem document (RFC 9457)."""
 
 import logging
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from fastapi import FastAPI, Request, Response
@@ -26,6 +27,9 @@ DATABASE_RETRY_S: Final = 5
 """When a request that found no database is worth another try."""
 
 _LOG = logging.getLogger(__name__)
+_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,39}")
+_UNTOLD: Final = "…"
+"""Stands for the name of a parameter or a member that nobody would give one."""
 _KINDS: Final = {400: "bad-request", 404: "not-found", 405: "method-not-allowed", 413: "body-too-large"}
 
 
@@ -138,12 +142,19 @@ _ERRORS: Final[Mapping[type[SyncflowError], tuple[int, str]]] = {
 
 
 def _invalid(error: RequestValidationError) -> Problem:
-    mistakes = [{"loc": list(one["loc"]), "msg": _without_input(one)} for one in error.errors()]
+    mistakes = [{"loc": _place(one["loc"]), "msg": _without_input(one)} for one in error.errors()]
     detail = "The request cannot be used; `errors` says what about it."
     return Problem(422, "invalid-request", "Invalid request", detail, more={"errors": mistakes})
 
 
+def _place(location: Sequence[str | int]) -> list[str | int]:
+    """Where the mistake is; a name that the client made up is told where it looks like one."""
+    return [part if isinstance(part, int) or _NAME.fullmatch(part) else _UNTOLD for part in location]
+
+
 def _without_input(error: Mapping[str, Any]) -> str:
+    if error["type"] == "union_tag_invalid":
+        return f"Input should be one of {error['ctx']['expected_tags']}"
     if error["type"] in ("value_error", "assertion_error"):  # raised by a validator, whose text may quote
         return "Value is not acceptable"
     return str(error["msg"])

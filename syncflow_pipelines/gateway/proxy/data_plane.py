@@ -26,15 +26,10 @@ ConnectorFactory = Callable[[Registered], aiohttp.TCPConnector]
 """Makes what connects to an endpoint, and to nothing that the endpoint must not lead to. One for each endpoint."""
 
 
-def open_connector(_registered: Registered) -> aiohttp.TCPConnector:
-    """Connects to whatever it is told. For endpoints that nobody but their operator can register."""
-    return aiohttp.TCPConnector(limit=0, resolver=aiohttp.ThreadedResolver())
-
-
 class DataPlane:
     """Belongs to one event loop."""
 
-    def __init__(self, config: GatewayConfig, connector_factory: ConnectorFactory = open_connector) -> None:
+    def __init__(self, config: GatewayConfig, connector_factory: ConnectorFactory) -> None:
         self._connect = connector_factory
         self._routes = Routes(config=config)
         self._forwarding = Forwarding(config.trusted_proxies)

@@ -266,7 +266,7 @@ class Passage:
             self._recording.finish()
 
     async def _stream(self, connection: UpstreamConnection, headers: list[tuple[bytes, bytes]]) -> None:
-        if (b"content-type", b"text/event-stream") in {(name, value[:17].lower()) for name, value in headers}:
+        if any(name == b"content-type" and value[:17].lower() == b"text/event-stream" for name, value in headers):
             connection.be_patient()
         await self._send_piece(connection.take(), more=True)
         while not connection.complete:

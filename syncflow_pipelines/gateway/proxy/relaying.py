@@ -20,6 +20,8 @@ Message = Mapping[str, Any]
 
 _NEVER_SENT: Final = frozenset({1004, 1005, 1006, 1015})
 """Codes that stand for a close that had none (RFC 6455, 7.4.1)."""
+_UNWRITABLE: Final = (OSError, RuntimeError)
+"""How a server says that the client is gone; uvicorn by the latter while its own close is on the way."""
 _LAST_WORD_S: Final = 1.0
 STALLED_S: Final = 60.0
 """An endpoint that takes nothing for so long has its WebSocket closed: else a client that vanished meanwhile would go
@@ -62,7 +64,7 @@ async def relay(
     try:
         farewell = await _first_farewell(outward, inward)
         if not farewell.is_of_client:
-            with suppress(OSError):
+            with suppress(*_UNWRITABLE):
                 await send({"type": "websocket.close", "code": farewell.code, "reason": farewell.reason})
         await upstream.close(farewell.code, farewell.reason if farewell.is_of_client else "")
         return farewell
@@ -118,7 +120,7 @@ async def _to_client(send: Send, socket: ClientWebSocketResponse) -> Farewell | 
             return _closed(message)
         try:
             await send(event)
-        except OSError:
+        except _UNWRITABLE:
             return None
 
 

@@ -17,7 +17,8 @@ r.uid, r.entity_uid, c.name || '/' || e.slug AS entity, r.status, r.strategy, r.
 r.dagster_run_id, %(dagster_url)s || '/runs/' || r.dagster_run_id AS dagster_url, r.started_at, r.completed_at,
 round(extract(epoch FROM r.completed_at - r.started_at), 3)::float8 AS seconds, r.records_fetched, r.records_inserted,
 r.records_updated, r.records_unchanged, r.records_deleted, r.records_rejected, r.records_missing, r.rowversion_start,
-r.rowversion_end, r.error_message, r.error_details, r.details, r.created_at
+r.rowversion_end, r.error_message, r.error_details, r.details, r.created_at,
+r.cancel_requested_at, r.progress
 """,
     "FROM sync_runs r JOIN entities e ON e.uid = r.entity_uid JOIN connectors c ON c.uid = e.connector_uid",
     {
