@@ -5,7 +5,6 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 
 from fastapi import Depends, FastAPI
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from syncflow_pipelines import __version__
 from syncflow_pipelines.api import (
@@ -96,7 +95,7 @@ def create_application(settings: Settings, tokens: ApiTokens | None = None) -> F
     )
     add_problem_handlers(application)
     application.add_middleware(BodyLimit)
-    application.add_middleware(_GuardOfRequests, access=Access(accepted, OPEN))
+    application.add_middleware(Guard, access=Access(accepted, OPEN))
     api.join(application)
     return application
 
@@ -108,13 +107,3 @@ def _complete_description(application: FastAPI) -> None:
         return completed(plain())
 
     application.openapi = openapi  # type: ignore[method-assign] # as FastAPI's own guide extends it
-
-
-class _GuardOfRequests:
-    """The guard before what an application is asked; its beginning and end are the server's matter."""
-
-    def __init__(self, app: ASGIApp, access: Access) -> None:
-        self._app, self._guarded = app, Guard(app, access)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await (self._app if scope["type"] == "lifespan" else self._guarded)(scope, receive, send)

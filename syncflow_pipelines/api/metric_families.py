@@ -33,6 +33,7 @@ from syncflow_pipelines.transport.latencies import BOUNDS_S
 MOST_ENTITIES: Final = 5000
 """So many entities have series of their own, those that were discovered first; the others share those of `OTHERS`."""
 MOST_SERVICES: Final = 1000
+"""And so many services, endpoints and subscribers."""
 OTHERS: Final = "_other"
 
 _KINDS: Final = ("fetched", "inserted", "updated", "unchanged", "deleted", "rejected", "missing")
@@ -51,7 +52,7 @@ def families(measured: Measurements) -> Iterator[Metric]:
     yield from _sources(measured)
     yield from _specs(measured.specs[:MOST_SERVICES])
     yield from _queues(measured)
-    yield from _subscribers(measured.subscribers)
+    yield from _subscribers(measured.subscribers[:MOST_SERVICES])
     yield from _gateway(measured.endpoints[:MOST_SERVICES], measured.breakers)
     open_alerts = [((rule, severity), float(number)) for rule, severity, number in measured.alerts]
     yield _gauges("syncflow_open_alerts", "Alerts that are open.", ("rule", "severity"), open_alerts)

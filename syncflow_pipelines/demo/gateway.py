@@ -16,6 +16,7 @@ from syncflow_pipelines.gateway.health import CheckOutcome
 from syncflow_pipelines.gateway.health.probe import look
 from syncflow_pipelines.gateway.model import Origin, Registered, Status
 from syncflow_pipelines.gateway.proxy.data_plane import DataPlane
+from syncflow_pipelines.gateway.registry.targets import checked_connector, rules_of
 from syncflow_pipelines.gateway.root import Root
 from syncflow_pipelines.gateway.routing import Routes
 from syncflow_pipelines.gateway.switch import Switch
@@ -59,7 +60,7 @@ def look_at_gateway(settings: Settings, services_url: str) -> GatewayReport:
     parcels = _endpoint("parcels", f"{services_url}/parcels")
     dead = _endpoint("dead", dead_url)
     config = GatewayConfig(breaker=dead.config.breaker)
-    plane = DataPlane(config)
+    plane = DataPlane(config, lambda of: checked_connector(of.config.url, rules_of(of, config.targets)))
     root = Root(plane, plane, Switch(settings), _Life(plane, Routes.build((parcels, dead), config)))
     with serve_in_thread(root, has_lifespan=True) as url:
         passages = (

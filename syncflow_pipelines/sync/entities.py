@@ -11,7 +11,7 @@ from psycopg.rows import DictRow, dict_row
 from psycopg.types.json import Jsonb
 
 from syncflow_pipelines.config import ConnectorConfig
-from syncflow_pipelines.errors import UnknownEntity
+from syncflow_pipelines.errors import EntityBusy, UnknownEntity
 from syncflow_pipelines.sync.choices import settled
 from syncflow_pipelines.sync.model import Column, Entity, EntityChoices, EntitySpec, SchemaChange, Strategy, Table
 from syncflow_pipelines.sync.schema.schema_changes import record_change
@@ -26,6 +26,7 @@ FROM entities e JOIN connectors c ON c.uid = e.connector_uid
 _LIST = _SELECT + " WHERE %(connector)s::text IS NULL OR c.name = %(connector)s ORDER BY c.name, e.slug"
 _FIND = _SELECT + " WHERE c.name = %s AND e.slug = %s"
 _FIND_UID = _SELECT + " WHERE e.uid = %s"
+_WAIT_BRIEFLY = "SELECT set_config('lock_timeout', %s, true)"
 _LOCK_UID = _FIND_UID + " FOR UPDATE OF e"
 _DUE = (
     _SELECT
@@ -82,6 +83,9 @@ WHERE uid = %(uid)s AND (schema_error IS DISTINCT FROM %(reason)s OR NOT is_pres
 _FORGET_CURSOR = "UPDATE entities SET last_rowversion = NULL, live_rows = NULL, updated_at = now() WHERE uid = %s"
 _MARK_GONE = "UPDATE entities SET is_present = false, gone_at = now(), updated_at = now() WHERE uid = %s"
 
+LOCK_LIMIT_S = 5.0
+"""How long a change of an entity waits for another one."""
+
 
 def list_entities(connection: psycopg.Connection, *, connector: str | None = None) -> tuple[Entity, ...]:
     """Every known entity, those that have gone from their source included, by connector and slug."""
@@ -99,9 +103,17 @@ def find_entity(connection: psycopg.Connection, connector: str, slug: str) -> En
 
 
 def entity_by_uid(connection: psycopg.Connection, uid: UUID, *, lock: bool = False) -> Entity:
-    """The entity of that uid; with `lock`, nobody else writes it until the transaction ends. Raises `UnknownEntity`."""
-    with connection.cursor(row_factory=dict_row) as cursor:
-        row = cursor.execute(_LOCK_UID if lock else _FIND_UID, (uid,)).fetchone()
+    """The entity of that uid; with `lock`, nobody else writes it until the transaction ends.
+
+    Raises `UnknownEntity`, and `EntityBusy` where somebody else is writing it for too long.
+    """
+    try:
+        with connection.cursor(row_factory=dict_row) as cursor:
+            if lock:
+                cursor.execute(_WAIT_BRIEFLY, (f"{LOCK_LIMIT_S:g}s",))
+            row = cursor.execute(_LOCK_UID if lock else _FIND_UID, (uid,)).fetchone()
+    except psycopg.errors.LockNotAvailable as error:
+        raise EntityBusy(f"entity {uid} is being written just now; try again in a moment") from error
     if row is None:
         raise UnknownEntity(f"no entity {uid} is known; GET /api/v1/entities lists them")
     return _entity(row)

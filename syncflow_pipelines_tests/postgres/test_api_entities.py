@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
+import pytest
 
+from syncflow_pipelines.sync import entities
 from syncflow_pipelines.sync.state import read_catalogue_state
 from syncflow_pipelines_tests.postgres.admin_api import ApiWorld, api, problem, write_connectors
 
@@ -122,3 +124,11 @@ def test_of_two_changes_of_one_state_one_is_made(api: ApiWorld) -> None:
     with ThreadPoolExecutor(len(bodies)) as threads:
         answers = list(threads.map(lambda body: change(api, "items", body, tag), bodies))
     assert sorted(answer.status_code for answer in answers) == [200, *[412] * 7]
+
+
+def test_a_change_waits_for_another_one_only_briefly(api: ApiWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(entities, "LOCK_LIMIT_S", 0.2)
+    with api.world.database.connection() as connection:
+        connection.execute("UPDATE entities SET updated_at = updated_at")
+        problem(change(api, "items", {"sync_enabled": False}, "*"), 409, "entity-busy")
+    assert change(api, "items", {"sync_enabled": False}, "*").status_code == 200
