@@ -124,7 +124,10 @@ def test_the_longest_commented_connector_shows_the_defaults_of_the_shortest(tmp_
 def test_the_longest_commented_connector_leaves_no_option_out() -> None:
     longest = commented_connectors()[1]
     own, _, overrides = longest.partition("entities:")
-    assert {field.name for field in fields(ConnectorConfig)} - set(re.findall(r"(\w+):", own)) == {"entities", "managed_by"}
+    assert {field.name for field in fields(ConnectorConfig)} - set(re.findall(r"(\w+):", own)) == {
+        "entities",
+        "managed_by",
+    }
     assert {field.name for field in fields(EntityOverride)} == set(
         re.findall(r"^      (\w+):", overrides, re.MULTILINE)
     )
