@@ -21,7 +21,7 @@ CLAIM_TAG: Final = "syncflow/claim"
 """On its runs."""
 STALE_S: Final = 60.0
 """A claim that has come to nothing for so long is looked into."""
-MOST_AT_ONCE: Final = 200
+MOST_AT_ONCE: Final = 1000
 
 _FROM: Final = "FROM sync_runs r JOIN entities e ON e.uid = r.entity_uid JOIN connectors c ON c.uid = e.connector_uid"
 _SELECT_WAITING: Final = f"""
