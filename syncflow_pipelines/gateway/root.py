@@ -44,6 +44,8 @@ class Root:
         """Says from now on that the process will end."""
         self.max_header_bytes = max_header_bytes
         """Of a request, that the server under this has to take."""
+        self.when_open: Callable[[], None] = lambda: None
+        """Called once everything is open, before the first request."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         kind = scope["type"]
@@ -57,8 +59,12 @@ class Root:
             await send_problem(scope, send, SWITCHED_OFF)
 
     async def _live(self, receive: Receive, send: Send) -> None:
-        await _step(receive, send, "startup", self._lifespan.open)
+        await _step(receive, send, "startup", self._open)
         await _step(receive, send, "shutdown", self._lifespan.close)
+
+    async def _open(self) -> None:
+        await self._lifespan.open()
+        self.when_open()
 
 
 async def _step(receive: Receive, send: Send, name: str, work: Callable[[], Awaitable[None]]) -> None:

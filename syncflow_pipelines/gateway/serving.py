@@ -116,10 +116,7 @@ def make(factory: str) -> Root:
     module, _, function = factory.partition(":")
     application = getattr(importlib.import_module(module), function)()
     assert isinstance(application, Root)
-    # What was loaded stays. The collector would look through all of it again and again, and hold up every request in
-    # flight for a fifth of a second each time.
-    gc.collect()
-    gc.freeze()
+    application.when_open = _keep_what_is_loaded
     return application
 
 
@@ -179,3 +176,12 @@ def _is_v6(host: str) -> bool:
 
 
 __all__ = ["GATEWAY_ALONE", "Worker", "listen", "load_serving", "make", "serve", "server_config", "url_of"]
+
+
+def _keep_what_is_loaded() -> None:
+    """Has the collector look no more at what stays: all that was loaded, with what a first migration needs.
+
+    It would look through it again and again, and hold up every request in flight for up to a fifth of a second.
+    """
+    gc.collect()
+    gc.freeze()
