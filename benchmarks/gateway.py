@@ -11,6 +11,7 @@ from benchmarks.gateway_doors import (
     OURS,
     PEERS,
     Door,
+    apart,
     free_port,
     is_there,
     nginx_backend,
@@ -30,12 +31,14 @@ GIGABYTE, REQUESTS_TO_A_DYING_ONE = 10**9, 2_000
 _WARM_S = 1
 _LOAD_S = 5
 _OPEN_FILES = 16_384
+_HANGING_MS = 1000
+"""How long the endpoint that hangs is waited for."""
 
 _CONFIGURATION = """\
 endpoints:
   - {{name: good, url: "{backend}"}}
   - {{name: scripted, url: "{scripted}", timeout: 0}}
-  - {{name: hanging, url: "{scripted}/hang", timeout: 1, circuit_breaker: {{failure_threshold: 1000000}}}}
+  - {{name: hanging, url: "{scripted}/hang", timeout: {hanging_s}, circuit_breaker: {{failure_threshold: 1000000}}}}
   - name: mortal
     url: "http://127.0.0.1:{mortal}"
     circuit_breaker: {{failure_threshold: {threshold}, reset_timeout: {reset_s}, half_open_max_calls: {probes}}}
@@ -62,7 +65,7 @@ class _Yard:
 def measure_gateway(options: Options) -> Outcome:
     """All figures. Raises `ChildFailed` where something is not answered, or not rightly."""
     found, scale = Found(), min(1.0, options.rows / 1_000_000)
-    with _many_open_files(), scratch_folder(options.folder) as folder, _yard(folder, options) as yard:
+    with apart(), _many_open_files(), scratch_folder(options.folder) as folder, _yard(folder, options) as yard:
         if is_there("wrk"):
             _measure_loads(yard, options, found, seconds=max(round(_LOAD_S * scale), 1))
         else:
@@ -84,6 +87,7 @@ def _yard(folder: Path, options: Options) -> Iterator[_Yard]:
         configuration = _CONFIGURATION.format(
             backend=backend.url, scripted=scripted.url, mortal=mortal_port, threshold=THRESHOLD, reset_s=RESET_S,
             probes=PROBES,
+            hanging_s=_HANGING_MS / 1000,
         )  # fmt: skip
         doors = dict(_doors(stack, folder, postgres, backend, configuration))
         if options.with_peers:
@@ -117,7 +121,7 @@ def _measure_loads(yard: _Yard, options: Options, found: Found, seconds: int) ->
 def _beside_a_hanging_one(yard: _Yard, seconds: int) -> tuple[Load, Load]:
     good = f"{yard.ours.url}/x"
     before = load(good, seconds, yard.folder)
-    with pressing(f"{_bare(yard.ours).url}/orchestrator/hanging/x", yard.folder):
+    with pressing(f"{_bare(yard.ours).url}/orchestrator/hanging/x", yard.folder, most_delay_ms=_HANGING_MS):
         return before, load(good, seconds, yard.folder)
 
 

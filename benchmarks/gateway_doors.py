@@ -3,6 +3,7 @@
 All are given one worker, no access log, and connections to the backend that stay open.
 """
 
+import os
 import shutil
 import signal
 import socket
@@ -25,6 +26,7 @@ PEERS = {"fastapi-proxy-lib": "proxy_lib_app", "httpx": "httpx_app"}
 """Name of the side, and its module in `benchmarks/peers`."""
 OURS = {"uvicorn": "syncflow, uvicorn", "granian": "syncflow, granian"}
 
+_PROCESSORS = sorted(os.sched_getaffinity(0)) if sys.platform == "linux" else []
 _START_LIMIT_S = 90.0
 _END_LIMIT_S = 20.0
 _LOOK_S = 0.02
@@ -69,6 +71,13 @@ class Door:
         """The process and its children. Looking for them takes a while."""
         return _family(self.process.pid)
 
+    def take_the_first_processor(self) -> None:
+        """All its processes run there, with all their threads, and nothing else is meant to."""
+        if _can_keep_apart():
+            for process in self.family():
+                for thread in process.threads():
+                    os.sched_setaffinity(thread.id, _PROCESSORS[:1])
+
     def memory_mib(self) -> float:
         """What they all hold now."""
         return resident_mib(self.family())
@@ -83,6 +92,26 @@ def is_there(program: str) -> bool:
 
 
 @contextmanager
+def apart() -> Iterator[None]:
+    """For the block, this process and what it starts leave the first processor to the doors.
+
+    Else load, backends and doors would take processors from each other, and the slowest requests would tell of that
+    alone. Where there is but one, or the system cannot keep processes apart, everything runs everywhere.
+    """
+    if _can_keep_apart():
+        psutil.Process().cpu_affinity(_PROCESSORS[1:])
+    try:
+        yield
+    finally:
+        if _can_keep_apart():
+            psutil.Process().cpu_affinity(_PROCESSORS)
+
+
+def _can_keep_apart() -> bool:
+    return len(_PROCESSORS) > 1
+
+
+@contextmanager
 def nginx_backend(folder: Path) -> Iterator[Door]:
     """An nginx that gives one small JSON document for everything."""
     with _nginx(folder / "backend", "", _BACKEND.format(answer=ANSWER)) as door:
@@ -93,6 +122,7 @@ def nginx_backend(folder: Path) -> Iterator[Door]:
 def nginx_door(folder: Path, backend: Door) -> Iterator[Door]:
     """An nginx that passes on, without buffers, as one does for streams."""
     with _nginx(folder / "nginx", _POOL.format(port=backend.port), _PASS) as door:
+        door.take_the_first_processor()
         yield door
 
 
@@ -103,7 +133,9 @@ def peer_door(side: str, backend: Door, folder: Path) -> Iterator[Door]:
     command += ["--port", str(port), "--no-access-log", "--log-level", "warning", f"{PEERS[side]}:app"]
     environment = child_environment({"PYTHONPATH": "", "BACKEND": f"{backend.url}/"})
     with serving(command, port, folder / side, environment) as process:
-        yield Door(port, process)
+        door = Door(port, process)
+        door.take_the_first_processor()
+        yield door
 
 
 @contextmanager
@@ -118,6 +150,7 @@ def syncflow_door(server: str, configuration: str, folder: Path, database_url: s
     with serving([*command, "--log-level", "error"], port, place, environment) as process:
         door = Door(port, process, "/orchestrator/good")
         wait_until(lambda: _answers(f"{door.url}/x"), f"{' '.join(command)}: {_said(place)}")
+        door.take_the_first_processor()
         yield door
 
 

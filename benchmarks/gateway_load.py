@@ -28,6 +28,11 @@ request = function()
   return wrk.format("GET", paths[next_one])
 end
 """
+_AT_RANDOM = """\
+delay = function()
+  return math.random(0, %d)
+end
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +67,9 @@ def load(
     Raises `ChildFailed` where an answer is missing or none of success, unless `must_hold` is false: a peer that drops
     some under load is measured all the same.
     """
-    with _wrk(url, seconds, folder, connections, paths) as process:
+    with _wrk(
+        url, seconds, folder, connections, _IN_TURN % ", ".join(map(json.dumps, paths)) if paths else ""
+    ) as process:
         found = _told(process, seconds)
     if must_hold and (found.bad or found.broken):
         raise ChildFailed(f"{url}: of {found.requests} requests {found.bad} were refused and {found.broken} broke off")
@@ -70,19 +77,19 @@ def load(
 
 
 @contextmanager
-def pressing(url: str, folder: Path, *, connections: int = CONNECTIONS) -> Iterator[None]:
-    """Requests without end while the block runs, whatever becomes of them."""
-    with _wrk(url, 3600, folder, connections):
+def pressing(url: str, folder: Path, *, most_delay_ms: int, connections: int = CONNECTIONS) -> Iterator[None]:
+    """Requests without end while the block runs, whatever becomes of them.
+
+    Each comes up to that long after the last answer: callers do not come, and give up, all at one moment.
+    """
+    with _wrk(url, 3600, folder, connections, _AT_RANDOM % most_delay_ms):
         yield
 
 
 @contextmanager
-def _wrk(
-    url: str, seconds: int, folder: Path, connections: int, paths: Sequence[str] = ()
-) -> Iterator["subprocess.Popen[str]"]:
+def _wrk(url: str, seconds: int, folder: Path, connections: int, more: str = "") -> Iterator["subprocess.Popen[str]"]:
     script = folder / "told.lua"
-    listed = ", ".join(map(json.dumps, paths))
-    script.write_text(_SCRIPT + (_IN_TURN % listed if paths else ""))
+    script.write_text(_SCRIPT + more)
     command = ["wrk", "--threads", "1", "--connections", str(connections), "--duration", f"{seconds}s"]
     process = subprocess.Popen(
         [*command, "--timeout", "60s", "--script", str(script), url],
