@@ -56,7 +56,7 @@ def whole_number(value: object, low: int, high: int, why: str = "") -> int:
 
 def number(low: float, high: float) -> BeforeValidator:
     """For `Annotated[float, number(0, 1)]`."""
-    expected = f"a number from {low:g} to {high:g}"
+    expected = f"a number from {low:,.12g} to {high:,.12g}"
 
     def check(value: object) -> float:
         number = _read(value)
