@@ -116,6 +116,6 @@ def _note(connection: Connection, channel: ChannelConfig, message: Message, sent
     if error is None:
         note_sent(connection, channel.name, message.told(), message.told_over())
         return None
-    _LOG.warning("an alert was not delivered: %s", error)
+    _LOG.warning("channel %s was not told of an alert: %s", channel.name, error)
     note_failure(connection, channel.name, [*message.told(), *message.told_over()], error)
     return error
