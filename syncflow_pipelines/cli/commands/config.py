@@ -19,6 +19,7 @@ from syncflow_pipelines.config import (
     ServicesOrigin,
     Settings,
     WebhookConfig,
+    alternates_of_nobody,
     gateway_path,
     load_alerts,
     load_configuration,
@@ -68,6 +69,7 @@ def check(invocation: Invocation, as_json: bool) -> int:
     warnings += [told for told in map(_missing_channel_url, alerts.channels) if told]
     warnings += overrides_not_servable(settings.home, connectors)
     warnings += overrides_of_nobody(settings.home, connectors)
+    warnings += alternates_of_nobody(gateway, services)
     warnings += load_flags(settings).names_of_nobody([one.name for one in named])
     origin = services_origin(settings)
     warnings += origin.notes
