@@ -142,3 +142,11 @@ def test_an_alternate_that_no_file_names_is_a_warning(folder: Path, capsys: pyte
     (folder / "config" / "gateway.yaml").write_text(f"{endpoint}- {{name: crm_copy, url: 'https://b.example.com'}}\n")
     assert run(["config", "check"]) == 0
     assert "crm_copy" not in capsys.readouterr().err
+
+
+def test_programs_are_told_the_mistakes_too(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_connectors(folder, "connectors: 5")
+    assert run(["config", "check", "--json"]) == 2
+    assert json.loads(capsys.readouterr().out) == {
+        "mistakes": ["connectors.yaml:1: connectors: found 5, expected a list"]
+    }
