@@ -106,6 +106,8 @@ def test_what_the_spec_forbids_does_not(resolver: str, label: str) -> None:
         case = data.draw(OPERATIONS[label].as_strategy(generation_mode=GenerationMode.NEGATIVE))
         # Schemathesis takes a further parameter for a mistake, too; the spec does not forbid what it does not name.
         assume(set(case.query or {}) <= QUERY)
+        # One tag in place of a list of tags is written as a list of one is.
+        assume(not str((case.query or {}).get("tags")).isdecimal())
         answer = case.call(base_url=resolver)
         assert answer.status_code in (400, 404, 405, 413, 415), (case.as_curl_command(), answer.text)
 
