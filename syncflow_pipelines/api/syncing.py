@@ -19,7 +19,7 @@ from syncflow_pipelines.api.parameters import EntityUid, RunUid
 from syncflow_pipelines.api.problems import problems, refused
 from syncflow_pipelines.api.runs import RunDocument
 from syncflow_pipelines.database import Connection
-from syncflow_pipelines.errors import DatabaseError, SyncflowError
+from syncflow_pipelines.errors import DatabaseError
 from syncflow_pipelines.sync.inspection.run_list import run_document
 from syncflow_pipelines.sync.launching import begin_now
 from syncflow_pipelines.sync.model import Strategy
@@ -182,12 +182,11 @@ async def _found(database: ApiDatabase, uid: UUID) -> str:
 
 
 async def _begin(database: ApiDatabase, uid: UUID) -> None:
-    try:
-        opened = await database.work(lambda found: found)
-        # Not on the API's threads, as a webserver may take its time.
-        await asyncio.to_thread(begin_now, opened, database.settings, uid)
-    except SyncflowError as error:
-        _LOG.info("run %s is left to the sensor: %s", uid, error)
+    def begin() -> None:
+        begin_now(database.opened(), database.settings, uid)
+
+    if not database.launching.add(begin):
+        _LOG.info("run %s is left to the sensor: too many wait to be begun", uid)
 
 
 class _Streams:
