@@ -55,7 +55,9 @@ _PATTERNS: Final[tuple[tuple[re.Pattern[str], str], ...]] = tuple(
     )
 )
 _HOLDS_SECRET: Final = re.compile(_WORDS, re.IGNORECASE)
-_NAMES_SECRET: Final = re.compile(r"(?:\A|_)(?:PASSWORD|PASSWD|SECRET|TOKEN|TOKENS|KEY|CREDENTIALS?|DSN)(?:_|\Z)")
+_NAMES_SECRET: Final = re.compile(
+    r"(?:\A|_)(?:PASS(?:WORD|WD|PHRASE|CODE)?|PWD|SECRETS?|TOKENS?|(?:API)?KEYS?|BEARER|CREDENTIALS?|DSN|WEBHOOK)(?:_|\Z)"
+)
 
 
 class LogRedaction:

@@ -135,6 +135,8 @@ def test_what_the_environment_says_in_secret_is_masked_wherever_it_stands(tmp_pa
     assert "WARNING" in said
     assert secrets_of({"SHORT_KEY": "a"}) == {"a"}
     assert LogRedaction({"a"}).mask("a cat") == "a cat"
+    named = ("ERP_PASS", "ERP_PWD", "ERP_APIKEY", "ERP_BEARER", "OPS_WEBHOOK", "ERP_PASSPHRASE")
+    assert secrets_of(dict(zip(named, named, strict=True)) | {"PATH": "/bin", "KEYBOARD": "x"}) == set(named)
     quoted = 'pa"ss\\w0rd'
     assert "w0rd" not in LogRedaction({quoted}).mask(f"{json.dumps({'v': quoted})} {quoted!r}")
 
