@@ -20,7 +20,7 @@ from syncflow_pipelines.api.parameters import EntityUid, RunUid
 from syncflow_pipelines.api.problems import problems, refused
 from syncflow_pipelines.api.runs import RunDocument
 from syncflow_pipelines.database import Connection
-from syncflow_pipelines.errors import DatabaseError
+from syncflow_pipelines.errors import DatabaseError, UnknownEntity
 from syncflow_pipelines.sync.inspection.run_list import run_document
 from syncflow_pipelines.sync.launching import begin_now
 from syncflow_pipelines.sync.model import Strategy
@@ -230,7 +230,10 @@ async def _events(database: ApiDatabase, uid: UUID, run: str) -> AsyncIterator[s
         if is_over:
             return
         await asyncio.sleep(POLL_S)
-        run = await _found_again(database, uid, run)
+        try:
+            run = await _found_again(database, uid, run)
+        except UnknownEntity:
+            return  # its connector was deleted; whoever asks again is told so
 
 
 async def _found_again(database: ApiDatabase, uid: UUID, before: str) -> str:

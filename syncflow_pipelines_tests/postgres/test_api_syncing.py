@@ -179,6 +179,15 @@ def test_a_stream_that_nobody_reads_any_more_holds_no_place(asking: ApiWorld) ->
             assert next(stream.iter_lines()) == "retry: 2000"
 
 
+def test_a_stream_of_a_run_that_is_deleted_ends(asking: ApiWorld) -> None:
+    run = ask(asking)["uid"]
+    stream = events(asking, run)
+    assert next(stream)[0] == "progress"
+    with asking.world.database.connection() as connection:
+        connection.execute("DELETE FROM sync_runs")
+    assert [kind for kind, _ in stream if kind == "end"] == []
+
+
 def test_no_more_are_followed_at_once_than_there_are_places(asking: ApiWorld) -> None:
     path = f"/api/v1/runs/{ask(asking)['uid']}/events"
     head = f"GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {ADMIN_TOKEN}\r\n\r\n".encode()
