@@ -24,9 +24,10 @@ SELECT c.name || '/' || e.slug AS key, c.name AS connector, c.is_active, e.is_pr
 FROM entities e JOIN connectors c ON c.uid = e.connector_uid WHERE e.uid = %s
 """
 _WISH: Final = "SELECT entity_uid, is_full_refresh, requested_strategy FROM sync_runs WHERE uid = %s"
+# Held, so that nobody is told of a run that somebody else is just cancelling or beginning.
 _QUEUED: Final = """
 SELECT uid FROM sync_runs WHERE entity_uid = %s AND is_full_refresh = %s AND requested_strategy IS NOT DISTINCT FROM %s
-  AND status = 'queued'
+  AND status = 'queued' FOR NO KEY UPDATE
 """
 _QUEUE: Final = """
 INSERT INTO sync_runs (uid, entity_uid, started_at, status, strategy, is_full_refresh, trigger, requested_strategy)
