@@ -100,11 +100,12 @@ def _filled(url: str, folder: Path) -> tuple[str, ...]:
 
 @contextmanager
 def _serving(database: str, folder: Path) -> Iterator[str]:
-    request = json.dumps({"url": database, "folder": str(folder)})
+    (folder / "config").mkdir()
+    places = {"SYNCFLOW_CONFIG_DIR": str(folder / "config"), "SYNCFLOW_HOME": str(folder / "served")}
     process = subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.api_child", request],
+        [sys.executable, "-m", "benchmarks.api_child"],
         cwd=REPOSITORY,
-        env=child_environment(),
+        env=child_environment({**places, "SYNCFLOW_DATABASE_URL": database}),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         text=True,

@@ -1,35 +1,35 @@
-"""The admin API as `python -m benchmarks api` measures it, with a handler that does nothing beside its own.
+"""What `syncflow serve` serves, with a handler that does nothing beside it: the child of `python -m benchmarks api`.
 
-It prints `{"url": …}` once it listens, and serves until it is ended.
+The environment says where the database is. It prints `{"url": …}` once it listens, and serves until it is ended.
 """
 
-import asyncio
 import json
-import sys
-from pathlib import Path
 
-import uvicorn
 from fastapi import FastAPI
 from fastapi.responses import Response
 
-from syncflow_pipelines.api.application import create_application
-from syncflow_pipelines.config import Settings
-from syncflow_pipelines.config.api_tokens import ApiTokens
-from syncflow_pipelines.demo.serving import base_url, listen
+from syncflow_pipelines.api.application import join_gateway
+from syncflow_pipelines.config import load_settings
+from syncflow_pipelines.config.serving import Serving
+from syncflow_pipelines.gateway.application import build_application
+from syncflow_pipelines.gateway.gateway import Gateway
+from syncflow_pipelines.gateway.root import Root
+from syncflow_pipelines.gateway.serving import Worker, listen, url_of
+
+_GRACE_PERIOD_S = 5.0
+
+
+def application() -> Root:
+    return build_application(load_settings(), join_gateway, _add_empty_handler)
 
 
 def main() -> None:
-    request = json.loads(sys.argv[1])
-    folder = Path(request["folder"])
-    application = create_application(Settings(folder, folder, database_url=request["url"]), ApiTokens())
-    _add_empty_handler(application)
-    config = uvicorn.Config(application, access_log=False, log_level="warning", lifespan="on")
     with listen("127.0.0.1", 0) as listener:
-        print(json.dumps({"url": base_url(listener)}), flush=True)
-        asyncio.run(uvicorn.Server(config).serve([listener]))
+        print(json.dumps({"url": url_of(listener)}), flush=True)
+        Worker("benchmarks.api_child:application", Serving(), _GRACE_PERIOD_S).serve(load_settings(), [listener])
 
 
-def _add_empty_handler(application: FastAPI) -> None:
+def _add_empty_handler(application: FastAPI, _: Gateway) -> None:
     @application.get("/api/v1/empty")
     async def empty() -> Response:
         return Response(b"{}", media_type="application/json")

@@ -18,7 +18,6 @@ from syncflow_pipelines.api import (
     runs,
     syncing,
 )  # fmt: skip
-from syncflow_pipelines.api.body_limit import BodyLimit
 from syncflow_pipelines.api.database import ApiDatabase
 from syncflow_pipelines.api.dependencies import guarded
 from syncflow_pipelines.api.description import PREFIX, completed
@@ -30,6 +29,7 @@ from syncflow_pipelines.config import Settings, load_settings
 from syncflow_pipelines.config.api_tokens import ApiTokens, load_api_tokens
 from syncflow_pipelines.gateway.application import build_application
 from syncflow_pipelines.gateway.control.access import OPEN_PATHS, Access, Guard
+from syncflow_pipelines.gateway.control.body_limit import BodyLimit
 from syncflow_pipelines.gateway.control.problems import add_problem_handlers
 from syncflow_pipelines.gateway.gateway import Gateway
 from syncflow_pipelines.gateway.root import Root

@@ -95,6 +95,11 @@ def application(
       syncflow schemas sync --dry-run   what would they be?
       syncflow schemas sync             generate them
 
+    \b
+    One door to your APIs, once config/gateway.yaml names them, and an admin API beside it:
+      syncflow serve                    on http://127.0.0.1:8000, with a page at /status
+      syncflow alerts check             what is wrong?
+
     Tables go to stdout and everything else to stderr; --json prints one object a line.
     Exit codes: 0 done, 1 something failed, 2 usage or configuration; 130 and 143 ended by a signal.
     """

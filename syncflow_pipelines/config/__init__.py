@@ -26,6 +26,7 @@ from syncflow_pipelines.config.flags import Flag, FlagRule, Flags
 from syncflow_pipelines.config.flags_file import FILE_NAME as FLAGS_FILE
 from syncflow_pipelines.config.flags_file import load_flags
 from syncflow_pipelines.config.gateway import EndpointConfig, GatewayConfig
+from syncflow_pipelines.config.gateway_check import alternates_of_nobody
 from syncflow_pipelines.config.gateway_file import (
     GatewayExamination,
     examine_gateway,
@@ -93,6 +94,7 @@ __all__ = [
     "Severity",
     "StartCommand",
     "WebhookConfig",
+    "alternates_of_nobody",
     "check_configuration",
     "choose_connectors",
     "choose_services",

@@ -8,9 +8,8 @@ from pydantic import BeforeValidator, Field
 from syncflow_pipelines.config.alerts import DEFAULT_SEVERITIES, AlertsConfig, ChannelConfig, Rule, Severity
 from syncflow_pipelines.config.auth import SecretSource
 from syncflow_pipelines.config.auth_sections import exactly_one, from_project
-from syncflow_pipelines.config.document import EACH, read_document, select
+from syncflow_pipelines.config.document import EACH, names_once, read_document, select
 from syncflow_pipelines.config.explanations import Explanation, one_of
-from syncflow_pipelines.config.mistakes import Location, path_text
 from syncflow_pipelines.config.section import (
     FilePath,
     Section,
@@ -123,7 +122,7 @@ def load_alerts(settings: Settings) -> AlertsConfig:
     document = read_document(settings.config_dir / FILE_NAME, settings.environment, settings.document_variables)
     if document is None:
         return AlertsConfig()
-    said = document.validated(AlertsSection, checks=(_names_once, _one_url))
+    said = document.validated(AlertsSection, checks=(names_once("channels"), _one_url))
     rules = said.rules
     return AlertsConfig(
         channels=tuple(_channel(channel, settings) for channel in said.channels),
@@ -152,13 +151,6 @@ def _channel(said: ChannelSection, settings: Settings) -> ChannelConfig:
         recoveries=said.recoveries,
         enabled=said.enabled,
     )
-
-
-def _names_once(data: Any) -> Iterator[Explanation]:
-    first: dict[str, Location] = {}
-    for location, name in select(data, "channels", EACH, "name"):
-        if isinstance(name, str) and (before := first.setdefault(name, location)) != location:
-            yield Explanation(location, f"a name unlike {path_text(before)}")
 
 
 def _one_url(data: Any) -> Iterator[Explanation]:

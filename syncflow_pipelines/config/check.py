@@ -35,6 +35,7 @@ from syncflow_pipelines.config.schema_sync_file import load_schema_sync
 from syncflow_pipelines.config.services import OperationRule, ServiceConfig, Services
 from syncflow_pipelines.config.services_file import load_services, services_origin
 from syncflow_pipelines.config.settings import Settings
+from syncflow_pipelines.config.variables_check import SUBJECT, wrong_variables
 from syncflow_pipelines.errors import ConfigurationError
 
 T = TypeVar("T")
@@ -64,6 +65,7 @@ def check_configuration(settings: Settings) -> tuple[ConfigurationFact, ...]:
     alerts, wrong_alerts = _loaded(load_alerts, settings)
     return (
         *_environment(settings),
+        *wrong_variables(settings),
         *(mistakes or _connectors_file(settings, connectors or ())),
         *(more or _services_file(settings, services)),
         *(wrong_flags or _flags_file(settings, flags)),
@@ -79,7 +81,10 @@ def check_configuration(settings: Settings) -> tuple[ConfigurationFact, ...]:
 
 
 def load_configuration(settings: Settings) -> tuple[tuple[ConnectorConfig, ...], Services, SchemaSync]:
-    """All that is configured. Raises `ConfigurationError` with the mistakes of all files, and between them."""
+    """All that is configured.
+
+    Raises `ConfigurationError` with the mistakes of all files, between them, and of the variables.
+    """
     connectors, wrong_connectors = _loaded(load_connectors, settings)
     services, wrong_services = _loaded(load_services, settings)
     schemas, wrong_schemas = _loaded(load_schema_sync, settings)
@@ -88,6 +93,7 @@ def load_configuration(settings: Settings) -> tuple[tuple[ConnectorConfig, ...],
     gateway, wrong_gateway = _loaded(load_gateway, settings)
     _, wrong_alerts = _loaded(load_alerts, settings)
     facts = (
+        *wrong_variables(settings),
         *wrong_connectors,
         *wrong_services,
         *wrong_schemas,
@@ -102,7 +108,9 @@ def load_configuration(settings: Settings) -> tuple[tuple[ConnectorConfig, ...],
     )
     if connectors is None or services is None or schemas is None or facts:
         count = "1 mistake" if len(facts) == 1 else f"{len(facts):,} mistakes"
-        message = f"the files in {settings.config_dir} cannot be used: {count}"
+        is_of_files = any(fact.subject != SUBJECT for fact in facts)
+        wrong = f"the files in {settings.config_dir}" if is_of_files else "the environment"
+        message = f"{wrong} cannot be used: {count}"
         raise ConfigurationError(message, tuple(fact.text for fact in facts))
     return connectors, services, schemas
 

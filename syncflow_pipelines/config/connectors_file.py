@@ -17,7 +17,7 @@ from syncflow_pipelines.config.auth_sections import (
     from_project,
 )
 from syncflow_pipelines.config.connectors import ConnectorConfig, EntityOverride, Strategy, default_schema
-from syncflow_pipelines.config.document import EACH, read_document, select
+from syncflow_pipelines.config.document import EACH, names_once, read_document, select
 from syncflow_pipelines.config.explanations import Explanation
 from syncflow_pipelines.config.mistakes import Location, path_text
 from syncflow_pipelines.config.section import (
@@ -116,7 +116,7 @@ def load_connectors(settings: Settings) -> tuple[ConnectorConfig, ...]:
     section = document.validated(
         ConnectorsSection,
         context={"max_page_size": settings.max_page_size},
-        checks=(_names_once, _one_source_of_secrets, schemas, _tables_once),
+        checks=(names_once("connectors", folded=True), _one_source_of_secrets, schemas, _tables_once),
     )
     return tuple(
         connector_of(said, auth_of(said.auth, settings), from_project(said.ca_file, settings), settings)
@@ -154,15 +154,6 @@ def connector_of(
         entities=entities,
         managed_by=managed_by,
     )
-
-
-def _names_once(data: Any) -> Iterator[Explanation]:
-    # Names that differ in case or in - and _ alone would share a schema and a group of assets.
-    first: dict[str, Location] = {}
-    for location, name in select(data, "connectors", EACH, "name"):
-        if isinstance(name, str) and (before := first.setdefault(default_schema(name), location)) != location:
-            expected = f"a name unlike {path_text(before)} (upper and lower case, - and _ count as equal)"
-            yield Explanation(location, expected)
 
 
 def _one_source_of_secrets(data: Any) -> Iterator[Explanation]:

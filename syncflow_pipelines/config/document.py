@@ -218,3 +218,22 @@ def _describe(node: yaml_tree.Node | None, location: Location, found: str | None
 
 def _is_blank(node: yaml_tree.Node) -> bool:
     return isinstance(node, yaml_tree.Scalar) and node.is_plain and yaml_tree.plain_value(node.text) is None
+
+
+def names_once(part: str, *, folded: bool = False) -> Callable[[Any], Iterator[Explanation]]:
+    """A check that no two items of the list `part` have one `name`.
+
+    `folded`: nor names that differ in case or in `-` and `_` alone, which would share a module, a schema or a file.
+    """
+    unlike = " (upper and lower case, - and _ count as equal)" if folded else ""
+
+    def check(data: Any) -> Iterator[Explanation]:
+        first: dict[str, Location] = {}
+        for location, name in select(data, part, EACH, "name"):
+            if not isinstance(name, str):
+                continue
+            same = name.lower().replace("-", "_") if folded else name
+            if (before := first.setdefault(same, location)) != location:
+                yield Explanation(location, f"a name unlike {path_text(before)}{unlike}")
+
+    return check

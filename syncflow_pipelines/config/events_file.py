@@ -7,10 +7,9 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from syncflow_pipelines.config.auth import SecretSource
 from syncflow_pipelines.config.auth_sections import HeaderName, exactly_one, from_project
-from syncflow_pipelines.config.document import EACH, read_document, select
+from syncflow_pipelines.config.document import EACH, names_once, read_document, select
 from syncflow_pipelines.config.events import EventsConfig, WebhookConfig
 from syncflow_pipelines.config.explanations import Explanation
-from syncflow_pipelines.config.mistakes import Location, path_text
 from syncflow_pipelines.config.section import (
     ExactUrl,
     FilePath,
@@ -77,7 +76,7 @@ def load_events(settings: Settings) -> EventsConfig:
     document = read_document(settings.config_dir / FILE_NAME, settings.environment, settings.document_variables)
     if document is None:
         return EventsConfig()
-    said = document.validated(EventsSection, checks=(_names_once, _one_secret, _undelivered_longer))
+    said = document.validated(EventsSection, checks=(names_once("webhooks"), _one_secret, _undelivered_longer))
     return EventsConfig(
         tuple(_webhook(webhook, settings) for webhook in said.webhooks),
         said.retention_days,
@@ -97,13 +96,6 @@ def _webhook(said: WebhookSection, settings: Settings) -> WebhookConfig:
         ca_file=from_project(said.ca_file, settings),
         enabled=said.enabled,
     )
-
-
-def _names_once(data: Any) -> Iterator[Explanation]:
-    first: dict[str, Location] = {}
-    for location, name in select(data, "webhooks", EACH, "name"):
-        if isinstance(name, str) and (before := first.setdefault(name, location)) != location:
-            yield Explanation(location, f"a name unlike {path_text(before)}")
 
 
 def _one_secret(data: Any) -> Iterator[Explanation]:

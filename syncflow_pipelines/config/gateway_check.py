@@ -5,7 +5,7 @@ from pathlib import Path
 
 from syncflow_pipelines.config import connectors_file, services_file
 from syncflow_pipelines.config.connectors import ConnectorConfig
-from syncflow_pipelines.config.endpoints import endpoints_of
+from syncflow_pipelines.config.endpoints import endpoints_of, named
 from syncflow_pipelines.config.explanations import one_of
 from syncflow_pipelines.config.facts import ConfigurationFact, certificate_facts, state_of
 from syncflow_pipelines.config.gateway import EndpointConfig, GatewayConfig
@@ -77,3 +77,16 @@ def lost_ways(
     for kind, (path, asked) in files.items():
         for mistake in via_mistakes(path.name, kind, asked, endpoints, gateway_file):
             yield ConfigurationFact(str(path), "mistake", str(mistake))
+
+
+def alternates_of_nobody(gateway: GatewayConfig, services: Services) -> list[str]:
+    """A warning for each endpoint whose alternate no file names; it may be registered over the API all the same."""
+    endpoints = endpoints_of(gateway, services.services)
+    return [
+        f"endpoint {endpoint.key}: no file names its alternate {shown(alternate)}; until that is registered over the "
+        "API, 503 is answered instead"
+        for endpoint in gateway.endpoints
+        if (alternate := endpoint.breaker.fallback.alternate) is not None
+        and endpoint.breaker.fallback.strategy == "alternate"
+        and not named(endpoints, alternate)
+    ]

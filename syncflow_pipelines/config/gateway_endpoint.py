@@ -31,6 +31,7 @@ from syncflow_pipelines.config.gateway import (
 from syncflow_pipelines.config.mistakes import Mistake, path_text, refusal
 from syncflow_pipelines.config.paths import absolute
 from syncflow_pipelines.config.section import (
+    NOT_EMPTY,
     FilePath,
     HttpUrl,
     Section,
@@ -55,12 +56,6 @@ def _method(value: object) -> str:
     if method not in METHODS:
         raise refused(f"one of {', '.join(METHODS)}")
     return method
-
-
-def _filled(values: list[Any]) -> list[Any]:
-    if not values:
-        raise refused("one or more of these", "an empty list")
-    return values
 
 
 def _endpoint_url(url: str) -> str:
@@ -161,7 +156,7 @@ class RegistrationSection(PolicySection):
     name: Name = Field(description="a name")
     url: EndpointUrl = Field(description="a URL such as https://api.example.com/v1")
     version: Version = "v1"
-    methods: Annotated[list[Method], AfterValidator(_filled)] | None = None
+    methods: Annotated[list[Method], NOT_EMPTY] | None = None
     auth_type: AuthType = "none"
     description: Prose = ""
     disabled: Switch = False

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from syncflow_pipelines.config.auth_sections import from_project
-from syncflow_pipelines.config.document import EACH, read_document, select
+from syncflow_pipelines.config.document import names_once, read_document
 from syncflow_pipelines.config.explanations import Explanation
-from syncflow_pipelines.config.mistakes import Location, Mistake, path_text, refusal
+from syncflow_pipelines.config.mistakes import Mistake, refusal
 from syncflow_pipelines.config.paths import absolute, is_file, is_folder
 from syncflow_pipelines.config.schema_sync import (
     MODELS,
@@ -26,19 +26,13 @@ from syncflow_pipelines.config.schema_sync_variables import (
     SchemaSyncVariables,
     read_schema_sync_variables,
 )
-from syncflow_pipelines.config.section import FilePath, Section, Switch, Text, VariableName, matching, number, refused
+from syncflow_pipelines.config.section import NOT_EMPTY, FilePath, Section, Switch, Text, VariableName, matching, number
 from syncflow_pipelines.config.settings import Settings, load_settings
 
 FILE_NAME = "schema_sync.yaml"
 MODELS_PATH = Path("src/database/models")
 MANUAL_SCHEMA_PATH = Path("src/api/schemas.py")
 GENERATED_SCHEMA_PATH = Path("src/api/schemas_generated.py")
-
-
-def _filled(values: list[Any]) -> list[Any]:
-    if not values:
-        raise refused("one or more of these", "an empty list")
-    return values
 
 
 Pattern = Annotated[
@@ -59,7 +53,7 @@ class SourceSection(Section):
 
 
 class VariantsSection(SourceSection):
-    variants: Annotated[list[Variant], AfterValidator(_filled)] = Field(default_factory=lambda: list(VARIANTS))
+    variants: Annotated[list[Variant], NOT_EMPTY] = Field(default_factory=lambda: list(VARIANTS))
     write_only: list[Pattern] | None = None
     template_dir: FilePath | None = None
 
@@ -114,7 +108,11 @@ def load_schema_sync(settings: Settings) -> SchemaSync:
     """
     said = read_schema_sync_variables(settings)
     document = read_document(settings.config_dir / FILE_NAME, settings.environment, settings.document_variables)
-    section = SchemaSyncSection() if document is None else document.validated(SchemaSyncSection, checks=[_names_once])
+    section = (
+        SchemaSyncSection()
+        if document is None
+        else document.validated(SchemaSyncSection, checks=[names_once("sources", folded=True)])
+    )
     in_force = _settings(section.settings, said, settings)
     schemas = SchemaSync(tuple(_source(one, in_force, settings) for one in section.sources), in_force)
     usual = absolute(MODELS_PATH, settings.project_dir)
@@ -189,14 +187,6 @@ def _models(
     return SchemaSourceConfig(**{**defaults, **kept, **given})
 
 
-def _names_once(data: Any) -> Iterator[Explanation]:
-    first: dict[str, Location] = {}
-    for location, name in select(data, "sources", EACH, "name"):
-        if isinstance(name, str) and (before := first.setdefault(_folded(name), location)) != location:
-            expected = f"a name unlike {path_text(before)} (upper and lower case, - and _ count as equal)"
-            yield Explanation(location, expected)
-
-
 def _entangled(schemas: SchemaSync) -> Iterator[Explanation]:
     """Outputs that would be written over something else, or would call for a new generation by being written."""
     manual = {source.manual_schema_path for source in schemas.sources}
@@ -217,7 +207,3 @@ def _entangled(schemas: SchemaSync) -> Iterator[Explanation]:
 def _elsewhere(explanation: Explanation) -> Mistake:
     """A mistake that the environment alone has made."""
     return Mistake("environment", 0, "", explanation.found or "", explanation.expected)
-
-
-def _folded(name: str) -> str:
-    return name.lower().replace("-", "_")

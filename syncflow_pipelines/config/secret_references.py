@@ -65,9 +65,9 @@ class ReferencedSecret(SecretSource):
 def _variable_mistake(name: str, settings: Settings) -> str | None:
     if _OWN.match(name):
         return "expected a variable for a source, and none of SyncFlow's, PostgreSQL's or Dagster's own"
-    patterns = (settings.environment.get(NAMES_VARIABLE) or "*").split()
+    patterns = (settings.environment.get(NAMES_VARIABLE) or "").split()
     if not any(fnmatchcase(name, pattern) for pattern in patterns):
-        return f"expected a variable that {NAMES_VARIABLE} lets the API use"
+        return f"expected a variable that {NAMES_VARIABLE} lets the API use, by names or patterns such as ERP_*"
     return None
 
 

@@ -7,15 +7,17 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, GetJsonSchemaHandler
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError
 
 from syncflow_pipelines.config.interpolation import Filled
 from syncflow_pipelines.config.yaml_tree import plain_value
+
+T = TypeVar("T")
 
 
 class Section(BaseModel):
@@ -54,7 +56,7 @@ def whole_number(value: object, low: int, high: int, why: str = "") -> int:
 
 def number(low: float, high: float) -> BeforeValidator:
     """For `Annotated[float, number(0, 1)]`."""
-    expected = f"a number from {low:g} to {high:g}"
+    expected = f"a number from {low:,.12g} to {high:,.12g}"
 
     def check(value: object) -> float:
         number = _read(value)
@@ -141,6 +143,14 @@ def _http_parts(value: object, expected: str) -> tuple[str, str, str]:
     return parts.scheme.lower(), parts.netloc, parts.path
 
 
+def _not_empty(values: list[T]) -> list[T]:
+    if not values:
+        raise refused("one or more of these", "an empty list")
+    return values
+
+
+NOT_EMPTY = AfterValidator(_not_empty)
+"""For `Annotated[list[…], NOT_EMPTY]`."""
 Switch = Annotated[bool, BeforeValidator(_switch)]
 Text = Annotated[str, BeforeValidator(_line_of_text)]
 FilePath = Annotated[Path, BeforeValidator(_file_path)]

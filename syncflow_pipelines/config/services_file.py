@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError
 
 from syncflow_pipelines.config.auth_sections import (
     BearerSection,
@@ -18,13 +18,14 @@ from syncflow_pipelines.config.auth_sections import (
     exactly_one,
     from_project,
 )
-from syncflow_pipelines.config.document import EACH, read_document, select
+from syncflow_pipelines.config.document import EACH, names_once, read_document, select
 from syncflow_pipelines.config.explanations import Explanation, explanations
-from syncflow_pipelines.config.mistakes import Location, path_text
+from syncflow_pipelines.config.mistakes import Location
 from syncflow_pipelines.config.oats import FILE_NAMES as OATS_FILES
 from syncflow_pipelines.config.oats import OatsConfig, oats_file, read_oats
 from syncflow_pipelines.config.paths import absolute
 from syncflow_pipelines.config.section import (
+    NOT_EMPTY,
     FilePath,
     HttpUrl,
     Section,
@@ -66,12 +67,6 @@ def _method(value: object) -> str:
     if method not in METHODS:
         raise refused(f"one of {', '.join(METHODS)}")
     return method
-
-
-def _filled(values: list[Any]) -> list[Any]:
-    if not values:
-        raise refused("one or more of these", "an empty list")
-    return values
 
 
 _ENDPOINT = r"/[!$-;=?-\[\]_a-z~]*"
@@ -140,7 +135,7 @@ class ServiceSection(Section):
     path: FilePath = Path()
     base_url: HttpUrl = Field(description="a URL such as https://api.example.com")
     openapi_path: SpecPath | None = None
-    openapi_paths: Annotated[list[SpecPath], AfterValidator(_filled)] | None = None
+    openapi_paths: Annotated[list[SpecPath], NOT_EMPTY] | None = None
     health_path: EndpointPath = "/health"
     components: list[Component] = Field(description="a list of rest and mcp")
     auth: Annotated[BearerSection | KeySection | PluginKeySection | NoAuthSection, Field(discriminator="type")] = (
@@ -282,15 +277,6 @@ def _settings(said: SettingsSection, settings: Settings) -> ServiceSettings:
 _PLACES = ("output_dir", "generated_dir", "checksum_file")
 
 
-def _names_once(data: Any) -> Iterator[Explanation]:
-    # Names that differ in case or in - and _ alone would share a module, and files where case does not count.
-    first: dict[str, Location] = {}
-    for location, name in select(data, "services", EACH, "name"):
-        if isinstance(name, str) and (before := first.setdefault(_folded(name), location)) != location:
-            expected = f"a name unlike {path_text(before)} (upper and lower case, - and _ count as equal)"
-            yield Explanation(location, expected)
-
-
 def _no_keywords(data: Any) -> Iterator[Explanation]:
     for location, name in select(data, "services", EACH, "name"):
         if isinstance(name, str) and (keyword.iskeyword(name) or keyword.iskeyword(name.lower())):
@@ -324,9 +310,5 @@ def _acknowledged_known(data: Any) -> Iterator[Explanation]:
             yield Explanation(location, "the name of a service", "a name that no service has")
 
 
-def _folded(name: str) -> str:
-    return name.lower().replace("-", "_")
-
-
-CHECKS = (_names_once, _no_keywords, _one_of_each, _rules_say_something, _acknowledged_known)
+CHECKS = (names_once("services", folded=True), _no_keywords, _one_of_each, _rules_say_something, _acknowledged_known)
 """What no single value of the file can tell."""

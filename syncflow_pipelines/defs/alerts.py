@@ -32,8 +32,8 @@ def alerts_sensor(world: World, jobs: Sequence[str]) -> dg.SensorDefinition:
         }
         with open_database(world.settings) as database:
             done = evaluate(database, load_alerts(world.settings), observed)
-        for error in done.failed.values():
-            context.log.warning(error)
+        for name, error in done.failed.items():
+            context.log.warning(f"{name}: {error}")
         return dg.SkipReason(_told(done))
 
     return alerts

@@ -6,6 +6,8 @@ import re
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from syncflow_pipelines_tests.postgres.admin_api import ADMIN_TOKEN, ApiWorld, api
 
 __all__ = ["api"]
@@ -14,7 +16,8 @@ GUIDE = (Path(__file__).parents[2] / "docs" / "admin-api.md").read_text()
 CURL = ("curl", "-q", "--noproxy", "*", "-H", f"Authorization: Bearer {ADMIN_TOKEN}")
 
 
-def test_every_example_answers_as_the_guide_shows(api: ApiWorld) -> None:
+def test_every_example_answers_as_the_guide_shows(api: ApiWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SYNCFLOW_SECRET_VARIABLES", "CRM_*")
     examples = re.findall(r"^\$ curl (.*)\n(.*)$", GUIDE, re.MULTILINE)
     assert len(examples) == 8
     for command, shown in examples:

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -269,7 +270,9 @@ def test_the_gateway_describes_itself(served: Served) -> None:
         assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
         assert "default-src 'none'" in page.headers["content-security-policy"]
         assert not re.search(r"(src|href)=\"(https?:)?//", page.text)
-    assert all(f'id="{name}"' in served.client.get("/docs").text for name in names)
+    described = unescape(served.client.get("/docs").text)
+    assert all(f'id="{name}"' in described for name in names)
+    assert re.search(r'a body in JSON, such as <code[^>]*>\{"config": \{.*"name": "example_v2"', described)
 
 
 def test_what_an_endpoint_is_called_is_no_markup_on_the_status_page(served: Served, backend: RecordingBackend) -> None:

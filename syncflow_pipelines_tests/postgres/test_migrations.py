@@ -22,7 +22,6 @@ from sqlalchemy import Connection, create_engine, text
 from syncflow_pipelines.config import Settings
 from syncflow_pipelines.database import (
     Database,
-    measured_models,  # noqa: F401 - they join the others
     migrate,
     open_database,
     sqlalchemy_url,

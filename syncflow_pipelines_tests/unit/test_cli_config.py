@@ -131,3 +131,22 @@ def test_an_exception_for_nobody_is_a_warning(folder: Path, capsys: pytest.Captu
     assert run(["config", "check"]) == 0
     warning = "flags.yaml:2: entity_sync makes an exception for 'crn', which is no service or connector"
     assert warning in capsys.readouterr().err
+
+
+def test_an_alternate_that_no_file_names_is_a_warning(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lost = "circuit_breaker: {fallback_strategy: alternate}, fallback: {alternate: crm_copy}"
+    endpoint = f"endpoints:\n- {{name: crm, url: 'https://a.example.com', {lost}}}\n"
+    (folder / "config" / "gateway.yaml").write_text(endpoint)
+    assert run(["config", "check"]) == 0
+    assert "Warning: endpoint crm@v1: no file names its alternate 'crm_copy'" in capsys.readouterr().err
+    (folder / "config" / "gateway.yaml").write_text(f"{endpoint}- {{name: crm_copy, url: 'https://b.example.com'}}\n")
+    assert run(["config", "check"]) == 0
+    assert "crm_copy" not in capsys.readouterr().err
+
+
+def test_programs_are_told_the_mistakes_too(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_connectors(folder, "connectors: 5")
+    assert run(["config", "check", "--json"]) == 2
+    assert json.loads(capsys.readouterr().out) == {
+        "mistakes": ["connectors.yaml:1: connectors: found 5, expected a list"]
+    }

@@ -152,6 +152,26 @@ def test_every_webhook_is_told_and_its_headers_are_not_shown(project: Project) -
     assert "s3cret" not in str(found)
 
 
+@pytest.mark.parametrize(
+    ("variable", "told"),
+    [
+        ("API_PORT", "environment: API_PORT: found 'wr0ng', expected a whole number from 0 to 65,535"),
+        ("SYNCFLOW_API_TOKENS", "SYNCFLOW_API_TOKENS must hold name:role:sha256:digest"),
+        ("SYNCFLOW_SECRET_KEY", "part 1 of SYNCFLOW_SECRET_KEY is no key"),
+    ],
+)
+def test_variables_that_would_keep_the_gateway_from_starting_are_told(
+    variable: str, told: str, project: Project
+) -> None:
+    settings = project.settings({variable: "wr0ng"})
+    with pytest.raises(ConfigurationError, match="the environment cannot be used: 1 mistake") as refused:
+        load_configuration(settings)
+    assert refused.value.mistakes[0].startswith(told)
+    assert refused.value.mistakes[0] in [
+        fact.text for fact in check_configuration(settings) if fact.status == "mistake"
+    ]
+
+
 def test_mistakes_of_all_files_are_told_at_once(project: Project) -> None:
     project.events_file.write_text("webhooks: 8")
     project.file.write_text("connectors: 5")

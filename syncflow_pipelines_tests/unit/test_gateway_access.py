@@ -12,6 +12,8 @@ from syncflow_pipelines.errors import ConfigurationError
 from syncflow_pipelines.gateway.control.access import Access, Caller, is_loopback, refuse_open_binding
 from syncflow_pipelines.gateway.control.access_log import AccessLog
 from syncflow_pipelines.gateway.model import Problem
+from syncflow_pipelines.logs.formats import ConsoleLines
+from syncflow_pipelines.logs.redaction import LogRedaction
 
 READER, _reader = new_api_token("reader", Role.READ)
 ADMIN, _admin = new_api_token("admin", Role.ADMIN)
@@ -159,6 +161,8 @@ def test_the_log_holds_neither_a_query_nor_a_token_nor_a_broken_line(caplog: pyt
     scope = {"type": "http", "method": "GET", "path": f"/a\nb{ADMIN}", "query_string": b"q=secret", "headers": []}
     with caplog.at_level(logging.INFO):
         asyncio.run(AccessLog(_answer)(scope, None, sent))  # type: ignore[arg-type]
-    (line,) = caplog.messages
-    assert line.startswith("GET /a\\nb*** 204 ")
+    (record,) = caplog.records
+    line = ConsoleLines(LogRedaction()).format(record)
+    assert "access: GET /a\\nb*** " in line
+    assert line.endswith(" ms [status=204]")
     assert "secret" not in line

@@ -73,8 +73,8 @@ def check_command(invocation: Invocation, dry_run: bool, as_json: bool) -> int:
     _print_found(invocation, done.found, as_json)
     for channel, message in done.sent.items():
         invocation.note(f"{channel}: {message.title}")
-    for error in done.failed.values():
-        click.echo(f"Warning: {error}", err=True)
+    for name, error in done.failed.items():
+        click.echo(f"Warning: {name}: {error}", err=True)
     if dry_run:
         invocation.note(NOTHING_WRITTEN)
     return 1 if done.failed else 0

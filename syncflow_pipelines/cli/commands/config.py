@@ -19,6 +19,7 @@ from syncflow_pipelines.config import (
     ServicesOrigin,
     Settings,
     WebhookConfig,
+    alternates_of_nobody,
     gateway_path,
     load_alerts,
     load_configuration,
@@ -60,7 +61,12 @@ def check(invocation: Invocation, as_json: bool) -> int:
         connectors.yaml:12: connectors[0].auth.type: found 'oauth', expected one of bearer, header, none
     """
     settings = invocation.settings
-    connectors, services, schemas = load_configuration(settings)
+    try:
+        connectors, services, schemas = load_configuration(settings)
+    except ConfigurationError as error:
+        if as_json:
+            print_json({"mistakes": list(error.mistakes)})
+        raise
     events, gateway, alerts = load_events(settings), load_gateway(settings), load_alerts(settings)
     named: list[ConnectorConfig | ServiceConfig] = [*connectors, *services.services]
     warnings = [told for told in map(_missing_secret, named) if told]
@@ -68,6 +74,7 @@ def check(invocation: Invocation, as_json: bool) -> int:
     warnings += [told for told in map(_missing_channel_url, alerts.channels) if told]
     warnings += overrides_not_servable(settings.home, connectors)
     warnings += overrides_of_nobody(settings.home, connectors)
+    warnings += alternates_of_nobody(gateway, services)
     warnings += load_flags(settings).names_of_nobody([one.name for one in named])
     origin = services_origin(settings)
     warnings += origin.notes
@@ -96,7 +103,7 @@ def check(invocation: Invocation, as_json: bool) -> int:
             "endpoints": [endpoint.key for endpoint in gateway.endpoints],
             "alerts to": [one.name for one in alerts.channels],
         }
-        print_json({**facts, **names, "warnings": warnings})
+        print_json({**facts, **names, "warnings": warnings, "mistakes": []})
     else:
         print_facts({**facts, **_absent(facts)})
         for warning in warnings:

@@ -224,12 +224,15 @@ def _what_next() -> str:
         f"{syncflow} schemas": "how the Pydantic schemas stand",
         f"{syncflow} events tail --follow": "what happens, as it happens",
         f"{syncflow} mcp --list": "the tools for MCP clients, those of the services among them",
+        f"{syncflow} serve": "the gateway and the admin API, with a page at http://127.0.0.1:8000/status",
+        f"{syncflow} alerts check": "what is wrong now; config/alerts.yaml says who is told",
         f"{syncflow} demo source": "only the source, in a terminal of its own",
         f"{dagster} dev": "the same UI; its syncs fail without the source",
         f"{dagster} {one_asset}": "one sync by Dagster, with the source in another terminal",
         "config/connectors.yaml": "name your own source there",
         "config/auto_sync_services.yaml": "your own services there",
-        "config/schema_sync.yaml": "and your own models there",
+        "config/schema_sync.yaml": "your own models there",
+        "config/gateway.yaml": "and your own APIs there",
     }
     width = max(len(command) for command in advice if len(command) <= LONGEST_ASIDE)
     lines = ["What to try next:"]

@@ -31,12 +31,16 @@ class ServeGroup(click.Group):
 @click.option("--log-level", type=click.Choice(LEVELS, case_sensitive=False),
               help="[LOG_LEVEL, else the file's log_level, else info]")  # fmt: skip
 @click.option("--reload", is_flag=True, default=None, help="Start anew when SyncFlow's code changes.  [RELOAD]")
-@click.option("--workers", type=click.IntRange(1, MOST_WORKERS), help="Processes that share the port.  [1]")
-@click.option("--server", type=click.Choice(("uvicorn", "granian")), help="Which server serves.  [uvicorn]")
+@click.option("--workers", type=click.IntRange(1, MOST_WORKERS),
+              help="Processes that share the port.  [SYNCFLOW_SERVE_WORKERS, else 1]")  # fmt: skip
+@click.option("--server", type=click.Choice(("uvicorn", "granian")),
+              help="Which server serves.  [SYNCFLOW_SERVE_SERVER, else uvicorn]")  # fmt: skip
 @click.option("--grace-period", "grace_period_s", type=click.FloatRange(0, LONGEST_GRACE_S), metavar="SECONDS",
-              help="How long requests may take to end after a signal.  [the file's, else 30]")  # fmt: skip
+              help="How long requests may take to end after a signal.  "
+                   "[SYNCFLOW_SERVE_GRACE_PERIOD, else the file's, else 30]")  # fmt: skip
 @click.option("--drain-delay", "drain_delay_s", type=click.FloatRange(0, LONGEST_GRACE_S), metavar="SECONDS",
-              help="How long to accept requests still, while /health/ready says 503, before that.  [0]")  # fmt: skip
+              help="How long to accept requests still, while /health/ready says 503, before that.  "
+                   "[SYNCFLOW_SERVE_DRAIN_DELAY, else 0]")  # fmt: skip
 @click.pass_context
 def command(
     context: click.Context, config_path: Path | None, host: str | None, port: int | None, log_level: str | None,
@@ -46,9 +50,9 @@ def command(
     """Serve the gateway and the admin API until Ctrl-C.
 
     Requests to /orchestrator/NAME/PATH are passed on to the endpoint of that name, as gateway.yaml and the registry
-    say; /status shows how the endpoints do, and /docs what else can be asked. SIGHUP reads gateway.yaml and the
-    tokens anew, and changes nothing where there is a mistake. SIGTERM and Ctrl-C end it once the requests in flight
-    have ended.
+    say; /status shows how the endpoints do, and /docs what else can be asked. The admin API is at /api/v1, and what
+    Prometheus reads at /metrics. SIGHUP reads gateway.yaml and the tokens anew, and changes nothing where there is a
+    mistake. SIGTERM and Ctrl-C end it once the requests in flight have ended.
 
     \b
       syncflow serve                            on http://127.0.0.1:8000, for this machine alone

@@ -2,7 +2,6 @@
 
 from alembic import context
 
-from syncflow_pipelines.database import measured_models  # noqa: F401 - they join the others
 from syncflow_pipelines.database.migrate import VERSION_TABLE
 from syncflow_pipelines.database.models import Model
 

@@ -1,6 +1,5 @@
 """Looking for what is wrong, and telling every channel what it does not know yet."""
 
-import logging
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -31,7 +30,6 @@ from syncflow_pipelines.events.alerts.channels import send
 from syncflow_pipelines.events.alerts.conditions import Observed, Standing, conditions
 from syncflow_pipelines.events.alerts.messages import Message, message_for
 
-_LOG = logging.getLogger(__name__)
 _APPLICATION: Final = "syncflow alerts"
 _CHANNELS_AT_ONCE: Final = 8
 
@@ -116,6 +114,5 @@ def _note(connection: Connection, channel: ChannelConfig, message: Message, sent
     if error is None:
         note_sent(connection, channel.name, message.told(), message.told_over())
         return None
-    _LOG.warning("an alert was not delivered: %s", error)
     note_failure(connection, channel.name, [*message.told(), *message.told_over()], error)
     return error

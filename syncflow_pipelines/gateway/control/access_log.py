@@ -41,8 +41,8 @@ def _tell(scope: Scope, status: int, seconds: float) -> None:
     path = scope["path"]
     level = logging.DEBUG if path in _QUIET_PATHS and status < 400 else logging.INFO
     caller = scope.get(CALLER)
-    who = (caller.name if isinstance(caller, Caller) else None) or "-"
+    who = caller.name if isinstance(caller, Caller) else None
     # of a path, only what prints: a line is a line
     shown = without_tokens(ascii(path)[1:-1])
-    fields = {"event": "request_answered", "status": status}
-    _LOG.log(level, "%s %s %s %.1f ms %s", scope["method"], shown, status or "cut", seconds * 1000, who, extra=fields)
+    fields = {"event": "request_answered", "status": status or "cut", **({"caller": who} if who else {})}
+    _LOG.log(level, "%s %s %.1f ms", scope["method"], shown, seconds * 1000, extra=fields)

@@ -1,4 +1,4 @@
-"""The tables of what is measured and of alerts, as SQLAlchemy models beside those of `models`."""
+"""What is measured of syncs and sources, and what people were alerted of."""
 
 from datetime import datetime
 from typing import Any
@@ -8,7 +8,7 @@ from sqlalchemy import BigInteger, CheckConstraint, Double, ForeignKey, Index, S
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
-from syncflow_pipelines.database.models import Model
+from syncflow_pipelines.database.models.root import Model
 
 
 class SyncTotal(Model):
