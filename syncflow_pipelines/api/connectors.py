@@ -1,7 +1,5 @@
 """`/api/v1/connectors`: the sources, those of connectors.yaml to be read, and those that are managed here."""
 
-import asyncio
-import logging
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Annotated, Any, Final, Literal, TypeVar
@@ -31,7 +29,7 @@ from syncflow_pipelines.api.yaml_connectors import YamlConnectors
 from syncflow_pipelines.config import ConnectorConfig
 from syncflow_pipelines.config.managed_connectors import ManagedConnector, mistakes_of
 from syncflow_pipelines.database import Connection, Database
-from syncflow_pipelines.errors import ConfigurationError, SourceError, SyncflowError
+from syncflow_pipelines.errors import ConfigurationError, SourceError
 from syncflow_pipelines.gateway.control.problems import Refused
 from syncflow_pipelines.sync.connectors import follow_connectors
 from syncflow_pipelines.sync.inspection.asking import ask_source
@@ -57,8 +55,6 @@ TEST_LIMIT_S: Final = 20.0
 LONGEST_WAIT_S: Final = 20.0
 """For one answer of a source."""
 RELOAD_LIMIT_S: Final = 60.0
-
-_LOG = logging.getLogger(__name__)
 
 
 async def _at_hand(request: Request) -> YamlConnectors:
@@ -227,7 +223,7 @@ async def delete(request: Request, uid: ConnectorUid, database: UsedDatabase, at
         return line
 
     line = await _changed(database, remove)
-    await asyncio.to_thread(state_path(database.settings.home, line.name).unlink, missing_ok=True)
+    await database.work(lambda _: state_path(database.settings.home, line.name).unlink(missing_ok=True))
     return _followed(Response(status_code=204), database)
 
 
@@ -241,7 +237,7 @@ async def delete(request: Request, uid: ConnectorUid, database: UsedDatabase, at
 async def test(uid: ConnectorUid, database: UsedDatabase, at_hand: AtHand) -> Response:
     """Asks the source for its health and its catalogue, and changes nothing. The answer is 200 where it fails, too."""
     connector = await _usable(uid, database, at_hand)
-    found = await asyncio.to_thread(ask_source, connector, database.settings, limit_s=TEST_LIMIT_S)
+    found = await database.ask(lambda _: ask_source(connector, database.settings, limit_s=TEST_LIMIT_S))
     document = {"ok": found.ok, "told": found.told, "entities": found.entities, "latency_ms": found.latency_ms}
     return Response(written(document), media_type="application/json", headers={"Cache-Control": "no-store"})
 
@@ -272,7 +268,7 @@ async def discover_now(
         except SourceError as error:
             raise refused(409, str(error), kind="source-failed") from error
 
-    found = await database.work(work)
+    found = await database.ask(work)
     response = Response(written(found), media_type="application/json", headers={"Cache-Control": "no-store"})
     return _followed(response, database)
 
@@ -319,14 +315,15 @@ def _refusal(outcome: NotManaged) -> Refused:
 
 def _followed(response: Response, database: ApiDatabase) -> Response:
     """The response, after which Dagster is told."""
-    response.background = BackgroundTask(_follow, database)
+    response.background = BackgroundTask(_follow_later, database)
     return response
 
 
-async def _follow(database: ApiDatabase) -> None:
+async def _follow_later(database: ApiDatabase) -> None:
+    database.following.add(lambda: _follow(database))
+
+
+def _follow(database: ApiDatabase) -> None:
     """Brings the state that Dagster loads in step, and asks it to load; its sensor does both in any case."""
-    try:
-        await database.work(lambda opened: follow_connectors(opened, database.settings))
-        await asyncio.to_thread(ask_reload, database.settings.dagster_url, timeout_s=RELOAD_LIMIT_S)
-    except SyncflowError as error:
-        _LOG.info("Dagster follows by itself, since it was not told: %s", error)
+    follow_connectors(database.opened(), database.settings)
+    ask_reload(database.settings.dagster_url, timeout_s=RELOAD_LIMIT_S)

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Body, Header, Request
 from fastapi.responses import Response, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.background import BackgroundTask
+from starlette.types import Receive, Scope, Send
 
 from syncflow_pipelines.api.answers import answer_bytes
 from syncflow_pipelines.api.database import ApiDatabase
@@ -19,7 +20,7 @@ from syncflow_pipelines.api.parameters import EntityUid, RunUid
 from syncflow_pipelines.api.problems import problems, refused
 from syncflow_pipelines.api.runs import RunDocument
 from syncflow_pipelines.database import Connection
-from syncflow_pipelines.errors import DatabaseError, SyncflowError
+from syncflow_pipelines.errors import DatabaseError, UnknownEntity
 from syncflow_pipelines.sync.inspection.run_list import run_document
 from syncflow_pipelines.sync.launching import begin_now
 from syncflow_pipelines.sync.model import Strategy
@@ -154,12 +155,13 @@ async def cancel(request: Request, uid: RunUid, database: UsedDatabase) -> Respo
 )
 async def follow(uid: RunUid, database: UsedDatabase) -> StreamingResponse:
     """Streams how far the sync is, about once a second, until it has ended."""
+    run = await _found(database, uid)
+    # After the wait, or however many ask at once would all find a place.
     if _streams.count >= MOST_STREAMS:
         told = f"{MOST_STREAMS} syncs are being followed here already; try again, or GET the run now and then"
         raise refused(503, told, headers={"Retry-After": "5"})
-    run = await _found(database, uid)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return StreamingResponse(_events(database, uid, run), media_type="text/event-stream", headers=headers)
+    return _Followed(_events(database, uid, run), media_type="text/event-stream", headers=headers)
 
 
 async def _requested(request: Request, database: ApiDatabase, wish: SyncWish) -> Response:
@@ -182,12 +184,11 @@ async def _found(database: ApiDatabase, uid: UUID) -> str:
 
 
 async def _begin(database: ApiDatabase, uid: UUID) -> None:
-    try:
-        opened = await database.work(lambda found: found)
-        # Not on the API's threads, as a webserver may take its time.
-        await asyncio.to_thread(begin_now, opened, database.settings, uid)
-    except SyncflowError as error:
-        _LOG.info("run %s is left to the sensor: %s", uid, error)
+    def begin() -> None:
+        begin_now(database.opened(), database.settings, uid)
+
+    if not database.launching.add(begin):
+        _LOG.info("run %s is left to the sensor: too many wait to be begun", uid)
 
 
 class _Streams:
@@ -199,27 +200,40 @@ class _Streams:
 _streams = _Streams()
 
 
+class _Followed(StreamingResponse):
+    """A stream that has its place from when it is made until it ends, whether it was begun or not."""
+
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        _streams.count += 1
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            _streams.count -= 1
+
+
 async def _events(database: ApiDatabase, uid: UUID, run: str) -> AsyncIterator[str]:
     """The run's documents until it has ended; ends with the client, too."""
     clock = asyncio.get_running_loop().time
     end, said, last = clock() + LONGEST_STREAM_S, clock(), ""
-    _streams.count += 1
-    try:
-        yield "retry: 2000\n\n"
-        while clock() < end:
-            is_over = orjson.loads(run)["completed_at"] is not None
-            if run != last:
-                last, said = run, clock()
-                yield f"event: {'end' if is_over else 'progress'}\ndata: {run}\n\n"
-            elif clock() - said > KEEP_ALIVE_S:
-                said = clock()
-                yield ": nothing new\n\n"
-            if is_over:
-                return
-            await asyncio.sleep(POLL_S)
+    yield "retry: 2000\n\n"
+    while clock() < end:
+        is_over = orjson.loads(run)["completed_at"] is not None
+        if run != last:
+            last, said = run, clock()
+            yield f"event: {'end' if is_over else 'progress'}\ndata: {run}\n\n"
+        elif clock() - said > KEEP_ALIVE_S:
+            said = clock()
+            yield ": nothing new\n\n"
+        if is_over:
+            return
+        await asyncio.sleep(POLL_S)
+        try:
             run = await _found_again(database, uid, run)
-    finally:
-        _streams.count -= 1
+        except UnknownEntity:
+            return  # its connector was deleted; whoever asks again is told so
 
 
 async def _found_again(database: ApiDatabase, uid: UUID, before: str) -> str:

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import dagster as dg
@@ -24,6 +25,7 @@ from syncflow_pipelines.sync.claims import (
     waiting_runs,
 )
 from syncflow_pipelines.sync.engine import SyncRequest
+from syncflow_pipelines.sync.requests import refusal_now
 from syncflow_pipelines.sync.runs import refuse_queued
 
 INTERVAL_S = 10
@@ -31,6 +33,8 @@ MOST_CLAIMS = 5
 """So often a run is tried to be begun."""
 WAIT_S = 900.0
 """How long a sync that was asked for waits for another one of the same entity."""
+LONGEST_UNKNOWN = timedelta(hours=1)
+"""So long a sync waits for the code location to learn of its entity, which takes seconds where all is well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,7 @@ def _tick(instance: dg.DagsterInstance, settings: Settings, known: Collection[dg
             waiting = waiting_runs(connection)
         waiting = _unheld(database, instance, waiting)
         ready = [run for run in waiting if entity_key(run.connector, run.slug) in known]
+        _refuse_lost(database, [run for run in waiting if run not in ready])
         orders = list(claimed_orders(database, ready))
     return dg.SensorResult(
         run_requests=[order.request() for order in orders],
@@ -86,6 +91,17 @@ def _reason(waiting: Sequence[WaitingRun], ready: Sequence[WaitingRun]) -> str:
     if unknown:
         return f"{len(unknown)} syncs wait for entities that this code location does not know yet, {unknown[0]} first."
     return "No sync was asked for that is not begun."
+
+
+def _refuse_lost(database: Database, unknown: Iterable[WaitingRun]) -> None:
+    """Closes what nobody will begin: its connector was disabled since, its entity is gone, or nobody knows that."""
+    for run in unknown:
+        with database.connection() as connection:
+            reason = refusal_now(connection, run.run_uid)
+            if reason is None and datetime.now(UTC) - run.requested_at > LONGEST_UNKNOWN:
+                reason = f"Dagster does not know {run.connector}/{run.slug}; reload its code location, and ask again"
+            if reason is not None:
+                refuse_queued(connection, run.run_uid, run.claim, SyncError(reason))
 
 
 def _unheld(database: Database, instance: dg.DagsterInstance, waiting: Iterable[WaitingRun]) -> tuple[WaitingRun, ...]:

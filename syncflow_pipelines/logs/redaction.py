@@ -1,5 +1,6 @@
 """Secrets kept out of log lines, wherever they come from: by how they look, and by what is known to be one."""
 
+import json
 import re
 from collections.abc import Iterable, Mapping
 from math import isfinite
@@ -26,38 +27,44 @@ _BARE: Final = r"(?!\*\*\*)[^\s&;,\"'()\[\]{}]+"
 _HEADERS: Final = r"authorization|cookie|x-[\w\-]{0,40}?(?:key|token|secret|auth)"
 _TOKENS: Final = (
     r"syncflow_[\w\-]{20,}|whsec_[\w+/=\-]{6,}|gh[pousr]_\w{20,}|github_pat_\w{20,}|glpat-[\w\-]{16,}|"
-    r"xox[a-z]-[\w\-]{8,}|sk-[\w\-]{16,}|AKIA[A-Z0-9]{12,}|AIza[\w\-]{30,}"
+    r"gAAAAA[\w\-]{60,}|xox[a-z]-[\w\-]{8,}|sk-[\w\-]{16,}|AKIA[A-Z0-9]{12,}|AIza[\w\-]{30,}"
 )
 _PATTERNS: Final[tuple[tuple[re.Pattern[str], str], ...]] = tuple(
     (re.compile(pattern, re.IGNORECASE | re.DOTALL), replacement)
     for pattern, replacement in (
         (r"(-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY-----).*?(?:-----END [A-Z0-9 ]{0,40}-----|\Z)", rf"\1{MASK}"),
+        # before what takes the word for the value
+        (r"\b(bearer|basic|digest|negotiate)(\s+|%20)(?=\S{8})[\w.~+/=\-]+", rf"\1\2{MASK}"),
         # as mappings, JSON and the pairs of ASGI show it
         (rf"({_NAME}{_QUOTE}\s{{0,8}}[:,=]\s{{0,8}}){_QUOTED}", rf"\1{MASK}"),
         (rf"({_NAME}{_QUOTE}\s{{0,8}}[:,=]\s{{0,8}}){_BARE}", rf"\1{MASK}"),
-        (rf"((?:{_HEADERS}){_BLANKS}:{_BLANKS})(?!\*\*\*)[^\r\n\"']+", rf"\1{MASK}"),
+        (rf"((?:{_HEADERS}){_BLANKS}[:=]{_BLANKS})(?!\*\*\*)[^\r\n\"']+", rf"\1{MASK}"),
         (rf"({_NAME}{_IS}){_QUOTED}", rf"\1{MASK}"),
+        (rf"({_NAME}(?:{_QUOTE})?\s{{0,8}}[:=]\s{{0,8}}[\[(]\s{{0,8}}){_QUOTED}", rf"\1{MASK}"),
+        (rf"(<{_NAME}>)[^<]+", rf"\1{MASK}"),
         (rf"({_NAME}{_IS}){_BARE}", rf"\1{MASK}"),
         (rf"(--[\w\-]{{0,40}}?{_NAME} ){_BARE}", rf"\1{MASK}"),
-        (r"\b(bearer|basic|digest|negotiate)(\s+|%20)(?=\S{8})[\w.~+/=\-]+", rf"\1\2{MASK}"),
         (r"(://)[^\s/?#\"'<>]{0,500}@", rf"\1{MASK}@"),
         # a password that was not encoded may hold a slash
         (r"(://)[^\s/:@\"'<>]{1,200}:[^\s\"'<>]{0,500}@", rf"\1{MASK}@"),
         (r"([?&;](?:key|sig|code|auth|pass|pw|pin|otp|hmac|jwt|nonce)=)[^\s&#\"']+", rf"\1{MASK}"),
         (r"(hooks\.slack\.com/(?:services|workflows)/)[^\s\"']+", rf"\1{MASK}"),
+        (r"(/api/webhooks/|/webhookb2/|/incomingwebhook/|api\.telegram\.org/bot)[^\s\"']+", rf"\1{MASK}"),
         (r"\beyJ[\w\-]{5,2000}\.[\w\-]{5,4000}(?:\.[\w\-]*)?", MASK),
         (rf"\b(?:{_TOKENS})", MASK),
     )
 )
 _HOLDS_SECRET: Final = re.compile(_WORDS, re.IGNORECASE)
-_NAMES_SECRET: Final = re.compile(r"(?:\A|_)(?:PASSWORD|PASSWD|SECRET|TOKEN|TOKENS|KEY|CREDENTIALS?|DSN)(?:_|\Z)")
+_NAMES_SECRET: Final = re.compile(
+    r"(?:\A|_)(?:PASS(?:WORD|WD|PHRASE|CODE)?|PWD|SECRETS?|TOKENS?|(?:API)?KEYS?|BEARER|CREDENTIALS?|DSN|WEBHOOK)(?:_|\Z)"
+)
 
 
 class LogRedaction:
     """Takes secrets out of texts. `known`: values that are secrets, as they are."""
 
     def __init__(self, known: Iterable[str] = ()) -> None:
-        spelled = {form for value in known if len(value) >= _SHORTEST for form in (value, quote(value, safe=""))}
+        spelled = {form for value in known if len(value) >= _SHORTEST for form in _spellings(value)}
         longest_first = sorted(spelled, key=len, reverse=True)
         self._known = re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")
 
@@ -101,6 +108,11 @@ def text_of(value: Any) -> str:
         return str(value)
     except Exception as error:  # noqa: BLE001 - what cannot be shown is no reason to lose the line
         return f"({type(error).__name__})"
+
+
+def _spellings(value: str) -> tuple[str, ...]:
+    """As it is, as a URL has it, and as JSON and Python show it between quotes."""
+    return value, quote(value, safe=""), json.dumps(value)[1:-1], repr(value)[1:-1]
 
 
 def _password(value: str) -> str | None:

@@ -23,9 +23,11 @@ SELECT c.name || '/' || e.slug AS key, c.name AS connector, c.is_active, e.is_pr
   e.delta_strategy = 'rowversion' OR e.rowversion_column IS NOT NULL AS has_row_versions
 FROM entities e JOIN connectors c ON c.uid = e.connector_uid WHERE e.uid = %s
 """
+_WISH: Final = "SELECT entity_uid, is_full_refresh, requested_strategy FROM sync_runs WHERE uid = %s"
+# Held, so that nobody is told of a run that somebody else is just cancelling or beginning.
 _QUEUED: Final = """
 SELECT uid FROM sync_runs WHERE entity_uid = %s AND is_full_refresh = %s AND requested_strategy IS NOT DISTINCT FROM %s
-  AND status = 'queued'
+  AND status = 'queued' FOR NO KEY UPDATE
 """
 _QUEUE: Final = """
 INSERT INTO sync_runs (uid, entity_uid, started_at, status, strategy, is_full_refresh, trigger, requested_strategy)
@@ -89,8 +91,7 @@ def request_sync(connection: psycopg.Connection, wish: SyncWish) -> Requested | 
         if before := connection.execute(_BY_KEY, (wish.idempotency_key,)).fetchone():
             return _repeated(wish, *before)
     connection.execute(_ONE_ENTITY_AT_A_TIME, (str(wish.entity_uid),))
-    with connection.cursor(row_factory=class_row(_Target)) as cursor:
-        target = cursor.execute(_TARGET, (wish.entity_uid,)).fetchone()
+    target = _target(connection, wish.entity_uid)
     refusal = _refusal(wish, target)
     if refusal is not None or target is None:
         return refusal or _unknown(wish)
@@ -98,6 +99,16 @@ def request_sync(connection: psycopg.Connection, wish: SyncWish) -> Requested | 
     if wish.idempotency_key is not None:
         connection.execute(_KEEP_KEY, (wish.idempotency_key, requested.run_uid))
     return requested
+
+
+def refusal_now(connection: psycopg.Connection, run_uid: UUID) -> str | None:
+    """Why what a run was queued for would be refused as things stand now; None where it would not be."""
+    found = connection.execute(_WISH, (run_uid,)).fetchone()
+    if found is None:
+        return None
+    wish = SyncWish(*found)
+    refusal = _refusal(wish, _target(connection, wish.entity_uid))
+    return None if refusal is None else refusal.reason
 
 
 def cancel_run(connection: psycopg.Connection, uid: UUID) -> Literal["closed", "asked", "ended", "cannot"]:
@@ -130,6 +141,11 @@ def _repeated(
     return NotRequested(
         "key_reused", f"the idempotency key was used for another request, which is run {run_uid}; use a new key"
     )
+
+
+def _target(connection: psycopg.Connection, entity_uid: UUID) -> _Target | None:
+    with connection.cursor(row_factory=class_row(_Target)) as cursor:
+        return cursor.execute(_TARGET, (entity_uid,)).fetchone()
 
 
 def _refusal(wish: SyncWish, target: _Target | None) -> NotRequested | None:

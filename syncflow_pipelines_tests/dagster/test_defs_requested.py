@@ -1,5 +1,6 @@
 """Syncs that were asked for over the API, as Dagster begins them."""
 
+from typing import LiteralString
 from uuid import UUID, uuid4
 
 import dagster as dg
@@ -146,3 +147,25 @@ def test_the_claim_stands_in_the_tags_of_the_run(items: Project, instance: dg.Da
     uid = ask(items)
     (request,) = tick(items, instance).run_requests or ()
     assert items.world.query("SELECT claim::text FROM sync_runs WHERE uid = %s", uid) == [(request.tags[CLAIM_TAG],)]
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ("UPDATE connectors SET is_active = false", "erp is not enabled"),
+        ("UPDATE entities SET is_present = false", "does not offer it any more"),
+        ("UPDATE sync_runs SET created_at = now() - interval '61 minutes'", "does not know erp/sites"),
+    ],
+)
+def test_what_nobody_will_begin_is_not_queued_for_ever(
+    items: Project, instance: dg.DagsterInstance, change: LiteralString, told: str
+) -> None:
+    sensor = items.definitions().get_repository_def().get_sensor_def("requested_syncs")
+    items.offer("sites")
+    items.world.discover()
+    uid = ask(items, "sites")
+    with items.world.database.connection() as connection:
+        connection.execute(change)
+    assert isinstance(sensor(dg.build_sensor_context(instance)), dg.SensorResult)
+    ended = state(items, uid)
+    assert (ended.status, told in (ended.error_message or "")) == ("failed", True)

@@ -272,6 +272,20 @@ def test_a_message_whose_record_is_lost_is_sent_again(synced: World, config: Ale
     assert receiver.titles() == ["SyncFlow alerts: 1 new"] * 2
 
 
+def test_what_a_source_slips_into_an_error_neither_shows_a_secret_nor_drives_a_terminal(
+    synced: World, config: AlertsConfig, receiver: Receiver
+) -> None:
+    fail(synced)
+    said = "refused Authorization: Bearer hunter2-Xq9\r\nNEW [critical] \x1b[31mall is lost\u202e"
+    with synced.database.connection() as connection:
+        connection.execute("UPDATE sync_runs SET error_message = %s WHERE status = 'failed'", (said,))
+    evaluate(synced.database, config)
+    (message,) = receiver.messages
+    assert "hunter2" not in message["message"]
+    assert message["message"].replace("\n", "").isprintable()
+    assert not [line for line in message["message"].splitlines() if line.startswith("NEW [critical] all")]
+
+
 def test_a_thousand_alerts_are_one_message(synced: World, config: AlertsConfig, receiver: Receiver) -> None:
     observed = {Rule.RUN_FAILED: [(f"job {number}", "it failed") for number in range(1000)]}
     evaluate(synced.database, config, observed)

@@ -1,20 +1,24 @@
 """Syncs asked for over the API, with no Dagster in sight: queued once, followed, ended."""
 
 import json
+import socket
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
 import pytest
 
+from syncflow_pipelines.api.syncing import MOST_STREAMS
 from syncflow_pipelines.demo.store import Fault
 from syncflow_pipelines.sync.claims import claim_runs, waiting_run
 from syncflow_pipelines.sync.model import Claimed
-from syncflow_pipelines_tests.postgres.admin_api import READ_TOKEN, TOKENS, ApiWorld, problem, serving_api
+from syncflow_pipelines_tests.postgres.admin_api import ADMIN_TOKEN, READ_TOKEN, TOKENS, ApiWorld, problem, serving_api
 from syncflow_pipelines_tests.postgres.api_child import Moment, killed_while_asked
 from syncflow_pipelines_tests.postgres.world import World, row
 
@@ -173,6 +177,27 @@ def test_a_stream_that_nobody_reads_any_more_holds_no_place(asking: ApiWorld) ->
     for _ in range(70):
         with asking.client.stream("GET", f"/runs/{run}/events") as stream:
             assert next(stream.iter_lines()) == "retry: 2000"
+
+
+def test_a_stream_of_a_run_that_is_deleted_ends(asking: ApiWorld) -> None:
+    run = ask(asking)["uid"]
+    stream = events(asking, run)
+    assert next(stream)[0] == "progress"
+    with asking.world.database.connection() as connection:
+        connection.execute("DELETE FROM sync_runs")
+    assert [kind for kind, _ in stream if kind == "end"] == []
+
+
+def test_no_more_are_followed_at_once_than_there_are_places(asking: ApiWorld) -> None:
+    path = f"/api/v1/runs/{ask(asking)['uid']}/events"
+    head = f"GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {ADMIN_TOKEN}\r\n\r\n".encode()
+    address = (asking.client.base_url.host, asking.client.base_url.port or 80)
+    with ExitStack() as stack:
+        clients = [stack.enter_context(socket.create_connection(address, 30)) for _ in range(MOST_STREAMS + 10)]
+        for client in clients:
+            client.sendall(head)
+        answers = Counter(client.recv(12) for client in clients)
+    assert answers == {b"HTTP/1.1 200": MOST_STREAMS, b"HTTP/1.1 503": 10}
 
 
 @pytest.mark.slow

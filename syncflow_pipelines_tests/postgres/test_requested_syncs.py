@@ -275,3 +275,14 @@ def test_a_run_whose_connector_is_deleted_ends(items: World) -> None:
     syncing.join(5)
     assert not syncing.is_alive()
     assert outcomes[0].status == "failed"
+
+
+def test_who_asks_while_the_queued_run_is_being_cancelled_gets_another(items: World) -> None:
+    first = asked(items)
+    with ThreadPoolExecutor(1) as threads:
+        with items.database.dedicated("cancelling") as connection, connection.transaction():
+            assert cancel_run(connection, first) == "closed"
+            second = threads.submit(asked, items)
+            wait_until(lambda: second.done() or items.query("SELECT 1 FROM pg_locks WHERE NOT granted"))
+        assert state(items, second.result()).status == "queued"
+    assert second.result() != first

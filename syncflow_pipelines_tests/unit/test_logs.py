@@ -59,6 +59,15 @@ SAID_IN_SECRET = [
     f"password\t=\t{S}",
     f"the_secret_of_it => {S}",
     f"line\r\nAuthorization: Bearer {S}\r\nHost: x",
+    f"authorization=Bearer {S}",
+    f"cookie=a=1; sid={S}",
+    f"{{'tokens': ['{S}']}}",
+    f"token=('{S}',)",
+    f"<Password>{S}</Password>",
+    f"https://discord.com/api/webhooks/1/{S}",
+    f"https://a.webhook.office.com/webhookb2/{S}/IncomingWebhook/x",
+    f"https://api.telegram.org/bot1:{S}/sendMessage",
+    f"gAAAAA{'a' * 60}{S}",
 ]
 SAID_OPENLY = [
     "erp/items: 3 syncs failed in a row",
@@ -126,6 +135,10 @@ def test_what_the_environment_says_in_secret_is_masked_wherever_it_stands(tmp_pa
     assert "WARNING" in said
     assert secrets_of({"SHORT_KEY": "a"}) == {"a"}
     assert LogRedaction({"a"}).mask("a cat") == "a cat"
+    named = ("ERP_PASS", "ERP_PWD", "ERP_APIKEY", "ERP_BEARER", "OPS_WEBHOOK", "ERP_PASSPHRASE")
+    assert secrets_of(dict(zip(named, named, strict=True)) | {"PATH": "/bin", "KEYBOARD": "x"}) == set(named)
+    quoted = 'pa"ss\\w0rd'
+    assert "w0rd" not in LogRedaction({quoted}).mask(f"{json.dumps({'v': quoted})} {quoted!r}")
 
 
 def round_and_round() -> list[Any]:

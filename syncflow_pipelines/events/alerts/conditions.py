@@ -8,11 +8,13 @@ from syncflow_pipelines.config.alerts import AlertsConfig, Rule
 from syncflow_pipelines.database.alerts import Found
 from syncflow_pipelines.database.gateway_health import BreakerRow, HealthRow
 from syncflow_pipelines.database.measurements import EntityMeasure, ServerMeasure, SpecMeasure, reachability
+from syncflow_pipelines.logs.redaction import LogRedaction
 
 SHORTEST_WINDOW_S: Final = 150.0
 """Nothing counts as old before; Dagster accepts no freshness window below a minute, and a late one is no stale one."""
 DATABASE: Final = "database"
 LONGEST_MESSAGE: Final = 500
+_REDACTION: Final = LogRedaction()
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,5 +156,7 @@ def _span(seconds: float) -> str:
 
 
 def _shortened(message: str) -> str:
-    line = " ".join(message.split())
+    # Sources have a say in some of it, and it goes to places that neither escape nor redact.
+    text = "".join(char if char.isprintable() else " " for char in _REDACTION.mask(message))
+    line = " ".join(text.split())
     return line if len(line) <= LONGEST_MESSAGE else f"{line[:LONGEST_MESSAGE]}…"
