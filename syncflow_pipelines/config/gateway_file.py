@@ -175,6 +175,8 @@ def _named_by_environment(settings: Settings) -> Path | None:
 
 
 def _refuse_outside(path: Path, settings: Settings) -> None:
+    if "\0" in str(path):
+        raise ConfigurationError("a path with a NUL in it is not looked at: no file has such a name")
     real = Path(os.path.realpath(path))
     folders = [Path(os.path.realpath(folder)) for folder in (settings.project_dir, settings.config_dir)]
     if not _is_yaml(real) or not any(real.is_relative_to(folder) for folder in folders):

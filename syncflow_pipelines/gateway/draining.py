@@ -64,7 +64,9 @@ class DrainingServer(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
-        """As uvicorn's own, but a signal that was heeded is not raised once more at the end."""
+        """As uvicorn's own, but a signal that was heeded is not raised once more at the end, and SIGTERM is ignored
+        then: the process ends, and stops what it has started.
+        """
         try:
             before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
         except ValueError:  # not the main thread: whoever started it sets should_exit
@@ -73,7 +75,8 @@ class DrainingServer(uvicorn.Server):
             yield
         finally:
             for number, handler in before.items():
-                signal.signal(number, handler)
+                is_heeded = self.should_exit and number == signal.SIGTERM
+                signal.signal(number, signal.SIG_IGN if is_heeded else handler)
 
     def _is_idle(self) -> bool:
         return not self.server_state.connections and not self.server_state.tasks

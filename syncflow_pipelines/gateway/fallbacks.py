@@ -23,8 +23,17 @@ _OVERHEAD_BYTES: Final = 512
 
 _CREDENTIALS: Final = (b"auth", b"cookie", b"token", b"key", b"secret", b"session", b"signature", b"password")
 """A request with a header whose name holds one of these is somebody's own, and so is the answer to it."""
+_IDENTITIES: Final = (b"user", b"identity", b"account", b"tenant", b"email", b"jwt", b"credential", b"client-cert")
+"""The same of headers in which proxies and their kind say who somebody is."""
+_OF_PROGRAMS: Final = frozenset({b"user-agent", b"sec-fetch-user"})
 _UNKEPT: Final = frozenset({b"no-store", b"private", b"no-cache", b"must-revalidate", b"proxy-revalidate"})
 """RFC 9111, 4.2.4: an answer with one of these is not given without asking the endpoint."""
+_REDIRECTING: Final = frozenset(
+    {b"x-original-url", b"x-rewrite-url", b"x-original-host", b"x-host", b"x-http-method-override", b"x-http-method"}
+)
+"""With one of these, a client asks some servers something else than its target says."""
+_WRITTEN_BY_US: Final = frozenset({b"forwarded", b"via", b"x-request-id"})
+"""As are all of `X-Forwarded-…`: the endpoint saw others than the client sent."""
 _OF_ONE_EXCHANGE: Final = frozenset({b"age", b"content-length", b"set-cookie", b"x-request-id", FALLBACK_HEADER})
 _BODILESS: Final = frozenset({204, 205, 304})
 _STALE: Final = (b"warning", b'110 - "Response is Stale"')
@@ -199,7 +208,9 @@ def _static(config: FallbackConfig) -> Answer:
 def _may_be_shared(request: tuple[Header, ...], headers: tuple[Header, ...]) -> bool:
     control = _directives(headers, b"cache-control")
     names = {name for name, _ in headers}
-    if control & _UNKEPT or b"set-cookie" in names or b"*" in _vary(headers):
+    if control & _UNKEPT or b"set-cookie" in names or any(map(_is_beyond_us, _vary(headers))):
+        return False
+    if any(name in _REDIRECTING for name, _ in request):
         return False
     if _length_of(headers) > MAX_BODY_BYTES or _has_body(request):
         return False
@@ -207,7 +218,13 @@ def _may_be_shared(request: tuple[Header, ...], headers: tuple[Header, ...]) -> 
 
 
 def _is_somebodys(request: tuple[Header, ...]) -> bool:
-    return any(word in name for name, _ in request for word in _CREDENTIALS)
+    words = (*_CREDENTIALS, *_IDENTITIES)
+    return any(word in name for name, _ in request if name not in _OF_PROGRAMS for word in words)
+
+
+def _is_beyond_us(varying: bytes) -> bool:
+    """Whether an answer that varies with that header cannot be told from another one by what the client sent."""
+    return varying == b"*" or varying in _WRITTEN_BY_US or varying.startswith(b"x-forwarded-")
 
 
 def _has_body(request: tuple[Header, ...]) -> bool:
@@ -221,8 +238,10 @@ def _directives(headers: tuple[Header, ...], wanted: bytes) -> set[bytes]:
 
 
 def _vary(headers: tuple[Header, ...]) -> tuple[bytes, ...]:
-    """What the answer depends on. One that is compressed depends on who can read it, whether it says so or not."""
-    names = _directives(headers, b"vary")
+    """What the answer depends on, whether it says so or not: links in it are made of the client's `Host`, and one that
+    is compressed is for those who can read it.
+    """
+    names = {b"host"} | _directives(headers, b"vary")
     if any(name == b"content-encoding" for name, _ in headers):
         names.add(b"accept-encoding")
     return tuple(sorted(names))

@@ -46,6 +46,7 @@ class _Team:
         self._ending = False
 
     def hear(self, number: int, _frame: FrameType | None) -> None:
+        """A second SIGTERM cuts what is in flight, and so each is passed on once."""
         if number in (signal.SIGINT, signal.SIGTERM):
             self._ending = True
         self._pass_on(signal.SIGTERM if number == signal.SIGINT else number)
@@ -58,8 +59,8 @@ class _Team:
             self._bury()
 
     def end(self) -> None:
-        self._ending = True
-        self._pass_on(signal.SIGTERM)
+        if not self._ending:
+            self.hear(signal.SIGTERM, None)
         for process in self._started:
             process.join()
 
@@ -67,9 +68,10 @@ class _Team:
         process = self._context.Process(target=_begin, args=(self._work, self._listener), name="syncflow-gateway")
         with sighup_blocked():
             process.start()
+        was_ending = self._ending
         self._started[process] = monotonic()
-        if self._ending:  # the signal came before it could be told
-            self._pass_on(signal.SIGTERM)
+        if was_ending:  # the signal came before it could be told
+            process.terminate()
 
     def _bury(self) -> None:
         for process in [one for one in self._started if one.exitcode is not None]:

@@ -16,7 +16,7 @@ import pytest
 
 from syncflow_pipelines_tests.e2e.conftest import fresh_project
 from syncflow_pipelines_tests.e2e.gateway_process import Serving, serving, write_gateway
-from syncflow_pipelines_tests.e2e.project_folder import LIMIT_S
+from syncflow_pipelines_tests.e2e.project_folder import LIMIT_S, wait_until
 from syncflow_pipelines_tests.server.recording_backend import Arrival, RecordingBackend
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(600)]
@@ -74,6 +74,8 @@ def shell() -> Iterator[Shell]:
         shown = (project.path / "config" / "gateway.yaml").read_text()
         (project.path / "config" / "config.yaml").write_text(shown)
         with serving(project) as gateway:
+            # on a busy machine it goes by the file before PostgreSQL is there, and is ready all the same
+            wait_until(lambda: gateway.get("/registry/stats")["database"] == "up", "the registry in PostgreSQL")
             yield Shell(gateway, service)
             assert gateway.end() == 0
 

@@ -186,7 +186,7 @@ def test_a_file_is_validated_without_being_put_in_force(served: Served, settings
     bad = served.client.post("/config/validate", params={"config_path": "config/config.yaml"}).json()
     assert (bad["valid"], len(bad["mistakes"])) == (False, 1)
     assert served.client.post("/config/validate").json()["valid"]
-    for path in ("/etc/passwd", "config/../../secret.yaml", "config/token.txt"):
+    for path in ("/etc/passwd", "config/../../secret.yaml", "config/token.txt", "config/\0.yaml"):
         assert problem(served.client.post("/config/validate", params={"config_path": path}))[0] == 422
     assert served.get("/config/endpoints")["total"] == 2
 

@@ -256,6 +256,20 @@ def test_where_postgresql_is_away_at_the_start_the_file_holds_and_the_rest_comes
     run(test)
 
 
+def test_what_the_file_said_before_postgresql_was_there_is_not_told_as_added(
+    settings: Settings, database: Database, server_url: str
+) -> None:
+    async def test() -> None:
+        late = Registry(settings, FILE)
+        with away(database, server_url):
+            await late.open(patience_s=0.01)
+        report = await late.configure(replace(FILE, endpoints=(CRM,), digest="shorter"))
+        assert (report.added, report.removed, report.unchanged) == ((), ("erp@v1",), 1)
+        await late.close()
+
+    run(test)
+
+
 def test_a_registry_that_cannot_be_changed_is_read_all_the_same(settings: Settings, database: Database) -> None:
     async def test() -> None:
         async with Registry(settings, FILE) as registry:

@@ -45,6 +45,7 @@ BROKEN: dict[str, tuple[raw_server.Step, int, str]] = {
         502,
         "upstream-protocol",
     ),
+    "has a status below 100": (b"HTTP/1.1 099 X\r\nContent-Length: 0\r\n\r\n", 502, "upstream-protocol"),
     "says two lengths": (reply(headers={"content-length": "1"}), 502, "upstream-protocol"),
     "says a length and chunks": (reply(headers={"Transfer-Encoding": "chunked"}), 502, "upstream-protocol"),
     "uses another encoding": (raw_server.head(200, {"Transfer-Encoding": "gzip"}), 502, "upstream-protocol"),

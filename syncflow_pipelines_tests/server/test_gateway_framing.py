@@ -170,6 +170,14 @@ def test_an_offer_of_http_2_is_let_be_and_the_body_behind_it_is_a_body(
     assert not {"upgrade", "http2-settings", "connection"} & {name for name, _ in backend.arrivals[-2].headers}
 
 
+@pytest.mark.parametrize("framing", ["Content-Length: 2", "Transfer-Encoding: chunked"])
+def test_a_request_for_a_websocket_with_a_body_is_refused(framing: str, gateway: ServedGateway) -> None:
+    offer = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: MTIz\r\n"
+    with gateway.connect() as client:
+        got = client.ask(f"GET /orchestrator/it/ HTTP/1.1\r\nHost: x\r\n{offer}{framing}\r\n\r\nhi".encode())
+    assert (got.status, json.loads(got.body)["detail"]) == (400, "The request for a WebSocket has a body")
+
+
 @pytest.mark.parametrize(
     "path",
     [
@@ -184,6 +192,9 @@ def test_an_offer_of_http_2_is_let_be_and_the_body_behind_it_is_a_body(
         "a/..;x/b",
         "%2f../x",
         "..?q",
+        "%252e%252E/x",
+        "a%252f..%255cb",
+        "..%00/x",
     ],
 )
 def test_a_path_that_leads_upwards_is_refused(path: str, gateway: ServedGateway, backend: RecordingBackend) -> None:

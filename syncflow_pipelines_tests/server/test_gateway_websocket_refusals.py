@@ -47,6 +47,17 @@ def test_a_refusal_of_the_endpoint_is_the_answer_and_no_redirect_is_followed(sta
     within(story())
 
 
+@pytest.mark.parametrize(("status", "told"), [(499, 400), (520, 500), (799, 502)])
+def test_a_status_that_the_server_has_no_words_for_is_told_as_its_kind(status: int, told: int) -> None:
+    async def story() -> None:
+        async with world(_answering(web.Response(status=status, reason="Odd", text="why not"))) as chat:
+            answered, body, _ = await chat.refused()
+            assert (answered, body) == (told, b"why not")
+            assert chat.route.statistics.snapshot().by_status == {told: 1}
+
+    within(story())
+
+
 @pytest.mark.parametrize(
     ("said", "kind"),
     [

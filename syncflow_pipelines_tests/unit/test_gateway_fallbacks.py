@@ -194,3 +194,25 @@ def test_a_cached_answer_is_for_get_and_head_alone() -> None:
         True,
         False,
     ]
+
+
+def test_an_answer_is_given_to_those_alone_who_asked_by_the_same_host(cache: AnswerCache) -> None:
+    poisoned = ((b"host", b"evil.example.com"),)
+    assert keep(cache, request=poisoned)
+    assert cache.find(b"/a", ((b"host", b"shop.example.com"),)) is None
+
+
+@pytest.mark.parametrize("name", [b"X-Forwarded-For", b"x-forwarded-user", b"Forwarded", b"Via", b"X-Request-Id"])
+def test_what_varies_with_a_header_of_the_gateway_s_own_is_not_kept(cache: AnswerCache, name: bytes) -> None:
+    assert not keep(cache, b"/a", b"{}", (b"vary", b"accept, " + name))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [b"x-remote-user", b"x-user-id", b"x-tenant", b"x-client-cert", b"x-original-url", b"x-http-method-override"],
+)
+def test_what_was_asked_by_somebody_in_particular_or_in_another_way_is_not_kept(
+    cache: AnswerCache, name: bytes
+) -> None:
+    assert not keep(cache, request=((name, b"7"),))
+    assert keep(cache, request=((b"user-agent", b"curl"), (b"host", b"x")))

@@ -7,6 +7,7 @@ leaves nothing behind but a running server, which the next process uses, and sto
 import atexit
 import logging
 import os
+import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -179,6 +180,8 @@ def _register() -> None:
 def _leave_all() -> None:
     with _held.guard:
         _held.is_over = True
+        if _held.leases:  # who is asked to end twice would leave the server running
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
         while _held.leases:
             place, held = _held.leases.popitem()
             try:

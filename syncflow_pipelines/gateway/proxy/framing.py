@@ -16,6 +16,7 @@ def malformed(detail: str) -> Problem:
 
 
 UNREADABLE: Final = malformed("What was sent is not proper HTTP/1.1")
+BODY_OF_UPGRADE: Final = malformed("The request for a WebSocket has a body")
 TOO_LARGE: Final = Problem(
     431,
     "headers-too-large",

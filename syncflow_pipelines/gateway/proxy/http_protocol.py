@@ -13,10 +13,11 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from syncflow_pipelines.gateway.model import PROBLEM_MARK, Problem
 from syncflow_pipelines.gateway.proxy.client_exchange import ClientExchange, status_line
-from syncflow_pipelines.gateway.proxy.framing import TOO_LARGE, TOO_SLOW, UNREADABLE, refusal_of
+from syncflow_pipelines.gateway.proxy.framing import BODY_OF_UPGRADE, TOO_LARGE, TOO_SLOW, UNREADABLE, refusal_of
 from syncflow_pipelines.gateway.proxy.paths import PREFIX
 from syncflow_pipelines.gateway.proxy.sockets import send_at_once
 
+_OF_BODY: Final = frozenset({b"content-length", b"transfer-encoding"})
 LINGER_S: Final = 2.0
 """How long bytes of a refused request are still taken, so that its sender reads why."""
 
@@ -98,6 +99,7 @@ class StrictHttpProtocol(HttpToolsProtocol):
         if self.parser.should_upgrade():
             self._skips_upgrade = not self._should_upgrade()
             if not self._skips_upgrade:
+                self._refuse_body_of_upgrade()
                 return
             if self.scope["method"] == "CONNECT":
                 self._reject(UNREADABLE)
@@ -139,6 +141,11 @@ class StrictHttpProtocol(HttpToolsProtocol):
             self._reject(refusal)
         if version != "1.1":
             self.scope["http_version"] = version
+
+    def _refuse_body_of_upgrade(self) -> None:
+        """What serves WebSockets would neither answer nor end the connection."""
+        if {name: value for name, value in self.headers if name in _OF_BODY} not in ({}, {b"content-length": b"0"}):
+            self._reject(BODY_OF_UPGRADE)
 
     def _describe_target(self) -> None:
         target = self.url

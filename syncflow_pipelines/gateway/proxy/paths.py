@@ -7,8 +7,12 @@ from urllib.parse import unquote
 
 PREFIX: Final = b"/orchestrator/"
 
-_CLIMBS = re.compile(rb"(?:^|[/\\;]|%2f|%5c)(?:\.|%2e){2}(?=$|[/\\;]|%2f|%5c|%3b)", re.IGNORECASE)
-"""A segment `..` in any spelling that some server reads as one; a `;` ends it for servers that know path parameters."""
+_CLIMBS = re.compile(
+    rb"(?:^|[/\\;]|%(?:25)*(?:2f|5c))(?:\.|%(?:25)*2e){2}(?=$|[/\\;]|%(?:25)*(?:2f|5c|3b|00))", re.IGNORECASE
+)
+"""A segment `..` in any spelling that some server reads as one, even one that decodes more than once; a `;` ends it for
+servers that know path parameters, and a NUL for those that hand paths to C.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -250,6 +250,8 @@ class UpstreamConnection(asyncio.Protocol):
         status = self._parser.get_status_code()
         if self._head_bytes > MAX_HEAD_BYTES:
             raise ValueError("the answer never comes to its head")
+        if status < 100:
+            raise ValueError("no status of HTTP")
         if status < 200:
             self._interim(status)
             return

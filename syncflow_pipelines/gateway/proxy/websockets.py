@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator, Mapping
 from contextlib import AsyncExitStack
+from http import HTTPStatus
 from typing import Any, Final
 
 import aiohttp
@@ -24,6 +25,8 @@ from syncflow_pipelines.gateway.routing import Route
 _GONE: Final = 499
 """The status of a client that went away before it was told anything, in figures alone."""
 _RESPONSE: Final = "websocket.http.response"
+
+_KNOWN_STATUSES: Final = frozenset(map(int, HTTPStatus))
 
 
 class Refusing:
@@ -158,9 +161,9 @@ class WebSocketPassage:
             permit.failed()
         else:
             permit.succeeded()
-        self._status = refused.status
+        self._status = _sayable(refused.status)
         headers = response_headers(refused.headers, self._request.id, refused.status)
-        await self._refusing({"type": "http.response.start", "status": refused.status, "headers": headers})
+        await self._refusing({"type": "http.response.start", "status": self._status, "headers": headers})
         await self._refusing({"type": "http.response.body", "body": refused.body})
 
     async def _refuse(self, problem: Problem) -> None:
@@ -184,3 +187,10 @@ def _text(value: bytes) -> str:
         return value.decode()
     except UnicodeDecodeError:
         return value.decode("latin-1")
+
+
+def _sayable(status: int) -> int:
+    """The status, or what one that the server has no words for counts as (RFC 9110, section 15)."""
+    if status in _KNOWN_STATUSES:
+        return status
+    return status // 100 * 100 if 400 <= status < 600 else HTTPStatus.BAD_GATEWAY

@@ -214,10 +214,10 @@ class Registry:
         What was registered over the API stays. Raises `DatabaseError`, and `ConfigurationError` where the services
         cannot be read; nothing is changed then.
         """
-        sync = _Sync(await self._declared(self._config), datetime.now(UTC))
+        waiting, sync = self._sync, _Sync(await self._declared(self._config), datetime.now(UTC))
         before, after = await self._write(sync)
         self._has_synced(self._sync, after)
-        return compared(before, after)
+        return _compared(before, after, waiting)
 
     async def configure(self, config: GatewayConfig) -> SyncReport:
         """Puts another configuration in force, and syncs with it.
@@ -231,6 +231,7 @@ class Registry:
                 "where no endpoint is to be left"
             )
         sync, shown = _Sync(await self._declared(config), datetime.now(UTC)), self._shown()
+        waiting = self._sync
         self._config, self._reader, self._sync = config, Reader(config), sync
         self._show()
         try:
@@ -238,7 +239,7 @@ class Registry:
         except DatabaseError as error:
             return replace(compared(shown, self._shown()), waits_because=str(error))
         self._has_synced(sync, after)
-        return compared(before, after)
+        return _compared(before, after, waiting)
 
     def _allowed(self, said: RegistrationSection) -> EndpointConfig:
         endpoint = read_endpoint(said.model_dump(mode="json", exclude_unset=True), self._config, RegistrationSection)
@@ -300,6 +301,11 @@ class Registry:
                 callback(endpoints)
             except Exception:  # noqa: BLE001 - of somebody else; the others are told all the same
                 _LOG.exception("a subscriber of the gateway's registry")
+
+
+def _compared(before: RegistryState, after: RegistryState, waiting: _Sync | None) -> SyncReport:
+    """What a sync has changed of what is in force here, where an earlier one may still have waited to be written."""
+    return compared(waiting(before) if waiting else before, after)
 
 
 def _write(settings: Settings, change: Change) -> tuple[RegistryState, RegistryState]:
