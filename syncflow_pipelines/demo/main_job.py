@@ -19,6 +19,7 @@ from syncflow_pipelines.defs.build import build_definitions
 from syncflow_pipelines.defs.names import catalogue_key, entity_key
 from syncflow_pipelines.defs.record import open_instance
 from syncflow_pipelines.defs.world import load_world
+from syncflow_pipelines.demo.admin import look_at_admin_api
 from syncflow_pipelines.demo.erp import ROWS
 from syncflow_pipelines.demo.gateway import GatewayReport, look_at_gateway
 from syncflow_pipelines.demo.happenings import last_place, look_at_events
@@ -116,11 +117,14 @@ class _MainJob:
         self.clock.tell("The tables were compared with the source")
         services, gateway = self._services()
         schemas = self._schemas(services)
+        admin = look_at_admin_api(self.settings, self.connector, len(entities), len(first) + len(second))
+        self.clock.tell(
+            f"The admin API lists {admin.entities} entities, and /metrics has {admin.figures} figures of them"
+        )
         events = look_at_events(self.database, since, place, (*first, *second), services)
         self.clock.tell(f"{sum(events.counts.values())} events tell of all that")
-        parts = (
-            mistake for part in (services, gateway, schemas, events) if part is not None for mistake in part.mistakes
-        )
+        told = (services, gateway, schemas, events, admin)
+        parts = (mistake for part in told if part is not None for mistake in part.mistakes)
         mistakes = (*find_mistakes(first, second, changes, counts), *parts)
         seconds = self.clock.seconds
         return DemoReport(first, changes, second, counts, mistakes, seconds, services, gateway, schemas, events.counts)
