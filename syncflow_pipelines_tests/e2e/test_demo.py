@@ -55,6 +55,10 @@ def test_what_the_demo_did_was_published(first_demo: subprocess.CompletedProcess
     }
 
 
+def test_the_admin_api_told_of_it(first_demo: subprocess.CompletedProcess[str]) -> None:
+    assert "The admin API lists 10 entities, and /metrics has" in first_demo.stderr
+
+
 def test_where_port_8007_is_taken_the_source_gets_another(first_demo: subprocess.CompletedProcess[str]) -> None:
     assert "The demo source answers at http://127.0.0.1:" in first_demo.stderr
     assert "http://127.0.0.1:8007" not in first_demo.stderr
