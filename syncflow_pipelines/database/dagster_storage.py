@@ -13,20 +13,34 @@ of `folder` where the configuration names one, and starts the embedded server if
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import psycopg
 from dagster import Bool, Field, StringSource
 from dagster._config.config_schema import UserConfigSchema
+from dagster._core.storage.event_log.schema import SqlEventLogStorageMetadata
+from dagster._core.storage.runs.schema import RunStorageSqlMetadata
+from dagster._core.storage.schedules.schema import ScheduleStorageSqlMetadata
 from dagster._serdes import ConfigurableClassData
 from dagster_postgres import DagsterPostgresStorage
 from dagster_postgres.utils import create_pg_engine
+from psycopg import sql
 from sqlalchemy import event
 from sqlalchemy.engine import Dialect
 
 from syncflow_pipelines.config import load_settings
 from syncflow_pipelines.database.pool import database_url
 from syncflow_pipelines.database.url import sqlalchemy_url
+
+_STORAGES: Final = {
+    "runs": RunStorageSqlMetadata,
+    "event_logs": SqlEventLogStorageMetadata,
+    "jobs": ScheduleStorageSqlMetadata,
+}
+"""By the table that Dagster looks for, all that belong to a storage."""
+_TABLES: Final = "SELECT tablename FROM pg_tables WHERE schemaname = current_schema()"
+_IS_EMPTY: Final = sql.SQL("SELECT NOT EXISTS (SELECT FROM {})")
+_DROP: Final = sql.SQL("DROP TABLE {} CASCADE")
 
 IDLE_CONNECTIONS = 1
 CONNECTIONS_AT_ONCE = 20
@@ -43,7 +57,9 @@ class SyncflowStorage(DagsterPostgresStorage):
         revive: Callable[[], object] | None = None,
     ) -> None:
         """`revive` starts a server again that was killed; it is called when no connection can be made."""
-        with _one_at_a_time(postgres_url):
+        with _one_at_a_time(postgres_url) as connection:
+            if should_autocreate_tables:
+                _begin_anew_where_interrupted(connection)
             super().__init__(postgres_url, should_autocreate_tables, inst_data)
         self._keep_a_connection(revive)
 
@@ -86,11 +102,25 @@ class SyncflowStorage(DagsterPostgresStorage):
 
 
 @contextmanager
-def _one_at_a_time(url: str) -> Iterator[None]:
+def _one_at_a_time(url: str) -> Iterator[psycopg.Connection]:
     """Lets one process make Dagster's tables while the others wait: two that make one at once both fail."""
     with psycopg.connect(url.replace("postgresql+psycopg2://", "postgresql://", 1), autocommit=True) as connection:
         connection.execute("SELECT pg_advisory_lock(hashtextextended('syncflow dagster tables', 0))")
-        yield
+        yield connection
+
+
+def _begin_anew_where_interrupted(connection: psycopg.Connection) -> None:
+    """Drops the main table of each storage that some tables are missing of, if it is empty.
+
+    A process that is killed while Dagster makes its tables leaves some. Dagster looks for the main one alone, and would
+    never make the others.
+    """
+    there = {name for (name,) in connection.execute(_TABLES)}
+    for main, metadata in _STORAGES.items():
+        if main in there and not there.issuperset(metadata.tables):
+            table = sql.Identifier(main)
+            if connection.execute(_IS_EMPTY.format(table)).fetchone() == (True,):
+                connection.execute(_DROP.format(table))
 
 
 def _reviving(revive: Callable[[], object]) -> Callable[..., Any]:

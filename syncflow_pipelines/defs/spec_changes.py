@@ -27,8 +27,9 @@ BUDGET_S = 40.0
 """For all services together; Dagster ends a tick after 60 s, and what was begun is finished first."""
 MOST_AT_ONCE = 200
 """Services that one tick looks at; the others follow in the next."""
-GRACE_S = 10.0
-"""Who fetched a spec by other means than this sensor has so long to record it; `specs watch` needs a second."""
+GRACE_S = 30.0
+"""Who fetched a spec by other means than this sensor has so long to record it; `specs watch` needs a second, or some
+more where everything has just been started."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,11 +14,15 @@ from typing import Any
 
 import dagster as dg
 import httpx
+import psycopg
 import pytest
 from dagster._serdes import serialize_value
 from dagster_postgres import PostgresEventLogStorage
+from psycopg import sql
 
 import syncflow_pipelines
+from syncflow_pipelines.database.dagster_storage import SyncflowStorage
+from syncflow_pipelines.database.url import sqlalchemy_url
 from syncflow_pipelines_tests.postgres.embedded_world import eventually, is_running, kill_server
 
 CHECKOUT = Path(syncflow_pipelines.__file__).parents[1]
@@ -164,6 +168,16 @@ def test_processes_that_come_first_at_once_make_the_tables_together(project: Pat
     env = environment(SYNCFLOW_DATABASE_URL=database_url)
     processes = [subprocess.Popen([sys.executable, "-c", script], cwd=project, env=env) for _ in range(4)]
     assert [process.wait() for process in processes] == [0] * 4
+
+
+@pytest.mark.parametrize("missing", ["run_tags", "asset_keys", "job_ticks"])
+def test_tables_whose_making_was_interrupted_are_made(database_url: str, missing: str) -> None:
+    url = sqlalchemy_url(database_url, "psycopg2")
+    SyncflowStorage(url)
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute(sql.SQL("DROP TABLE {} CASCADE").format(sql.Identifier(missing)))
+        SyncflowStorage(url)
+        connection.execute(sql.SQL("SELECT FROM {}").format(sql.Identifier(missing)))
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Coroutine
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -120,8 +121,11 @@ def test_the_tables_hold_what_is_registered_and_nothing_else(settings: Settings,
 def test_what_another_process_has_just_registered_is_not_forgotten(settings: Settings, database: Database) -> None:
     async def test() -> None:
         mine, other = registered(backend.url), registered(backend.url, "parcels")
-        async with checking(settings, mine) as first, checking(settings, mine, other, process="two") as second:
-            await eventually(lambda: first.checked_by == "this process" and second.checked_by == "another process")
+        async with AsyncExitStack() as stack:
+            first = await stack.enter_async_context(checking(settings, mine))
+            await eventually(lambda: first.checked_by == "this process")
+            second = await stack.enter_async_context(checking(settings, mine, other, process="two"))
+            await eventually(lambda: second.checked_by == "another process")
             with database.connection() as connection:
                 connection.execute(
                     "INSERT INTO gateway_endpoints (name, version, origin, said, digest, status, activation, revision)"
