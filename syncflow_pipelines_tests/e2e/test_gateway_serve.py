@@ -244,6 +244,7 @@ def test_the_module_takes_the_flags_and_the_variables_of_the_requirement(project
         finally:
             process.send_signal(signal.SIGTERM)
         assert process.wait(LIMIT_S) == 0
+    wait_until(lambda: project.processes() == [], "what multiprocessing has started has seen that")
     assert (status["path"], status["endpoints"]) == (str(project.path / "other.yaml"), 1)
     assert status["log_level"] == "DEBUG"
 

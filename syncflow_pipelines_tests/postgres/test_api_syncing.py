@@ -45,6 +45,7 @@ def ask(api: ApiWorld, how: str = "sync", status: int = 202, **more: Any) -> dic
 
 def begin(api: ApiWorld, run: str) -> threading.Thread:
     """The run, as Dagster would begin it."""
+    wait_until(lambda: is_free(api, run))
     with api.world.database.connection() as connection:
         waiting = waiting_run(connection, UUID(run))
         assert waiting is not None
