@@ -3,13 +3,15 @@
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
 import pytest
 
-from syncflow_pipelines_tests.e2e.project_folder import ProjectFolder, make_project
+from syncflow_pipelines_tests.e2e.project_folder import ProjectFolder, make_project, wait_until
+
+END_LIMIT_S = 10.0
 
 
 @pytest.fixture
@@ -35,8 +37,15 @@ def fresh_project() -> Iterator[ProjectFolder]:
     try:
         yield folder
     finally:
-        left = folder.processes()
+        left = _still_running(folder)
         for told in left:
             psutil.Process(int(told.partition(":")[0])).kill()
         shutil.rmtree(parent, ignore_errors=True)
     assert left == []
+
+
+def _still_running(folder: ProjectFolder) -> list[str]:
+    """What runs after the moment that processes may need which end with their parent, as that of multiprocessing."""
+    with suppress(AssertionError):
+        wait_until(lambda: not folder.processes(), "everything has ended", END_LIMIT_S)
+    return folder.processes()
