@@ -5,24 +5,22 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from syncflow_pipelines.api.database import ApiDatabase
-from syncflow_pipelines.gateway.control.access import CALLER
-from syncflow_pipelines.gateway.control.access import Caller as Asking
+from syncflow_pipelines.gateway.control.access import caller_of
 
 
 async def guarded(request: Request) -> None:
     """Dependency of routers that use no database: one that stands behind no guard answers nobody."""
-    if not isinstance(request.scope.get(CALLER), Asking):
-        raise RuntimeError("the application does not stand behind a Guard")
+    caller_of(request.scope)
 
 
 async def _database(request: Request) -> ApiDatabase:
-    await guarded(request)
+    caller_of(request.scope)
     found: ApiDatabase = request.app.state.database
     return found
 
 
 async def _caller(request: Request) -> str:
-    caller: Asking = request.scope[CALLER]
+    caller = caller_of(request.scope)
     return f"{caller.name} (API)" if caller.name else "somebody on this machine (API)"
 
 

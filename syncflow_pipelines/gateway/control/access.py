@@ -108,7 +108,12 @@ def caller(
     request: Request, _documented: Annotated[HTTPAuthorizationCredentials | None, Security(_SCHEME)] = None
 ) -> Caller:
     """Dependency of every router: who asks, as `Guard` found out. A router that stands without one answers nobody."""
-    found = request.scope.get(CALLER)
+    return caller_of(request.scope)
+
+
+def caller_of(scope: Scope) -> Caller:
+    """Who asks. Raises `RuntimeError` where no guard stands before the application."""
+    found = scope.get(CALLER)
     if not isinstance(found, Caller):
         raise RuntimeError("the application does not stand behind a Guard")
     return found
