@@ -20,6 +20,7 @@ from syncflow_pipelines.gateway.registry.targets import checked_connector, rules
 from syncflow_pipelines.gateway.root import Root
 from syncflow_pipelines.gateway.routing import Routes
 from syncflow_pipelines.gateway.switch import Switch
+from syncflow_pipelines.transport.detour import PROBLEM_HEADER
 
 FAILURES: Final = 3
 """That open the breaker of the dead endpoint."""
@@ -111,4 +112,4 @@ def _ask(url: str, path: str) -> tuple[int, str]:
 
 
 def _said(answer: http.client.HTTPResponse, text: str) -> str:
-    return str(json.loads(text)["detail"]) if answer.headers["x-syncflow-problem"] else text[:60]
+    return str(json.loads(text)["detail"]) if answer.headers[PROBLEM_HEADER] else text[:60]

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from syncflow_pipelines.config.gateway import FallbackConfig
+from syncflow_pipelines.transport import detour
 
 Header = tuple[bytes, bytes]
 """Name, in lower case, and value."""
 
-FALLBACK_HEADER: Final = b"x-syncflow-fallback"
+FALLBACK_HEADER: Final = detour.FALLBACK_HEADER.encode()
 """On an answer that was given instead of the endpoint's: the strategy. An upstream's header of that name is dropped."""
 
 MAX_TARGETS: Final = 1000

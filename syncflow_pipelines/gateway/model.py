@@ -9,8 +9,9 @@ from typing import Any, Final
 import orjson
 
 from syncflow_pipelines.config.gateway import EndpointConfig
+from syncflow_pipelines.transport.detour import PROBLEM_HEADER, PROBLEM_TYPE
 
-PROBLEM_MARK: Final = (b"x-syncflow-problem", b"1")
+PROBLEM_MARK: Final = (PROBLEM_HEADER.encode(), b"1")
 """On every answer that is the gateway's own, and on no other: an upstream's header of that name is dropped."""
 
 
@@ -71,7 +72,7 @@ class Problem:
     def body(self, instance: str | None = None) -> bytes:
         """The document in JSON. `instance`: the id of the request."""
         document = {
-            "type": f"urn:syncflow:problem:{self.kind}",
+            "type": PROBLEM_TYPE + self.kind,
             "title": self.title,
             "status": self.status,
             "detail": self.detail,

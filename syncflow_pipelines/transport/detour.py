@@ -17,7 +17,10 @@ FALLBACK_HEADER: Final = "x-syncflow-fallback"
 """On what it answers in place of an endpoint that it does not ask."""
 PSEUDONYM: Final = "syncflow"
 """Of the gateway, in `Via`."""
-BREAKER_OPEN: Final = "urn:syncflow:problem:breaker-open"
+PROBLEM_TYPE: Final = "urn:syncflow:problem:"
+"""What the types of its problem documents begin with."""
+BREAKER_OPEN: Final = "breaker-open"
+"""The rest of the type where it does not ask an endpoint for a while."""
 
 _PASSING: Final = frozenset(
     {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT}
@@ -60,7 +63,7 @@ class Detour:
 
     def _problem(self, status: int, headers: Mapping[str, str], body: bytes) -> Trouble:
         problem = _document(body)
-        is_open = problem.get("type") == BREAKER_OPEN
+        is_open = problem.get("type") == PROBLEM_TYPE + BREAKER_OPEN
         said = f"did not pass it on to {self.endpoint}: {problem.get('detail') or f'it answered {status}'}"
         text = f"the gateway's breaker for {self.endpoint} is open" if is_open else f"the gateway {said}"
         asked_s = retry_after_s(headers, datetime.now(UTC))

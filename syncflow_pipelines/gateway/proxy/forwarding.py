@@ -6,9 +6,11 @@ from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Any, Final
 
+from syncflow_pipelines.transport import detour
+
 Header = tuple[bytes, bytes]
 
-PSEUDONYM: Final = b"syncflow"
+PSEUDONYM: Final = detour.PSEUDONYM.encode()
 VIA: Final = b"1.1 " + PSEUDONYM
 MAX_HOPS: Final = 10
 """Gateways of this kind that a request may pass; more of them are a loop."""

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from syncflow_pipelines.gateway.limits import Refusal
 from syncflow_pipelines.gateway.model import PROBLEM_MARK, Problem
+from syncflow_pipelines.transport.detour import BREAKER_OPEN
 
 Header = tuple[bytes, bytes]
 
@@ -67,7 +68,7 @@ def refused(refusal: Refusal, endpoint: str) -> Problem:
 def breaker_open(endpoint: str, retry_after_s: float) -> Problem:
     return Problem(
         503,
-        "breaker-open",
+        BREAKER_OPEN,
         "The endpoint is not asked for a while",
         f"{endpoint} failed too often; it is tried again by itself",
         (_retry_after(retry_after_s),),
